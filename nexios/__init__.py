@@ -1,0 +1,1 @@
+"""Nexios: an async, domain-driven application framework with an IoC container."""
