@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""The one entrance for people who work on Nexios. Standard library only.
+
+python3 dev.py demo            start the example shop on SQLite with seeded data, print what to try
+python3 dev.py demo --check    start it on a free port, call it over HTTP and WebSocket, stop
+python3 dev.py test [...]      set up and run the test suite; what follows goes to pytest
+python3 dev.py check           lint, types, layers, weight of the import
+python3 dev.py setup           only make .venv
+"""
+
+import argparse
+import hashlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+LOWEST = (3, 11)
+ROOT = pathlib.Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / ".nexios-stamp"
+NO_ENSUREPIP = """\
+dev.py: {python} comes without ensurepip, so it cannot make a virtual environment. Either
+  1. install it:  apt-get install python{version}-venv      (Debian, Ubuntu)
+  2. or use uv:   pipx install uv                           (dev.py takes it when it is on PATH)
+and run the same command again."""
+
+
+def main(arguments):
+    """Run one command and return its exit code."""
+    if sys.version_info < LOWEST:
+        asked = " ".join(arguments) or "test"
+        print(
+            "dev.py: Nexios needs Python {}.{} or newer, this is {}.{}; "
+            "try: python3.11 dev.py {}".format(*LOWEST, *sys.version_info[:2], asked),
+            file=sys.stderr,
+        )
+        return 2
+    parser = argparse.ArgumentParser(
+        prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="make .venv")
+    commands.add_parser("check", help="lint, types, layers, weight of the import")
+    commands.add_parser("test", help="run the test suite", add_help=False)
+    shop = commands.add_parser("demo", help="run the example shop")
+    shop.add_argument("--check", action="store_true", help="call it, compare the answers, stop")
+    shop.add_argument(
+        "--db", help="database URL; a SQLite file in a temporary folder unless given"
+    )
+    shop.add_argument(
+        "--port", type=int, default=8000, help="default 8000; --check picks a free one"
+    )
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "test":
+        parser.error("unknown argument: " + rest[0])
+    os.chdir(ROOT)
+    code = set_up()
+    if code or options.command == "setup":
+        return code
+    if options.command == "test":
+        return run([PYTHON, "-m", "pytest", *rest])
+    if options.command == "check":
+        return check()
+    return demo(options)
+
+
+# --- set-up ---------------------------------------------------------------------------------
+
+
+def set_up():
+    """Make ``.venv`` with the project and its ``dev`` extra; return at once when it is current."""
+    wanted = fingerprint()
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        return 0
+    uv = shutil.which("uv")
+    if not uv and not has_ensurepip():
+        version = "{}.{}".format(*sys.version_info[:2])
+        print(NO_ENSUREPIP.format(python=sys.executable, version=version), file=sys.stderr)
+        return 2
+    print("dev.py: setting up .venv (once, about a minute)", flush=True)
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    if uv:
+        steps = [
+            [uv, "venv", "--quiet", "--python", sys.executable, VENV],
+            [uv, "pip", "install", "--quiet", "--python", PYTHON],
+        ]
+    else:
+        steps = [
+            [sys.executable, "-m", "venv", VENV],
+            [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
+        ]
+    steps[1] += ["--constraint", "constraints.txt", "--editable", ".[dev]"]
+    for step in steps:
+        code = run(step)
+        if code:
+            print("dev.py: set-up failed at: " + " ".join(map(str, step)), file=sys.stderr)
+            return code
+    STAMP.write_text(wanted)
+    return 0
+
+
+def fingerprint():
+    """Return a digest of what decides the content of ``.venv``."""
+    digest = hashlib.sha256(repr((sys.version_info[:3], sys.base_prefix)).encode())
+    for name in ("pyproject.toml", "constraints.txt"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def has_ensurepip():
+    """Tell whether ``venv`` can install pip: Debian splits that off."""
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+# --- commands -------------------------------------------------------------------------------
+
+
+def check():
+    """Run every check, also after one failed, and say at the end which did."""
+    checks = [
+        ("lint", [BIN / "ruff", "check", "--quiet", "."]),
+        ("format", [BIN / "ruff", "format", "--check", "--quiet", "."]),
+        ("types", [PYTHON, "-m", "mypy"]),
+        ("layers", [BIN / "lint-imports", "--no-logo"]),
+        ("weight", [PYTHON, "-c", WEIGHT]),
+    ]
+    failed = []
+    for name, command in checks:
+        started = time.monotonic()
+        code = run(command)
+        print(
+            "{:<7} {}  ({:.1f} s)".format(
+                name, "FAILED" if code else "ok", time.monotonic() - started
+            ),
+            flush=True,
+        )
+        if code:
+            failed.append(name)
+    print("check: " + ("failed: " + ", ".join(failed) if failed else "all green"))
+    return 1 if failed else 0
+
+
+WEIGHT = """
+import subprocess, sys
+heavy = {
+    "aiosqlite", "alembic", "asyncpg", "click", "dependency_injector.containers",
+    "dependency_injector.wiring", "grimp", "httpx2", "jinja2", "jwt", "multipart", "nats",
+    "pytest", "python_multipart", "redis", "sqlalchemy", "uvicorn", "websockets",
+}
+loaded = subprocess.run(
+    [sys.executable, "-c", "import sys, nexios; print(*sys.modules)"],
+    check=True, capture_output=True, text=True,
+).stdout.split()
+print(f"import nexios loads {len(loaded)} modules")
+if found := heavy.intersection(loaded):
+    sys.exit("import nexios must not load: " + ", ".join(sorted(found)))
+"""
+
+
+def demo(options):
+    """Serve ``examples.shop`` in the foreground, or with ``--check`` call it and stop."""
+    with tempfile.TemporaryDirectory(prefix="nexios-shop-") as folder:
+        url = options.db or "sqlite:///" + (pathlib.Path(folder) / "shop.db").as_posix()
+        port = free_port() if options.check else options.port
+        environment = dict(os.environ, NEXIOS_DATABASE_URL=url)
+        command = [PYTHON, "-m", "nexios", "run", "examples.shop.main:app", "--port", str(port)]
+        base = f"http://127.0.0.1:{port}"
+        if not options.check:
+            print(TRY.format(base=base, socket=base.replace("http", "ws")), flush=True)
+            return run(command, env=environment)
+        server = subprocess.Popen([str(part) for part in command], env=environment)
+        try:
+            code = wait_until_up(server, port) or run(
+                [PYTHON, "-m", "examples.shop.check", base], env=environment
+            )
+        finally:
+            code_of_server = stop(server)
+        if not code and code_of_server not in (0, -signal.SIGTERM):
+            print(f"dev.py: the shop stopped with exit code {code_of_server}", file=sys.stderr)
+            return 1
+        return code
+
+
+TRY = """\
+The shop will listen on {base}. In another terminal:
+
+  curl {base}/products
+  curl -X POST {base}/orders -H 'content-type: application/json' \\
+       -d '{{"customer": "0192f0c1-2345-7abc-8def-0123456789ab", "number": "n1"}}'
+  curl {base}/nothing-here                     # application/problem+json
+
+The socket {socket}/ws/orders tells about every order. More: examples/shop/README.md.
+Ctrl-C stops it.
+"""
+
+
+def free_port():
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until_up(server, port, timeout_s=30.0):
+    """Wait until the server answers; return 1 when it stopped or stays silent."""
+    url = f"http://127.0.0.1:{port}/products"
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            print("dev.py: the shop did not start", file=sys.stderr)
+            return 1
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except urllib.error.HTTPError:
+            return 0
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return 0
+    print(f"dev.py: the shop did not answer within {timeout_s:.0f} s", file=sys.stderr)
+    return 1
+
+
+def stop(server):
+    """Stop the server as an operator would, with SIGTERM, and return its exit code."""
+    if server.poll() is None:
+        server.terminate()
+    try:
+        return server.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        return server.wait()
+
+
+def run(command, env=None):
+    """Run a command in the foreground; Ctrl-C ends it quietly."""
+    try:
+        return subprocess.run([str(part) for part in command], check=False, env=env).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""Runs an application on uvicorn: the door of that library."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import uvicorn
+
+from nexios.adapters.asgi.types import ASGIApp
+from nexios.application.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Where and how to serve.
+
+    Attributes:
+        host: Address to listen on; loopback unless told.
+        port: TCP port, 0 takes a free one.
+        uds: Path of a Unix socket instead of host and port.
+        reload: Start again when a file changes; the application must be an import string.
+        reload_dirs: Folders to watch, the working directory unless told.
+        log_level: uvicorn's own, one of critical, error, warning, info, debug, trace.
+        message_bytes: Largest WebSocket message, after inflation.
+        stop_s: Seconds that requests in flight have after SIGTERM.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    uds: str | None = None
+    reload: bool = False
+    reload_dirs: Sequence[str] = ()
+    log_level: str = "info"
+    message_bytes: int = Limits().message_bytes
+    stop_s: int = 20
+
+
+class ReloadNeedsImportString(ValueError):
+    """``reload`` starts a new process, which cannot be given an object of this one."""
+
+    def __str__(self) -> str:
+        return (
+            "reload needs the application as an import string, because every change starts a "
+            'new process\n  fix: nexios run shop.main:app --reload   or  serve("shop.main:app", ...)'
+        )
+
+
+class _Settings(TypedDict):
+    host: str
+    port: int
+    uds: str | None
+    log_level: str
+    ws_max_size: int
+    lifespan: str
+    proxy_headers: bool
+    server_header: bool
+    timeout_graceful_shutdown: int
+
+
+def serve(app: ASGIApp | str, options: ServerOptions) -> None:
+    """Serve until SIGINT or SIGTERM, then stop gracefully.
+
+    Args:
+        app: The application, or ``"package.module:attribute"``.
+        options: Where and how.
+
+    Raises:
+        ReloadNeedsImportString: ``options.reload`` with an application object.
+        SystemExit: The start failed (code 3): wiring, configuration, a dependency, the port.
+    """
+    if options.reload and not isinstance(app, str):
+        raise ReloadNeedsImportString
+    if options.reload:
+        uvicorn.run(
+            app, reload=True, reload_dirs=list(options.reload_dirs) or None, **_settings(options)
+        )
+    else:
+        uvicorn.run(app, **_settings(options))
+
+
+def server(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
+    """Return a server that the caller runs in its own event loop (tests, embedding)."""
+    return uvicorn.Server(uvicorn.Config(app, **_settings(options)))
+
+
+def _settings(options: ServerOptions) -> _Settings:
+    # Whom to believe about the client's address is decided by `trusted_proxies` alone, so
+    # uvicorn's own proxy handling is off. The lifespan must run: it proves the wiring.
+    return _Settings(
+        host=options.host,
+        port=options.port,
+        uds=options.uds,
+        log_level=options.log_level,
+        ws_max_size=options.message_bytes,
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=options.stop_s,
+    )
