@@ -1,0 +1,137 @@
+"""What a signature may ask a connection for: Query, Header, Cookie, Path, Body."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+__all__ = ["MISSING", "Body", "Cookie", "Header", "Marker", "Path", "Query"]
+
+Place = Literal["query", "header", "cookie", "path", "body"]
+
+
+class _Missing:
+    """Stands where no default was given, since None is a default."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+
+_CONSTRAINTS: Final = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """One place to read from, with the constraints its value must meet.
+
+    Attributes:
+        place: Where the value is looked up; also the ``in`` of an error.
+        default: Used when the request lacks the value; ``MISSING`` makes it required.
+        alias: Name on the wire, when it differs from the parameter's.
+        constraints: What pydantic's ``Field`` takes, given ones only.
+        embed: Body only: the value is one member of the JSON object.
+    """
+
+    place: Place
+    default: object = MISSING
+    alias: str | None = None
+    constraints: tuple[tuple[str, object], ...] = ()
+    embed: bool = False
+
+    def with_default(self, default: object) -> Self:
+        """Return the same marker with another default (``Annotated[int, Query()] = 1``)."""
+        return type(self)(self.place, default, self.alias, self.constraints, self.embed)
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"this is still the marker for a value from the {self.place}: the handler was "
+            f"called without the framework, so pass the value itself"
+        )
+
+
+def _marker(place: Place, default: object, alias: str | None, given: dict[str, object]) -> Marker:
+    constraints = tuple(
+        (name, given[name]) for name in _CONSTRAINTS if given.get(name) is not None
+    )
+    return Marker(place, default, alias, constraints)
+
+
+# The five return Any because the marker stands where the value will be: `page: int = Query(1)`.
+
+
+def Query(  # noqa: N802  # reads as a type at the place of use
+    default: object = MISSING,
+    *,
+    alias: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """Read a scalar, a list of scalars or a whole model from the query string."""
+    return _marker("query", default, alias, locals())
+
+
+def Header(  # noqa: N802
+    default: object = MISSING,
+    *,
+    alias: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """Read from the headers; without ``alias``, ``_`` in the name stands for ``-``."""
+    return _marker("header", default, alias, locals())
+
+
+def Cookie(  # noqa: N802
+    default: object = MISSING,
+    *,
+    alias: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """Read from the cookies."""
+    return _marker("cookie", default, alias, locals())
+
+
+def Path(  # noqa: N802
+    default: object = MISSING,
+    *,
+    alias: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """Read a value of the path template, where its constraints or another name are needed."""
+    return _marker("path", default, alias, locals())
+
+
+def Body(default: object = MISSING, *, embed: bool = False, alias: str | None = None) -> Any:  # noqa: N802
+    """Read the JSON body, or with ``embed`` one member of it.
+
+    Args:
+        default: The value when no body came; without it the body is required.
+        embed: Take the member named like the parameter out of a JSON object, so that several
+            parameters can share one body.
+        alias: The member's name, when it differs from the parameter's.
+    """
+    return Marker("body", default, alias, (), embed)
