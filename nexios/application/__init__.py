@@ -1,0 +1,1 @@
+"""Use cases and ports: what an application is written against, below every adapter."""
