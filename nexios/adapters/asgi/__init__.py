@@ -1,0 +1,1 @@
+"""The ASGI wire that HTTP and WebSocket share: headers, cookies, addresses, the connection."""

@@ -1,0 +1,38 @@
+"""What can go wrong on the wire, before anybody's rules are asked."""
+
+
+class WireError(Exception):
+    """Something on the wire is not as its protocol says. The table of each protocol answers it."""
+
+
+class ClientDisconnect(WireError):
+    """The peer left before its request was read. There is nobody to answer."""
+
+    def __str__(self) -> str:
+        return "the client left before its request was complete"
+
+
+class TooManyQueryFields(WireError):
+    """The query string has more fields than ``limits.query_fields``."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(limit)
+
+    def __str__(self) -> str:
+        return f"more than {self.limit} query fields; fix: raise limits.query_fields"
+
+
+class CookiesTooLarge(WireError):
+    """The cookies of one request are over ``limits.cookie_bytes`` or ``limits.cookie_pairs``."""
+
+    def __init__(self, limit: int, unit: str) -> None:
+        self.limit = limit
+        self.unit = unit
+        super().__init__(limit, unit)
+
+    def __str__(self) -> str:
+        return (
+            f"the cookie header has more than {self.limit} {self.unit}; "
+            f"fix: raise limits.cookie_{self.unit}"
+        )
