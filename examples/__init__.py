@@ -1,0 +1,1 @@
+"""Applications that show Nexios; each runs from the repository root."""

@@ -1,0 +1,1 @@
+"""The shop: two bounded contexts, `catalog` and `orders`, over one store."""

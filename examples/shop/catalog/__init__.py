@@ -1,0 +1,1 @@
+"""The context that knows products and how many of each are on hand."""

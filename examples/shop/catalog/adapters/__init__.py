@@ -1,0 +1,1 @@
+"""Where the catalog touches the outside."""

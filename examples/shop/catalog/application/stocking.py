@@ -1,0 +1,46 @@
+"""Filling the shelf."""
+
+from collections.abc import Sequence
+
+from examples.shop.catalog.domain.product import Product, Products, WithSku
+from examples.shop.catalog.domain.values import checked_sku
+from nexios.application import ApplicationService, UnitOfWork, transactional
+from nexios.domain import NotFound
+
+
+class Stocking(ApplicationService):
+    """New products and deliveries."""
+
+    def __init__(self, uow: UnitOfWork, products: Products) -> None:
+        self.uow = uow
+        self._products = products
+
+    @transactional
+    async def offer(self, products: Sequence[Product]) -> int:
+        """Put up for sale what is not sold yet; return how many that were.
+
+        Raises:
+            AlreadyExists: Somebody put up the same sku meanwhile; nothing of ours was kept.
+        """
+        skus = frozenset(product.sku for product in products)
+        sold = {
+            product.sku
+            for product in (await self._products.select(WithSku(skus), limit=len(skus))).items
+        }
+        fresh = [product for product in products if product.sku not in sold]
+        for product in fresh:
+            self._products.add(product)
+        return len(fresh)
+
+    @transactional(retries=5)
+    async def restock(self, sku: str, qty: int) -> Product:
+        """Put ``qty`` delivered pieces into the stock.
+
+        Raises:
+            NotFound: We do not sell it.
+        """
+        found = await self._products.select(WithSku(frozenset({checked_sku(sku)})), limit=1)
+        for product in found.items:
+            product.restock(qty)
+            return product
+        raise NotFound("no such product", sku=sku)

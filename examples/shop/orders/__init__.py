@@ -1,0 +1,1 @@
+"""The context that takes orders and follows them until they are decided."""

@@ -1,0 +1,1 @@
+"""Where ordering touches the outside."""

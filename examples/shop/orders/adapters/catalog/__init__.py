@@ -1,0 +1,1 @@
+"""What ordering asks of the catalog."""

@@ -1,0 +1,46 @@
+"""Orders over HTTP."""
+
+from typing import Annotated
+
+from examples.shop.orders.adapters.http.models import NewLine, NewOrder, OrderOut, OrderPage
+from examples.shop.orders.application.ordering import Ordering
+from examples.shop.orders.domain.values import CustomerId, OrderId
+from nexios import Controller, Created, Query, get, post, put
+
+
+class OrderController(Controller, path="/orders"):
+    """A customer's way from draft to placed order. Answers come after the commit."""
+
+    def __init__(self, ordering: Ordering) -> None:
+        self._ordering = ordering
+
+    @get()
+    async def page(
+        self,
+        customer: CustomerId,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        after: str | None = None,
+    ) -> OrderPage:
+        """List a customer's orders."""
+        return OrderPage.of(await self._ordering.of_customer(customer, limit, after))
+
+    @post()
+    async def open(self, new: NewOrder) -> Created[OrderOut]:
+        """Start a draft."""
+        order = await self._ordering.open(CustomerId.parse(new.customer), new.number)
+        return Created(OrderOut.of(order), location=f"/orders/{order.id}")
+
+    @get("/{order_id:uuid}")
+    async def show(self, order_id: OrderId) -> OrderOut:
+        """Show the order as it stands."""
+        return OrderOut.of(await self._ordering.order(order_id))
+
+    @put("/{order_id:uuid}/lines/{sku}")
+    async def put_line(self, order_id: OrderId, sku: str, line: NewLine) -> OrderOut:
+        """Put a product on the order, or change how many of it."""
+        return OrderOut.of(await self._ordering.put(order_id, sku, line.qty))
+
+    @post("/{order_id:uuid}/place", status=202)
+    async def place(self, order_id: OrderId) -> OrderOut:
+        """Ask for the goods. 202: the decision follows, on the socket and in the order."""
+        return OrderOut.of(await self._ordering.place(order_id))

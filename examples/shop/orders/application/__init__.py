@@ -1,0 +1,1 @@
+"""Use cases of ordering and the ports they need."""

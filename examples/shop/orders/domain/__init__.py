@@ -1,0 +1,1 @@
+"""What ordering is about: orders, their lines, their status."""
