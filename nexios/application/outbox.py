@@ -1,0 +1,88 @@
+"""The port through which a worker takes events that wait for their handlers."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from nexios.application.events import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event for one consumer, taken by a worker.
+
+    Attributes:
+        seq: The event's number in the outbox.
+        consumer: Stored name of who is to be told.
+        attempts: Failed attempts so far.
+        envelope: The circumstances; holds the event's name and version.
+        payload: The event's fields in their stored form.
+    """
+
+    seq: int
+    consumer: str
+    attempts: int
+    envelope: Envelope
+    payload: Mapping[str, object]
+
+
+class Claim(Protocol):
+    """A delivery nobody else can take while this is open.
+
+    Leaving it with neither ``settle`` nor ``fail`` called gives it back as it was.
+    """
+
+    delivery: Delivery
+
+    def handling(self) -> AbstractAsyncContextManager[None]:
+        """Open around the handler: when it raises, what it wrote is undone and the claim stays.
+
+        A unit of work run inside joins the delivery's transaction where the store has one.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Done: remove the delivery and free the next of its lane, together with the effect."""
+        ...
+
+    async def fail(self, error: str, *, delay_s: float | None, block: bool = False) -> None:
+        """Not done: count the attempt.
+
+        Args:
+            error: For the operator; no secrets.
+            delay_s: Try again after so long; None when attempts are used up.
+            block: With ``delay_s=None``: stop the lane instead of going on without this one.
+        """
+        ...
+
+
+class OutboxStore(Protocol):
+    """Keeps deliveries. Only the first pending one of each lane (consumer, stream) can be taken.
+
+    A worker that dies gives back what it held; nothing is lost and a lane's order holds.
+    """
+
+    def claim(self) -> AbstractAsyncContextManager[Claim | None]:
+        """Take the next ready delivery; None when none is ready now."""
+        ...
+
+    async def repair(self) -> int:
+        """Set free lanes whose first delivery waits for nothing; return how many. Normally 0."""
+        ...
+
+    async def redrive(self, consumer: str | None = None) -> int:
+        """Make dead and blocked deliveries (of one consumer) ready again; return how many."""
+        ...
+
+    async def purge(self, *, older_than_s: float) -> int:
+        """Forget delivered events recorded longer ago; return how many."""
+        ...
+
+    async def pending(self) -> Mapping[str, int]:
+        """Return how many deliveries wait, by consumer; dead ones are not counted."""
+        ...
+
+    def on_commit(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` after each commit in this process that left deliveries. A hint only."""
+        ...
