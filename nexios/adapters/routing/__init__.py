@@ -1,0 +1,1 @@
+"""Path matching for HTTP and WebSocket: templates, converters, one table per app."""
