@@ -1,0 +1,211 @@
+"""The line under a socket: order, end and cut, with nothing said about what is carried."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Final, NoReturn
+
+import anyio
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.types import Message, Receive, Scope, Send
+from nexios.adapters.websocket.closing import WebSocketDisconnect, check_code, cut_reason
+from nexios.adapters.websocket.protocol import SocketProtocol, SocketState
+from nexios.application.limits import Limits
+
+Outlet = Callable[[Message], Awaitable[None]]
+
+DENIAL: Final = "websocket.http.response"
+
+
+class WebSocketState(Enum):
+    """The coarse states that Nexios 2.11 showed."""
+
+    CONNECTING = 0
+    CONNECTED = 1
+    DISCONNECTED = 2
+
+
+_COARSE: Final = {
+    SocketState.NEW: WebSocketState.CONNECTING,
+    SocketState.CONNECTING: WebSocketState.CONNECTING,
+    SocketState.OPEN: WebSocketState.CONNECTED,
+}
+
+
+class SocketLine(Connection):
+    """Sends and receives ASGI messages in legal order, and knows when the socket is over.
+
+    Attributes:
+        before_send: While set, ``send`` and ``close`` go through it: channels keep their order
+            so. It hands each message on to ``transmit``.
+        stop_handler: Cancels the handler; set while one runs.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_gone",
+        "_id",
+        "_protocol",
+        "_receive",
+        "_send",
+        "before_send",
+        "stop_handler",
+    )
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, limits: Limits | None = None
+    ) -> None:
+        """Hold one connection; ``limits`` are the route's, without them the app's hold."""
+        super().__init__(scope, limits=limits)
+        self._receive = receive
+        self._send = send
+        self._protocol = SocketProtocol(denial=DENIAL in (scope.get("extensions") or {}))
+        self._id: str | None = None
+        self._gone: list[Callable[[], None]] | None = []
+        self._ended: anyio.Event | None = None
+        self.before_send: Outlet | None = None
+        self.stop_handler: Callable[[], None] | None = None
+
+    @property
+    def id(self) -> str:
+        """128 random bits as text, safe in logs."""
+        if self._id is None:
+            self._id = secrets.token_urlsafe(16)
+        return self._id
+
+    @property
+    def protocol(self) -> SocketProtocol:
+        """State, close code and reason."""
+        return self._protocol
+
+    @property
+    def client_state(self) -> WebSocketState:
+        """The state in 2.11's words; both sides are always seen as one."""
+        return _COARSE.get(self._protocol.state, WebSocketState.DISCONNECTED)
+
+    @property
+    def application_state(self) -> WebSocketState:
+        """The same as ``client_state``."""
+        return self.client_state
+
+    def is_connected(self) -> bool:
+        """Return whether messages can go both ways."""
+        return self._protocol.state is SocketState.OPEN
+
+    async def receive(self) -> Message:
+        """Return the next message of the client, as ASGI has it.
+
+        Raises:
+            SocketStateError: The socket is not accepted; the text shows the line to add.
+            WebSocketDisconnect: It is over.
+        """
+        protocol = self._protocol
+        protocol.receiving()
+        self.raise_if_ended()
+        while True:
+            message = await self._receive()
+            try:
+                protocol.received(message)
+            finally:
+                if protocol.state is SocketState.CLOSED:
+                    self.end()
+            if protocol.state is SocketState.OPEN:
+                return message
+            self.raise_if_ended()
+
+    async def send(self, message: Message) -> None:
+        """Send one ASGI message; returns when the server has taken it.
+
+        Raises:
+            SocketStateError: The socket's state does not allow it; nothing was sent.
+            WebSocketDisconnect: The socket is over.
+        """
+        if message.get("type") == "websocket.accept":
+            raise ValueError("use accept(), which checks what it sends")
+        if message.get("type") != "websocket.close":
+            self.raise_if_ended()
+        if self._protocol.sending(message):
+            await self._pass(message)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the socket; again, or after the end, it does nothing.
+
+        Before ``accept`` the client sees HTTP 403.
+
+        Args:
+            reason: Cut to 123 bytes at a character border.
+
+        Raises:
+            ValueError: An endpoint may not send this code (RFC 6455, 7.4).
+        """
+        message: Message = {
+            "type": "websocket.close",
+            "code": check_code(code),
+            "reason": cut_reason(reason),
+        }
+        if self._protocol.state is SocketState.DENYING or not self._protocol.sending(message):
+            return
+        try:
+            await self._pass(message)
+        except WebSocketDisconnect:
+            pass  # it was over already, which is what was asked for
+        finally:
+            self.end()
+
+    async def wait_closed(self) -> None:
+        """Return when the socket is gone, for tasks beside the handler."""
+        if self._gone is None:
+            return
+        if self._ended is None:
+            self._ended = anyio.Event()
+        await self._ended.wait()
+
+    def when_gone(self, block: Callable[[], None]) -> None:
+        """Call ``block`` once when the socket is over, at once if it is already."""
+        if self._gone is None:
+            block()
+        else:
+            self._gone.append(block)
+
+    def end(self) -> None:
+        """Run what waits for the end; idempotent."""
+        blocks, self._gone = self._gone, None
+        for block in blocks or ():
+            block()
+        if self._ended is not None:
+            self._ended.set()
+
+    async def begin(self) -> None:
+        """Take the server's `websocket.connect`."""
+        self._protocol.received(await self._receive())
+
+    async def transmit(self, message: Message) -> None:
+        """Hand a message that was checked to the server.
+
+        Raises:
+            WebSocketDisconnect: The line is cut.
+        """
+        try:
+            await self._send(message)
+        except OSError:  # ASGI 2.4: send() on a connection that is gone
+            self._protocol.lost()
+            self.end()
+            raise self._disconnect() from None
+
+    async def _pass(self, message: Message) -> None:
+        outlet = self.before_send
+        await (self.transmit(message) if outlet is None else outlet(message))
+
+    async def refuse(self, code: int, reason: str) -> NoReturn:
+        """Close with a code and raise what that means to the handler."""
+        await self.close(code, reason)
+        raise WebSocketDisconnect(code, reason)
+
+    def raise_if_ended(self) -> None:
+        """Raise ``WebSocketDisconnect`` when nothing can be sent or received any more."""
+        if self._protocol.ended:
+            raise self._disconnect()
+
+    def _disconnect(self) -> WebSocketDisconnect:
+        return WebSocketDisconnect(self._protocol.code or 1005, self._protocol.reason)

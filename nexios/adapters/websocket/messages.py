@@ -1,0 +1,146 @@
+"""Text and bytes in, values out: size, JSON, models, and how many bad ones are forgiven."""
+
+from collections import deque
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from nexios.application.limits import Limits
+
+STRIKES: Final = 3
+STRIKE_WINDOW_S: Final = 60.0
+
+_STRUCTURE: Final = (",", ":", "[", "{")
+_STRUCTURE_BYTES: Final = (b",", b":", b"[", b"{")
+
+
+class BadMessage(Exception):
+    """A message that is not what the handler takes; it is answered, and not handed on.
+
+    Attributes:
+        status: 400 for what is no JSON, 422 for what does not fit the model.
+        code: Kebab-case word for machines.
+        message: For people; never the value that was sent.
+        errors: One entry for each field.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, errors: tuple[dict[str, object], ...] = ()
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        self.errors = errors
+        super().__init__(status, code, message)
+
+
+class Strikes:
+    """Counts the bad messages of one socket within a minute."""
+
+    __slots__ = ("_stamps",)
+
+    def __init__(self) -> None:
+        self._stamps: deque[float] = deque(maxlen=STRIKES)
+
+    def add(self, now: float) -> bool:
+        """Note one; True when it is the third within the window."""
+        self._stamps.append(now)
+        return len(self._stamps) == STRIKES and now - self._stamps[0] <= STRIKE_WINDOW_S
+
+
+def too_long(payload: str | bytes, limit: int | None) -> bool:
+    """Tell whether a payload is over the limit; text counts in UTF-8 bytes."""
+    if limit is None:
+        return False
+    if isinstance(payload, bytes) or payload.isascii():
+        return len(payload) > limit
+    return len(payload) > limit or len(payload.encode("utf-8", "surrogatepass")) > limit
+
+
+def parse_json(payload: str | bytes, limits: Limits) -> Any:
+    """Return what a JSON text means.
+
+    Raises:
+        BadMessage: It is not JSON, or is too complex.
+    """
+    _check_tokens(payload, limits)
+    try:
+        return from_json(payload, allow_inf_nan=False)
+    except (ValueError, TypeError) as error:
+        raise _not_json(error) from None
+
+
+def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:
+    """Return the payload as ``model``: a pydantic model or any type pydantic knows.
+
+    Raises:
+        BadMessage: It is not JSON, or does not fit.
+    """
+    _check_tokens(payload, limits)
+    if _may_hold_nan(payload):
+        parse_json(payload, limits)
+    try:
+        return adapter_of(model).validate_json(payload)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        if found[0]["type"] == "json_invalid":
+            raise _not_json(ValueError(found[0]["msg"])) from None
+        fields = tuple(field_error(item["loc"], item["type"], item["msg"]) for item in found)
+        number = len(fields)
+        detail = "1 field is not valid" if number == 1 else f"{number} fields are not valid"
+        raise BadMessage(422, "message-invalid", detail, fields[: limits.errors]) from None
+
+
+def write_json(value: object) -> str:
+    """Return a value as JSON text; NaN and infinity become null.
+
+    Raises:
+        TypeError: The value, or something in it, has no JSON form.
+    """
+    try:
+        return to_json(value, inf_nan_mode="null").decode()
+    except PydanticSerializationError as error:
+        raise TypeError(f"this cannot be sent as JSON: {error}") from error
+
+
+@lru_cache(maxsize=512)
+def adapter_of(model: Any) -> TypeAdapter[Any]:
+    """Return the compiled validator of a type; the same one each time."""
+    return TypeAdapter(model)
+
+
+def field_error(loc: tuple[int | str, ...], kind: str, text: str) -> dict[str, object]:
+    """Return one entry of ``errors``: where it is and what it should be, never what it was."""
+    name = ".".join(str(part) for part in loc)
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in loc)
+    return {"name": name, "pointer": f"#{pointer}", "code": kind, "detail": plain_text(text)}
+
+
+def plain_text(text: str) -> str:
+    """Return pydantic's text without its subject: ``should be a valid integer``."""
+    return text.removeprefix("Input ").removeprefix("Value error, ") or text
+
+
+def _check_tokens(payload: str | bytes, limits: Limits) -> None:
+    if len(payload) <= limits.json_tokens:
+        return
+    if isinstance(payload, str):
+        tokens = sum(payload.count(mark) for mark in _STRUCTURE)
+    else:
+        tokens = sum(payload.count(mark) for mark in _STRUCTURE_BYTES)
+    if tokens > limits.json_tokens:
+        raise BadMessage(400, "json-too-complex", "the JSON has too many parts")
+
+
+def _may_hold_nan(payload: str | bytes) -> bool:
+    if isinstance(payload, str):
+        return "NaN" in payload or "Infinity" in payload
+    return b"NaN" in payload or b"Infinity" in payload
+
+
+def _not_json(error: Exception) -> BadMessage:
+    if "recursion limit" in str(error):
+        return BadMessage(400, "json-too-complex", "the JSON is nested too deeply")
+    return BadMessage(400, "malformed-json", "the message is not valid JSON")

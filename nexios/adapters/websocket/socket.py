@@ -1,0 +1,275 @@
+"""The socket object that handlers, guards and channels hold."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
+
+from nexios.adapters.asgi.headers import encode_name, encode_value
+from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
+from nexios.adapters.websocket.closing import WebSocketDisconnect, error_frame
+from nexios.adapters.websocket.closing import problem as problem_document
+from nexios.adapters.websocket.line import DENIAL, SocketLine
+from nexios.adapters.websocket.messages import (
+    BadMessage,
+    Strikes,
+    parse_json,
+    parse_model,
+    too_long,
+    write_json,
+)
+from nexios.adapters.websocket.protocol import SocketState
+from nexios.application.limits import Limits
+
+T = TypeVar("T")
+
+HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
+Mode = Literal["text", "binary"]
+
+
+class WebSocket(SocketLine):
+    """One WebSocket, from before the handshake until it is gone.
+
+    After the end every call but ``close`` raises ``WebSocketDisconnect``.
+
+    Attributes:
+        subprotocol: What ``accept`` chose, or None.
+        on_accept: Called once, when the handshake is accepted.
+    """
+
+    __slots__ = ("_clock", "_offers", "_strikes", "on_accept", "subprotocol")
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        limits: Limits | None = None,
+        subprotocols: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Hold one connection.
+
+        Args:
+            limits: Of the route; without them those of the app hold.
+            subprotocols: What the route speaks, first choice first.
+            clock: Seconds, for counting bad messages.
+        """
+        super().__init__(scope, receive, send, limits=limits)
+        self._offers = tuple(subprotocols)
+        self._clock = clock
+        self._strikes: Strikes | None = None
+        self.subprotocol: str | None = None
+        self.on_accept: Callable[[], None] | None = None
+
+    @property
+    def subprotocols(self) -> tuple[str, ...]:
+        """What the client offered, in its order."""
+        return tuple(self.scope.get("subprotocols") or ())
+
+    async def accept(
+        self, subprotocol: str | None = None, headers: HeaderSource | None = None
+    ) -> None:
+        """Open the socket.
+
+        Args:
+            subprotocol: One the client offered; without it the route's first that was.
+            headers: Further response headers; ``Set-Cookie`` is allowed.
+
+        Raises:
+            ValueError: The subprotocol was not offered, or a header cannot go out. Nothing was
+                sent, and the socket can still be accepted.
+            SocketStateError: It is accepted already.
+            WebSocketDisconnect: The peer has gone.
+        """
+        offered = self.subprotocols
+        if subprotocol is None:
+            subprotocol = next((name for name in self._offers if name in offered), None)
+        elif subprotocol not in offered:
+            raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
+        message: Message = {
+            "type": "websocket.accept",
+            "subprotocol": subprotocol,
+            "headers": _accept_headers(headers),
+        }
+        self.raise_if_ended()
+        self._protocol.sending(message)
+        self.subprotocol = subprotocol
+        await self.transmit(message)
+        if self.on_accept is not None:
+            self.on_accept()
+
+    async def deny(
+        self,
+        status: int = 403,
+        problem: Mapping[str, object] | None = None,
+        headers: HeaderSource | None = None,
+    ) -> None:
+        """Refuse the handshake with an HTTP answer.
+
+        Where the server has no `websocket.http.response`, it answers 403 by itself.
+
+        Args:
+            status: From 400 to 599 (a 3xx is allowed too).
+            problem: The body; without it one is made from the status.
+            headers: Further response headers.
+
+        Raises:
+            SocketStateError: The socket is accepted.
+        """
+        if not 300 <= status <= 599:
+            raise ValueError(f"a denial has a status from 300 to 599, not {status}")
+        body = write_json(problem or problem_document(status, instance=self.path)).encode()
+        fields: list[RawHeader] = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            *_raw(headers),
+        ]
+        self.raise_if_ended()
+        if not self._protocol.denial and self._protocol.state is SocketState.CONNECTING:
+            closing: Message = {"type": "websocket.close", "code": 1008, "reason": ""}
+            self._protocol.sending(closing)
+            await self.transmit(closing)
+            return
+        start: Message = {"type": f"{DENIAL}.start", "status": status, "headers": fields}
+        self._protocol.sending(start)
+        await self.transmit(start)
+        end: Message = {"type": f"{DENIAL}.body", "body": body, "more_body": False}
+        self._protocol.sending(end)
+        await self.transmit(end)
+
+    async def receive_text(self) -> str:
+        """Return the next message, which has to be text; bytes close the socket with 1003."""
+        text = (await self.receive()).get("text")
+        if text is None:
+            await self.refuse(1003, "text is expected here")
+        await self._check_size(text)
+        return str(text)
+
+    async def receive_bytes(self) -> bytes:
+        """Return the next message, which has to be bytes; text closes the socket with 1003."""
+        data = (await self.receive()).get("bytes")
+        if data is None:
+            await self.refuse(1003, "bytes are expected here")
+        await self._check_size(data)
+        return bytes(data)
+
+    async def receive_json(self, mode: Mode = "text") -> Any:
+        """Return the next good JSON message; ``mode`` is kept from 2.11, both kinds are read.
+
+        What does not parse is answered by an error frame and not handed on. The third such
+        message within a minute closes the socket with 1007.
+        """
+        _check_mode(mode)
+        return await self._read(lambda payload: parse_json(payload, self.limits))
+
+    @overload
+    async def receive_as(self, model: type[T]) -> T: ...
+    @overload
+    async def receive_as(self, model: Any) -> Any: ...
+    async def receive_as(self, model: Any) -> Any:
+        """Return the next message that is a valid ``model``; others as in ``receive_json``."""
+        return await self._read(lambda payload: parse_model(payload, model, self.limits))
+
+    async def iter_text(self) -> AsyncIterator[str]:
+        """Yield text messages until the socket is over."""
+        try:
+            while True:
+                yield await self.receive_text()
+        except WebSocketDisconnect:
+            return
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Yield binary messages until the socket is over."""
+        try:
+            while True:
+                yield await self.receive_bytes()
+        except WebSocketDisconnect:
+            return
+
+    async def iter_json(self) -> AsyncIterator[Any]:
+        """Yield good JSON messages until the socket is over."""
+        try:
+            while True:
+                yield await self.receive_json()
+        except WebSocketDisconnect:
+            return
+
+    async def iter_as(self, model: type[T]) -> AsyncIterator[T]:
+        """Yield valid messages until the socket is over."""
+        try:
+            while True:
+                yield await self.receive_as(model)
+        except WebSocketDisconnect:
+            return
+
+    async def send_text(self, data: str) -> None:
+        """Send a text message."""
+        await self.send({"type": "websocket.send", "text": data})
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message."""
+        await self.send({"type": "websocket.send", "bytes": data})
+
+    async def send_json(self, data: object, mode: Mode = "text") -> None:
+        """Send a value as JSON, in a text frame unless ``mode`` is ``"binary"``.
+
+        Raises:
+            TypeError: The value has no JSON form; nothing was sent.
+        """
+        _check_mode(mode)
+        text = write_json(data)
+        await (self.send_text(text) if mode == "text" else self.send_bytes(text.encode()))
+
+    async def send_as(self, model: object) -> None:
+        """Send a model or dataclass as JSON text."""
+        await self.send_json(model)
+
+    async def send_error(self, error: BaseException, ref: object = None) -> None:
+        """Send the error frame of a domain or application error; others show no text."""
+        await self.send_json(error_frame(error, ref=ref))
+
+    async def _read(self, parse: Callable[[str | bytes], Any]) -> Any:
+        while True:
+            message = await self.receive()
+            payload = message.get("text")
+            if payload is None:
+                payload = message["bytes"]
+            await self._check_size(payload)
+            try:
+                return parse(payload)
+            except BadMessage as bad:
+                await self.forgive(bad)
+
+    async def forgive(self, bad: BadMessage, ref: object = None) -> None:
+        """Answer a bad message, or close with 1007 when it is the third within a minute."""
+        if self._strikes is None:
+            self._strikes = Strikes()
+        if self._strikes.add(self._clock()):
+            await self.refuse(1007, "three invalid messages")
+        await self.send_error(bad, ref)
+
+    async def _check_size(self, payload: str | bytes) -> None:
+        if too_long(payload, self.limits.message_bytes):
+            await self.refuse(1009, "message too long")
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("text", "binary"):
+        raise ValueError(f'mode is "text" or "binary", not {mode!r}')
+
+
+def _raw(headers: HeaderSource | None) -> list[RawHeader]:
+    if headers is None:
+        return []
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [(encode_name(name), encode_value(name, value)) for name, value in pairs]
+
+
+def _accept_headers(headers: HeaderSource | None) -> list[RawHeader]:
+    raw = _raw(headers)
+    for name, _ in raw:
+        if name.startswith(b"sec-websocket-"):
+            raise ValueError(f"{name.decode()!r} belongs to the server; use subprotocol= instead")
+    return raw
