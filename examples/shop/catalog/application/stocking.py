@@ -1,11 +1,22 @@
 """Filling the shelf."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from examples.shop.catalog.domain.product import Product, Products, WithSku
-from examples.shop.catalog.domain.values import checked_sku
+from examples.shop.catalog.domain.values import Price, checked_sku
 from nexios.application import ApplicationService, UnitOfWork, transactional
 from nexios.domain import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """Something to put up for sale."""
+
+    sku: str
+    name: str
+    price: Price
+    on_hand: int
 
 
 class Stocking(ApplicationService):
@@ -16,20 +27,20 @@ class Stocking(ApplicationService):
         self._products = products
 
     @transactional
-    async def offer(self, products: Sequence[Product]) -> int:
+    async def offer(self, goods: Sequence[Goods]) -> int:
         """Put up for sale what is not sold yet; return how many that were.
 
         Raises:
             AlreadyExists: Somebody put up the same sku meanwhile; nothing of ours was kept.
         """
-        skus = frozenset(product.sku for product in products)
+        skus = frozenset(each.sku for each in goods)
         sold = {
             product.sku
             for product in (await self._products.select(WithSku(skus), limit=len(skus))).items
         }
-        fresh = [product for product in products if product.sku not in sold]
-        for product in fresh:
-            self._products.add(product)
+        fresh = [each for each in goods if each.sku not in sold]
+        for each in fresh:
+            self._products.add(Product.offer(each.sku, each.name, each.price, each.on_hand))
         return len(fresh)
 
     @transactional(retries=5)

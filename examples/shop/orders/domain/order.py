@@ -80,9 +80,7 @@ class Order(AggregateRoot[OrderId]):
                 f"not enough on hand of {', '.join(short)}", code="out-of-stock", skus=short
             )
         lines = tuple(Ordered(line.sku, line.qty) for line in self.lines)
-        self.record(
-            OrderPlaced(order=self.id, customer=self.customer, total=total, lines=lines)
-        )
+        self.record(OrderPlaced(order=self.id, customer=self.customer, total=total, lines=lines))
         self._move(Status.PLACED)
 
     def confirm(self) -> None:

@@ -110,9 +110,7 @@ def test_rejecting_is_said_once_with_its_reason() -> None:
     order.reject("gone again")
     assert (order.status, order.reason) == (Status.REJECTED, "gone")
     assert order.pull_events() == [
-        OrderMoved(
-            order=order.id, customer=order.customer, status=Status.REJECTED, reason="gone"
-        )
+        OrderMoved(order=order.id, customer=order.customer, status=Status.REJECTED, reason="gone")
     ]
 
 

@@ -67,7 +67,13 @@ def test_strange_currencies_are_refused(currency: str) -> None:
 
 @pytest.mark.parametrize(
     ("sku", "name", "on_hand"),
-    [("Tea", "Tea", 1), ("tea", "", 1), ("tea", "a\x00b", 1), ("tea", "x" * 101, 1), ("tea", "Tea", -1)],
+    [
+        ("Tea", "Tea", 1),
+        ("tea", "", 1),
+        ("tea", "a\x00b", 1),
+        ("tea", "x" * 101, 1),
+        ("tea", "Tea", -1),
+    ],
 )
 def test_strange_products_are_refused(sku: str, name: str, on_hand: int) -> None:
     with pytest.raises(InvalidValue):
@@ -109,9 +115,7 @@ def test_the_second_order_for_the_last_piece_gets_nothing() -> None:
 
 def test_a_sku_wanted_twice_counts_twice() -> None:
     tea = product("tea", 3)
-    reservation = Allocation().allocate(
-        uuid4(), [Wanted("tea", 2), Wanted("tea", 2)], shelf(tea)
-    )
+    reservation = Allocation().allocate(uuid4(), [Wanted("tea", 2), Wanted("tea", 2)], shelf(tea))
     assert (reservation.outcome, tea.on_hand) == (Outcome.SHORT, 3)
 
 
