@@ -1,0 +1,148 @@
+"""The named groups of settings: plain frozen values, checked where they are made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from nexios.application.settings import Values
+
+Texts = tuple[str, ...]
+
+
+class Section:
+    """Base of the sections: freezes mappings and refuses numbers below zero."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # type: ignore[arg-type]  # every child is a dataclass
+            value = getattr(self, one.name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, one.name, Values(value))
+            elif isinstance(value, list):
+                object.__setattr__(self, one.name, tuple(value))
+            elif isinstance(value, (int, float)) and not 0 <= value < float("inf"):
+                raise ValueError(f"{one.name} must not be negative or endless")
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True)
+class CorsSettings(Section):
+    """Which pages of other origins may read answers (section ``cors``)."""
+
+    allow_origins: Texts = ()
+    blacklist_origins: Texts = ()
+    allow_origin_regex: str | None = None
+    dynamic_origin_validator: Callable[[str], object] | None = None
+    allow_methods: Texts = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    allow_headers: Texts = ("Accept", "Accept-Language", "Content-Language", "Content-Type")
+    blacklist_headers: Texts = ()
+    expose_headers: Texts = ()
+    allow_credentials: bool = True
+    max_age: int = 600
+    strict_origin_checking: bool = False
+    debug: bool = False
+    custom_error_status: int = 400
+    custom_error_messages: Mapping[str, str] = field(default_factory=dict)
+    preflight_status: int = 204
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        _within("custom_error_status", self.custom_error_status, 400, 499)
+        _within("preflight_status", self.preflight_status, 200, 299)
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySettings(Section):
+    """Headers on every answer and the way to https (section ``security``)."""
+
+    csp_enabled: bool = True
+    csp_policy: str | Mapping[str, str | Texts] | None = None
+    csp_report_only: bool = False
+    hsts_enabled: bool = True
+    hsts_max_age: int = 31_536_000
+    hsts_include_subdomains: bool = True
+    hsts_preload: bool = False
+    frame_options: Literal["DENY", "SAMEORIGIN"] | None = "DENY"
+    frame_options_allow_from: str | None = None
+    content_type_options: bool = True
+    referrer_policy: str | None = "strict-origin-when-cross-origin"
+    permissions_policy: Mapping[str, str | Texts] = field(default_factory=dict)
+    ssl_redirect: bool = False
+    ssl_host: str | None = None
+    ssl_permanent: bool = True
+    ssl_unsafe_methods: Literal["redirect", "refuse"] = "redirect"
+    cross_origin_opener_policy: str | None = "same-origin"
+    cross_origin_resource_policy: str | None = "same-origin"
+    cross_origin_embedder_policy: str | None = None
+    cache_control: str | None = None
+    clear_site_data: Texts = ()
+    dns_prefetch_control: Literal["on", "off"] | None = "off"
+    download_options: Literal["noopen"] | None = "noopen"
+    hide_server: bool = True
+    server_header: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApiSettings(Section):
+    """How the application calls itself where ``NexiosApp(title=...)`` does not say."""
+
+    title: str | None = None
+    version: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotFoundSettings(Section):
+    """What an unknown path is answered with."""
+
+    return_json: bool = True
+    custom_message: str | None = None
+    use_html: bool = False
+    show_traceback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSettings(Section):
+    """Shapes of errors that differ from 2.11's."""
+
+    http_exception_body: Literal["problem", "detail"] = "problem"
+    duplicate_routes: Literal["refuse", "first-wins"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings(Section):
+    """Where ``nexios run`` listens and how long it waits when it stops."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    grace_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        _within("port", self.port, 0, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxSettings(Section):
+    """The worker that delivers events after commit."""
+
+    in_process: bool = True
+    workers: int = 2
+    poll_interval_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.workers < 1 or self.poll_interval_s <= 0:
+            raise ValueError("workers and poll_interval_s must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSettings(Section):
+    """Which pages of other origins may open a socket (section ``realtime``)."""
+
+    allowed_origins: Texts = ()
