@@ -1,0 +1,1 @@
+"""The container: modules in, scopes out."""

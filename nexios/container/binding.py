@@ -1,0 +1,108 @@
+"""One registration: what the key is, what answers for it, and where that is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from nexios.container.errors import NOWHERE, Where
+from nexios.container.keys import AnyKey
+from nexios.container.scope import Scope
+
+
+class Answer(Enum):
+    """What kind of thing answers for a key."""
+
+    SOURCE = "source"
+    VALUE = "value"
+    ALIAS = "alias"
+    GIVEN = "given"
+    LIST = "list"
+    TUPLE = "tuple"
+    DICT = "dict"
+    PROVIDER = "provider"
+    LAZY = "lazy"
+    CURRENT = "current scope"
+
+
+class Origin(Enum):
+    """Why a binding is there."""
+
+    DECLARED = "bound"
+    AUTOMATIC = "bound automatically"
+    CONTROLLER = "controller"
+    FUNCTION = "function dependency"
+    BUILT_IN = "built in"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binding:
+    """A settled registration; two are the same only when they are the same object.
+
+    Attributes:
+        source: The class or function, the value, or the other key of an alias.
+        scope: None where the answer has none of its own (value, alias, collection, handle).
+        many: Whether it is one of many (``add``).
+        using: Parameter name to value or ``Key``.
+    """
+
+    key: AnyKey
+    answer: Answer
+    source: object = None
+    scope: Scope | None = None
+    many: bool = False
+    default: bool = False
+    replace: bool = False
+    lazy: bool = False
+    using: Mapping[str, object] = field(default_factory=dict)
+    where: Where = NOWHERE
+    origin: Origin = Origin.DECLARED
+    faults: tuple[str, ...] = ()
+    members: tuple["Binding", ...] = ()
+
+
+@dataclass(slots=True)
+class Declaration:
+    """What a module's binder fills in, call by call."""
+
+    key: AnyKey
+    where: Where
+    scope: Scope | None = None
+    many: bool = False
+    default: bool = False
+    replace: bool = False
+    lazy: bool = False
+    answer: Answer | None = None
+    source: object = None
+    using: dict[str, object] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def answered(self, answer: Answer, source: object) -> None:
+        """Take the answer; a second one is a fault shown at start."""
+        if self.answer is not None:
+            self.faults.append(f"{self.key} is answered twice in one line")
+        self.answer = answer
+        self.source = source
+
+    def settle(self) -> Binding:
+        """Return the registration as it stands now."""
+        answer = self.answer or Answer.SOURCE
+        source = self.key.form if self.answer is None else self.source
+        faults = list(self.faults)
+        scope = self.scope
+        if answer in (Answer.VALUE, Answer.ALIAS):
+            if scope is not None:
+                faults.append(
+                    f"{self.key} has scope={scope.value} beside .{answer.value}(...), "
+                    "which has no scope of its own"
+                )
+            scope = None
+        elif scope is None:
+            scope = Scope.REQUEST
+        if self.lazy and scope is not Scope.SINGLETON:
+            faults.append(f"{self.key} is lazy=True, which only a SINGLETON can be")
+        return Binding(
+            key=self.key, answer=answer, source=source, scope=scope, many=self.many,
+            default=self.default, replace=self.replace, lazy=self.lazy,
+            using=dict(self.using), where=self.where, faults=tuple(faults),
+        )  # fmt: skip

@@ -1,0 +1,300 @@
+"""Modules: inert lists of what is bound, included, exported and allowed."""
+
+import collections.abc
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar, get_args, get_origin, overload
+
+from typing_extensions import TypeForm
+
+from nexios.container.binding import Answer, Declaration
+from nexios.container.errors import Where
+from nexios.container.keys import MISSING, AnyKey, Key, key_of
+from nexios.container.scope import Scope
+from nexios.container.signature import SourceKind, Unresolved, hint_of, kind_of
+from nexios.layers.rules import Layer
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A layer rule set aside for one pair, with the reason."""
+
+    asker: object
+    asked: object
+    because: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Misuse:
+    """Something a module file says that cannot be meant; shown at start as NX212 or NX210."""
+
+    says: str
+    fix: str
+    where: Where
+    source: bool = False
+
+
+class Binder(Generic[T]):
+    """The second half of ``bind(key)``: what answers for the key."""
+
+    __slots__ = ("_declaration",)
+
+    def __init__(self, declaration: Declaration) -> None:
+        """Made by ``Module.bind`` and ``Module.add``."""
+        self._declaration = declaration
+
+    @overload
+    def to(self, source: type[T]) -> Self: ...
+    @overload
+    def to(self, source: Callable[..., AsyncIterator[T]]) -> Self: ...
+    @overload
+    def to(self, source: Callable[..., Iterator[T]]) -> Self: ...
+    @overload
+    def to(self, source: Callable[..., Awaitable[T]]) -> Self: ...
+    @overload
+    def to(self, source: Callable[..., T]) -> Self: ...
+    def to(self, source: object) -> Self:
+        """Answer with what a class, function, coroutine function or generator makes."""
+        self._declaration.answered(Answer.SOURCE, source)
+        return self
+
+    def value(self, value: T) -> Self:
+        """Answer with this very object; it is never closed by the container."""
+        self._declaration.answered(Answer.VALUE, value)
+        return self
+
+    @overload
+    def alias(self, other: Key[T]) -> Self: ...
+    @overload
+    def alias(self, other: TypeForm[T]) -> Self: ...
+    def alias(self, other: object) -> Self:
+        """Answer with the object of another key."""
+        self._declaration.answered(Answer.ALIAS, key_of(other))
+        return self
+
+    def given(self) -> Self:
+        """Answer with the value that comes with the scope: ``enter(values={Tenant: t})``."""
+        self._declaration.answered(Answer.GIVEN, None)
+        return self
+
+    def using(self, **values: object) -> Self:
+        """Fill named parameters of the source with values, or with the object of a ``Key``."""
+        self._declaration.using.update(values)
+        return self
+
+
+class Module:
+    """What belongs together and what of it others may see; importing it registers nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        layer: Layer | None = None,
+        bind: Sequence[object] = (),
+        include: "Sequence[Module]" = (),
+        export: Sequence[object] = (),
+        controllers: Sequence[type] = (),
+    ) -> None:
+        """Take a name and, optionally, the whole content in bulk form.
+
+        Args:
+            name: Shown in errors.
+            layer: The layer of what is bound here and has none by its place or mark.
+            bind: Keys, or pairs of key and source.
+            include: Modules whose exports this one sees.
+            export: Keys that modules including this one see.
+            controllers: HTTP and WebSocket controllers.
+        """
+        self.name = name
+        self.layer = layer
+        self.where = _caller()
+        self.declarations: list[Declaration] = []
+        self.included: list[Module] = []
+        self.exported: list[tuple[AnyKey, Where]] = []
+        self.controller_classes: list[tuple[type, Where]] = []
+        self.waivers: list[Waiver] = []
+        self.misuses: list[Misuse] = []
+        for item in bind:
+            pair = isinstance(item, tuple) and len(item) == 2
+            key, source = item if pair else (item, MISSING)  # type: ignore[misc]  # a pair
+            declaration = self._declare(key, self.where)
+            if pair:
+                declaration.answered(Answer.SOURCE, source)
+        self._include(include)
+        self._export(export, self.where)
+        self._controllers(controllers, self.where)
+
+    def __repr__(self) -> str:
+        """Return the name."""
+        return f"Module({self.name!r})"
+
+    @overload
+    def bind(
+        self,
+        key: Key[T],
+        *,
+        scope: Scope | None = None,
+        default: bool = False,
+        replace: bool = False,
+        lazy: bool = False,
+    ) -> Binder[T]: ...
+    @overload
+    def bind(
+        self,
+        key: TypeForm[T],
+        *,
+        scope: Scope | None = None,
+        default: bool = False,
+        replace: bool = False,
+        lazy: bool = False,
+    ) -> Binder[T]: ...
+    def bind(
+        self,
+        key: object,
+        *,
+        scope: Scope | None = None,
+        default: bool = False,
+        replace: bool = False,
+        lazy: bool = False,
+    ) -> Binder[object]:
+        """Bind a key; alone it binds a class to itself.
+
+        Args:
+            key: A type, a generic alias, or a ``Key``.
+            scope: How long the object lives; REQUEST unless said.
+            default: Yields to another binding of the key in a module that includes this one.
+            replace: Stands in for a binding this module already sees; there must be one.
+            lazy: A SINGLETON made at first use instead of at start.
+        """
+        declaration = self._declare(key, _caller())
+        declaration.scope, declaration.default = scope, default
+        declaration.replace, declaration.lazy = replace, lazy
+        return Binder(declaration)
+
+    @overload
+    def add(self, key: Key[T], *, scope: Scope | None = None, lazy: bool = False) -> Binder[T]: ...
+    @overload
+    def add(
+        self, key: TypeForm[T], *, scope: Scope | None = None, lazy: bool = False
+    ) -> Binder[T]: ...
+    def add(
+        self, key: object, *, scope: Scope | None = None, lazy: bool = False
+    ) -> Binder[object]:
+        """Bind one of many: asked as ``list[T]``, ``tuple[T, ...]`` or ``Sequence[T]``."""
+        declaration = self._declare(key, _caller())
+        declaration.scope, declaration.lazy, declaration.many = scope, lazy, True
+        return Binder(declaration)
+
+    def provides(
+        self,
+        key: object = None,
+        *,
+        scope: Scope | None = None,
+        default: bool = False,
+        replace: bool = False,
+        lazy: bool = False,
+    ) -> Callable[[F], F]:
+        """Decorate a source; the key is its return (or yielded) type unless given."""
+        where = _caller()
+
+        def register(source: F) -> F:
+            found = self._key_of_source(source, where) if key is None else key
+            if found is not None:
+                declaration = self._declare(found, where)
+                declaration.scope, declaration.default = scope, default
+                declaration.replace, declaration.lazy = replace, lazy
+                declaration.answered(Answer.SOURCE, source)
+            return source
+
+        return register
+
+    def include(self, *modules: "Module") -> Self:
+        """See what these modules export."""
+        self._include(modules)
+        return self
+
+    def export(self, *keys: object) -> Self:
+        """Let modules that include this one see these keys."""
+        self._export(keys, _caller())
+        return self
+
+    def controllers(self, *classes: type) -> Self:
+        """Register HTTP and WebSocket controllers."""
+        self._controllers(classes, _caller())
+        return self
+
+    def allow(self, asker: object, asked: object, *, because: str = "") -> Self:
+        """Set the layer rule aside for one asker and one key, for a stated reason."""
+        self.waivers.append(Waiver(asker, asked, because, _caller()))
+        return self
+
+    def _declare(self, key: object, where: Where) -> Declaration:
+        declaration = Declaration(key_of(key), where)
+        self.declarations.append(declaration)
+        return declaration
+
+    def _include(self, modules: "Sequence[Module]") -> None:
+        for module in modules:
+            if not isinstance(module, Module):
+                raise TypeError(f"include() takes modules, not {module!r}")
+            if module not in self.included:
+                self.included.append(module)
+
+    def _export(self, keys: Sequence[object], where: Where) -> None:
+        self.exported += [(key_of(key), where) for key in keys]
+
+    def _controllers(self, classes: Sequence[type], where: Where) -> None:
+        self.controller_classes += [(cls, where) for cls in classes]
+
+    def _key_of_source(self, source: Callable[..., object], where: Where) -> object | None:
+        kind = kind_of(source)
+        if kind is SourceKind.CLASS:
+            return source
+        name = getattr(source, "__name__", repr(source))
+        hint = hint_of(source)
+        if kind.exits and hint is not MISSING:
+            arguments = get_args(hint)
+            if get_origin(hint) not in _YIELDING or not arguments:
+                hint = MISSING
+            else:
+                hint = arguments[0]
+        if isinstance(hint, Unresolved):
+            return self._unusable(name, f"the return type {hint.text} of", where)
+        if hint is MISSING or hint is None or hint is type(None):
+            what = "no yield type on" if kind.exits else "no return type on"
+            return self._unusable(name, what, where)
+        return hint
+
+    def _unusable(self, name: str, what: str, where: Where) -> None:
+        self.misuses.append(
+            Misuse(
+                says=f"{what} {name}() says no key",
+                fix=f"write the type: def {name}(...) -> AsyncIterator[X], or @provides(X)",
+                where=where,
+                source=True,
+            )
+        )
+
+
+_YIELDING = {
+    collections.abc.AsyncIterator,
+    collections.abc.AsyncGenerator,
+    collections.abc.AsyncIterable,
+    collections.abc.Iterator,
+    collections.abc.Generator,
+    collections.abc.Iterable,
+}
+
+
+def _caller() -> Where:
+    """Return the nearest line outside this file."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return Where(frame.f_code.co_filename, frame.f_lineno) if frame is not None else Where("", 0)

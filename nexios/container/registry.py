@@ -1,0 +1,262 @@
+"""Flattens the module tree and answers: which binding does this module see for this key?"""
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.depend import Scopes
+from nexios.container.errors import Where
+from nexios.container.keys import AnyKey, Key, collected
+from nexios.container.module import Module
+from nexios.container.scope import Scope, ScopeContext
+
+BUILT_IN: Final = Module("nexios.container")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a module sees for a key.
+
+    Attributes:
+        bindings: None when missing, one when settled, more when ambiguous.
+        many: Whether the ambiguity is one asked where several were added.
+        private: Bindings that exist and are not exported to the asker.
+    """
+
+    bindings: tuple[Binding, ...]
+    many: bool = False
+    private: tuple[Binding, ...] = ()
+
+    @property
+    def one(self) -> Binding | None:
+        """The one binding that answers."""
+        return self.bindings[0] if len(self.bindings) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """An own binding of a key that the module also sees through an include."""
+
+    module: Module
+    own: Binding
+    other: Binding
+
+
+class Registry:
+    """The settled module tree; read-only after its making."""
+
+    def __init__(self, root: Module, everywhere: Module | None = None) -> None:
+        """Flatten the tree below ``root``.
+
+        Args:
+            root: The module whose view the container has.
+            everywhere: A module whose exports every module sees.
+        """
+        self.root = root
+        self.everywhere = everywhere
+        self.cycles: list[tuple[Module, ...]] = []
+        self.modules: tuple[Module, ...] = tuple(self._flatten())
+        self.home: dict[Binding, Module] = {}
+        self._own: dict[Module, dict[AnyKey, list[Binding]]] = {}
+        self._added: dict[Module, dict[AnyKey, list[Binding]]] = {}
+        self._exports = {module: {key for key, _ in module.exported} for module in self.modules}
+        self._seen: dict[tuple[Module, AnyKey], Found] = {}
+        for module in self.modules:
+            own: dict[AnyKey, list[Binding]] = {}
+            added: dict[AnyKey, list[Binding]] = {}
+            for declaration in module.declarations:
+                binding = declaration.settle()
+                self.home[binding] = module
+                (added if binding.many else own).setdefault(binding.key, []).append(binding)
+            self._own[module], self._added[module] = own, added
+        self.built_in = _built_in()
+        self.home.update(dict.fromkeys(self.built_in.values(), BUILT_IN))
+        self._includers = self._find_includers()
+
+    @property
+    def bindings(self) -> Iterator[Binding]:
+        """All declared bindings, module by module in include order, as written."""
+        return (binding for binding in self.home if binding.origin is Origin.DECLARED)
+
+    @property
+    def keys(self) -> frozenset[AnyKey]:
+        """All keys that are bound anywhere."""
+        return frozenset(binding.key for binding in self.home)
+
+    def own(self, module: Module, key: AnyKey) -> list[Binding]:
+        """Return the bindings (not ``add``) of a key in one module."""
+        return self._own[module].get(key, [])
+
+    def has(self, module: Module, key: AnyKey) -> bool:
+        """Return whether ``module`` sees anything for ``key``, added ones included."""
+        return bool(self.find(module, key).bindings) or bool(self.added(module, key))
+
+    def find(self, module: Module, key: AnyKey) -> Found:
+        """Return what ``module`` sees for ``key``."""
+        found = self._seen.get((module, key))
+        if found is None:
+            found = self._seen[module, key] = self._look(module, key)
+        return found
+
+    def added(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
+        """Return the ``add``s of ``key`` that ``module`` sees: includes first, then its own."""
+        return tuple(dict.fromkeys(self._walk_added(module, key, set())))
+
+    def named(self, module: Module, key: AnyKey) -> dict[Hashable, Binding]:
+        """Return the named bindings of a type that ``module`` sees, in registration order."""
+        found: dict[Hashable, Binding] = {}
+        for other in self._named_keys(key):
+            binding = self.find(module, other).one
+            if binding is not None:
+                found[other.name] = binding
+        return found
+
+    def clashes(self) -> Iterator[Clash]:
+        """Return own bindings of keys that an include brings too, with neither yielding."""
+        for module in self.modules:
+            for key, own in self._own[module].items():
+                if own[0].replace:
+                    continue
+                for other in self._through(module, key, frozenset({module})):
+                    if not other.default and not own[0].default:
+                        yield Clash(module, own[0], other)
+
+    def replaces_nothing(self, binding: Binding) -> bool:
+        """Return whether a ``replace=True`` has nothing to stand in for."""
+        module = self.home[binding]
+        return not self._through(module, binding.key, frozenset({module}))
+
+    def exports_nothing(self, module: Module, key: AnyKey) -> bool:
+        """Return whether an exported key is one the module does not have."""
+        if how := collected(key):
+            return not self.added(module, how[1]) and not self.find(module, key).bindings
+        return not self.has(module, key)
+
+    def _flatten(self) -> Iterator[Module]:
+        done: dict[Module, None] = {}
+        roots = [self.root] if self.everywhere is None else [self.root, self.everywhere]
+        for start in roots:
+            stack: list[tuple[Module, Iterator[Module]]] = [(start, iter(start.included))]
+            trail = [start]
+            while stack:
+                module, rest = stack[-1]
+                following = next(rest, None)
+                if following is None:
+                    stack.pop()
+                    trail.pop()
+                    done.setdefault(module)
+                elif following in trail:
+                    self.cycles.append((*trail[trail.index(following) :], following))
+                elif following not in done:
+                    stack.append((following, iter(following.included)))
+                    trail.append(following)
+        # The root first, then what it includes, in the order of inclusion.
+        return reversed(done)
+
+    def _find_includers(self) -> Mapping[Module, list[Module]]:
+        direct: dict[Module, list[Module]] = {module: [] for module in self.modules}
+        for module in self.modules:
+            for inner in module.included:
+                direct[inner].append(module)
+        if self.everywhere is not None and self.everywhere is not self.root:
+            direct[self.everywhere].append(self.root)
+        return direct
+
+    def _look(self, module: Module, key: AnyKey) -> Found:
+        if key in self.built_in:
+            return Found((self.built_in[key],))
+        bindings = self._visible(module, key, frozenset({module}))
+        if bindings:
+            return Found(bindings)
+        added = self.added(module, key)
+        if added:
+            return Found(added, many=len(added) > 1)
+        private = tuple(
+            binding for binding in self.home if binding.key == key and not binding.many
+        )
+        return Found((), private=private)
+
+    def _visible(
+        self, module: Module, key: AnyKey, trail: frozenset[Module]
+    ) -> tuple[Binding, ...]:
+        own = self._own[module].get(key)
+        candidates = (own[0],) if own else self._through(module, key, trail)
+        if not candidates and self.everywhere is not None and module is not self.everywhere:
+            candidates = self._exported(self.everywhere, key, trail)
+        settled = tuple(dict.fromkeys(self._yielded(binding) for binding in candidates))
+        firm = tuple(binding for binding in settled if not binding.default)
+        return firm or settled
+
+    def _through(
+        self, module: Module, key: AnyKey, trail: frozenset[Module]
+    ) -> tuple[Binding, ...]:
+        """Return what the included modules export for ``key``."""
+        found: dict[Binding, None] = {}
+        for inner in module.included:
+            if inner not in trail:
+                found.update(dict.fromkeys(self._exported(inner, key, trail)))
+        replaced = {
+            other
+            for binding in found
+            if binding.replace
+            for other in self._through(self.home[binding], key, frozenset({self.home[binding]}))
+        }
+        return tuple(binding for binding in found if binding not in replaced)
+
+    def _exported(
+        self, module: Module, key: AnyKey, trail: frozenset[Module]
+    ) -> tuple[Binding, ...]:
+        if key not in self._exports[module]:
+            return ()
+        return self._visible(module, key, trail | {module})
+
+    def _yielded(self, binding: Binding) -> Binding:
+        """Return what a default binding yields to: the nearest including module's own."""
+        if not binding.default:
+            return binding
+        level, seen = [self.home[binding]], {self.home[binding]}
+        while level:
+            above = [outer for inner in level for outer in self._includers[inner]]
+            level = [module for module in dict.fromkeys(above) if module not in seen]
+            seen.update(level)
+            for module in level:
+                own = self._own[module].get(binding.key)
+                if own:
+                    return self._yielded(own[0])
+        return binding
+
+    def _walk_added(
+        self, module: Module, key: AnyKey, seen: set[Module]
+    ) -> Iterator[Binding]:
+        seen.add(module)
+        inner = list(module.included)
+        if self.everywhere is not None:
+            inner.append(self.everywhere)
+        for other in inner:
+            exports = self._exports[other]
+            wanted = key in exports or any(
+                (how := collected(item)) is not None and how[1] == key for item in exports
+            )
+            if wanted and other not in seen:
+                yield from self._walk_added(other, key, seen)
+        yield from self._added[module].get(key, [])
+
+    def _named_keys(self, key: AnyKey) -> list[AnyKey]:
+        ordered: dict[AnyKey, None] = {}
+        for module in reversed(self.modules):
+            for other in self._own[module]:
+                if other.is_named and other.form == key.form:
+                    ordered.setdefault(other)
+        return list(ordered)
+
+
+def _built_in() -> dict[AnyKey, Binding]:
+    where = Where("", 0)
+    opener: AnyKey = Key(Scopes)
+    current: AnyKey = Key(ScopeContext)
+    return {
+        opener: Binding(opener, Answer.VALUE, where=where, origin=Origin.BUILT_IN),
+        current: Binding(current, Answer.CURRENT, where=where, origin=Origin.BUILT_IN),
+    }
+

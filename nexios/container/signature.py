@@ -1,0 +1,344 @@
+"""Reads callables: what they are, and their parameters with evaluated hints."""
+
+import builtins
+import functools
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, ClassVar, Final, get_args, get_origin, get_type_hints
+
+from nexios.container.depend import Marker
+from nexios.container.errors import Where
+from nexios.container.keys import MISSING, printable
+
+Kind = inspect._ParameterKind  # noqa: SLF001  # public through Parameter.kind only
+
+
+class SourceKind(Enum):
+    """How a source makes its value."""
+
+    CLASS = "class"
+    FUNCTION = "function"
+    COROUTINE = "coroutine function"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+
+    @property
+    def awaits(self) -> bool:
+        """Whether making the value has to be awaited."""
+        return self in (SourceKind.COROUTINE, SourceKind.ASYNC_GENERATOR)
+
+    @property
+    def exits(self) -> bool:
+        """Whether the source has a clean-up."""
+        return self in (SourceKind.GENERATOR, SourceKind.ASYNC_GENERATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a callable, or one annotated attribute of a class.
+
+    Attributes:
+        annotation: The evaluated hint with its ``Annotated`` metadata; MISSING when absent;
+            ``Unresolved`` when its name is not known where it stands.
+        default: MISSING when absent; a marker object when the default is one.
+        index: Its place among the parameters, the bound first one not counted.
+    """
+
+    name: str
+    annotation: object
+    default: object
+    kind: Kind
+    index: int
+    where: Where
+
+    @property
+    def marker(self) -> Marker | None:
+        """The ``Depend`` marker in the default or in the ``Annotated`` metadata."""
+        if isinstance(self.default, Marker):
+            return self.default
+        if get_origin(self.annotation) is Annotated:
+            for item in get_args(self.annotation)[1:]:
+                if isinstance(item, Marker):
+                    return item
+        return None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the callable can do without; a ``Depend`` marker is no default."""
+        return self.default is not MISSING and not isinstance(self.default, Marker)
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A string annotation that could not be evaluated."""
+
+    text: str
+    unknown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A callable as the container sees it.
+
+    Attributes:
+        attributes: Whether the parameters are annotated attributes, set after the call.
+    """
+
+    parameters: tuple[Parameter, ...]
+    attributes: bool = False
+    open_keywords: bool = False
+
+
+_PLAIN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def kind_of(source: Callable[..., object]) -> SourceKind:
+    """Return how ``source`` makes its value, looked at from the outside, not through wrappers."""
+    if isinstance(source, type) or isinstance(get_origin(source), type):
+        return SourceKind.CLASS
+    function = _callee(source)
+    if inspect.isasyncgenfunction(function):
+        return SourceKind.ASYNC_GENERATOR
+    if inspect.isgeneratorfunction(function):
+        return SourceKind.GENERATOR
+    if inspect.iscoroutinefunction(function):
+        return SourceKind.COROUTINE
+    return SourceKind.FUNCTION
+
+
+def makes_context_manager(source: object) -> bool:
+    """Return whether ``source`` is a function decorated with ``@(async)contextmanager``."""
+    if isinstance(source, type):
+        return False
+    function = _callee(source)
+    inner = getattr(function, "__wrapped__", None)
+    code = getattr(function, "__code__", None)
+    return inner is not None and code is not None and code.co_filename.endswith("contextlib.py")
+
+
+def place_of(source: object, text: str = "") -> Where:
+    """Return where a class or function is written; line 0 when it cannot be told."""
+    function = inspect.unwrap(_callee(source)) if callable(source) else source
+    origin = get_origin(source)
+    if isinstance(source, type) or isinstance(origin, type):
+        owner = source if isinstance(source, type) else origin
+        return _place_of_class(owner, text)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return Where("", 0, text)
+    return Where(code.co_filename, code.co_firstlineno, text)
+
+
+def display(source: object) -> str:
+    """Return the short name of a class, function or callable object."""
+    function = _callee(source) if callable(source) and not isinstance(source, type) else source
+    name = getattr(get_origin(source) or function, "__qualname__", None)
+    if not isinstance(name, str):
+        return printable(type(source).__name__)
+    return printable(name.rpartition("<locals>.")[2])
+
+
+def read(
+    source: Callable[..., object],
+    names: Mapping[str, object] | None = None,
+    *,
+    bound: bool = False,
+) -> Signature:
+    """Read the parameters of a class, function, partial, method or callable object.
+
+    Args:
+        source: What will be called.
+        names: Further names that string annotations may mean, such as registered classes.
+        bound: Whether the first parameter is filled already (``self`` of a plain function).
+    """
+    origin = get_origin(source)
+    if isinstance(source, type) or isinstance(origin, type):
+        return _read_class(source if isinstance(source, type) else origin, names or {})
+    return _read_function(source, display(source), _Names.of(source, names), bound=bound)
+
+
+def hint_of(function: Callable[..., object], names: Mapping[str, object] | None = None) -> object:
+    """Return the evaluated return annotation; MISSING when there is none."""
+    callee = inspect.unwrap(_callee(function))
+    raw = getattr(callee, "__annotations__", {}).get("return", MISSING)
+    return _evaluate(raw, _Names.of(function, names))
+
+
+class _Names(dict[str, object]):
+    """The names an annotation may use: its module, its class, its bases' modules, then more."""
+
+    def __init__(self, spaces: list[Mapping[str, object]]) -> None:
+        super().__init__()
+        self._spaces = spaces
+
+    def __missing__(self, name: str) -> object:
+        for space in self._spaces:
+            if name in space:
+                return space[name]
+        raise KeyError(name)
+
+    @classmethod
+    def of(
+        cls, source: object, names: Mapping[str, object] | None, owner: type | None = None
+    ) -> "_Names":
+        function = inspect.unwrap(_callee(source)) if callable(source) else source
+        spaces: list[Mapping[str, object]] = [getattr(function, "__globals__", {})]
+        for base in owner.__mro__ if owner is not None else ():
+            spaces.append(vars(base))
+            spaces.append(vars(sys.modules.get(base.__module__, builtins)))
+        # A nested function knows the names of its closure.
+        spaces.append(_closure(function))
+        spaces += [vars(builtins), names or {}]
+        return cls(spaces)
+
+
+def _closure(function: object) -> dict[str, object]:
+    code = getattr(function, "__code__", None)
+    cells = getattr(function, "__closure__", None) or ()
+    found: dict[str, object] = {}
+    for name, cell in zip(getattr(code, "co_freevars", ()), cells, strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
+
+
+def _callee(source: object) -> typing.Any:
+    """Return the function that runs when ``source`` is called."""
+    while isinstance(source, functools.partial):
+        source = source.func
+    if isinstance(source, types.MethodType):
+        return source.__func__
+    if inspect.isroutine(source) or isinstance(source, type):
+        return source
+    call = getattr(type(source), "__call__", None)
+    return call if inspect.isfunction(call) else source
+
+
+def _read_function(
+    source: Callable[..., object], name: str, names: _Names, *, bound: bool
+) -> Signature:
+    try:
+        signature = inspect.signature(source)
+    except (ValueError, TypeError):
+        return Signature((), open_keywords=True)
+    found: list[Parameter] = []
+    parameters = list(signature.parameters.values())[1 if bound else 0 :]
+    for index, parameter in enumerate(parameters):
+        if parameter.kind in _PLAIN:
+            continue
+        found.append(_parameter(source, name, names, parameter, index))
+    open_ = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+    return Signature(tuple(found), open_keywords=open_)
+
+
+def _parameter(
+    source: Callable[..., object],
+    name: str,
+    names: _Names,
+    parameter: inspect.Parameter,
+    index: int,
+) -> Parameter:
+    raw = parameter.annotation
+    annotation = _evaluate(MISSING if raw is inspect.Parameter.empty else raw, names)
+    default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
+    where = place_of(source, f"{name}({parameter.name})")
+    found = Parameter(parameter.name, annotation, default, parameter.kind, index, where)
+    if found.marker is not None:
+        found.marker.noted(name, parameter.name)
+    return found
+
+
+def _read_class(cls: type, names: Mapping[str, object]) -> Signature:
+    name = printable(cls.__name__)
+    constructor = constructor_of(cls)
+    if constructor is None:
+        return _read_attributes(cls, name, names)
+    function, label = constructor
+    if "__signature__" in vars(cls):
+        spaces = _Names.of(function, names, cls)
+        return _read_function(cls, f"{name}.{label}", spaces, bound=False)
+    spaces = _Names.of(function, names, cls)
+    signature = _read_function(function, f"{name}.{label}", spaces, bound=True)
+    if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
+        return signature
+    # A generated __init__ (dataclass, attrs) has no line of its own: the class has.
+    placed = tuple(
+        Parameter(
+            item.name, item.annotation, item.default, item.kind, item.index,
+            place_of(cls, item.where.text),
+        )
+        for item in signature.parameters
+    )  # fmt: skip
+    return Signature(placed, open_keywords=signature.open_keywords)
+
+
+def constructor_of(cls: type) -> tuple[Callable[..., object], str] | None:
+    """Return the ``__init__`` or ``__new__`` that a class runs, and its name; None without one."""
+    for label in ("__init__", "__new__"):
+        for base in cls.__mro__:
+            function = vars(base).get(label)
+            if base in (object, typing.Generic) or function is None:
+                continue
+            if getattr(function, "__name__", "") == "_no_init_or_replace_init":
+                continue
+            function = getattr(function, "__func__", function)
+            if function is not getattr(object, label):
+                return function, label
+    return None
+
+
+def _read_attributes(cls: type, name: str, names: Mapping[str, object]) -> Signature:
+    """Read the bare annotated attributes of a class that has no constructor of its own."""
+    found: dict[str, Parameter] = {}
+    spaces = _Names.of(None, names, cls)
+    for base in reversed(cls.__mro__):
+        for attribute, raw in inspect.get_annotations(base).items():
+            found.pop(attribute, None)
+            value = getattr(cls, attribute, MISSING)
+            has_value = value is not MISSING and not inspect.ismemberdescriptor(value)
+            if has_value or base.__module__ == "typing" or _is_class_variable(raw):
+                continue
+            annotation = _evaluate(raw, spaces)
+            where = place_of(cls, f"{name}.{attribute}")
+            found[attribute] = Parameter(
+                attribute, annotation, MISSING, Kind.KEYWORD_ONLY, len(found), where
+            )
+    return Signature(tuple(found.values()), attributes=True)
+
+
+def _is_class_variable(raw: object) -> bool:
+    if isinstance(raw, str):
+        return raw.partition("[")[0].rpartition(".")[2].strip() == "ClassVar"
+    return raw is ClassVar or get_origin(raw) is ClassVar
+
+
+def _evaluate(raw: object, names: _Names) -> object:
+    if raw is MISSING or isinstance(raw, type):
+        return raw
+    holder = types.SimpleNamespace(__annotations__={"value": raw})
+    try:
+        return get_type_hints(holder, {}, names, include_extras=True)["value"]
+    except NameError as unknown:
+        text = raw if isinstance(raw, str) else str(raw)
+        return Unresolved(printable(text), unknown.name or printable(text))
+    except (SyntaxError, TypeError, AttributeError):
+        # ``Annotated[x, 3]`` and the like are fine; what Python itself cannot read is named.
+        return raw if not isinstance(raw, str) else Unresolved(printable(raw), printable(raw))
+
+
+def _place_of_class(cls: type, text: str) -> Where:
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None) or ""
+    constructor = vars(cls).get("__init__")
+    code = getattr(constructor, "__code__", None)
+    if code is not None and code.co_filename == file:
+        return Where(file, code.co_firstlineno, text)
+    line = getattr(cls, "__firstlineno__", 0)
+    return Where(file, line if isinstance(line, int) else 0, text, cls)
