@@ -1,0 +1,406 @@
+"""The half of a unit of work that no store knows of: track, cascade, diff, order, retry."""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+import anyio
+
+from nexios.adapters.persistence.errors import (
+    DatabaseError,
+    OutsideTransaction,
+    ReadOnlyTransaction,
+    TransactionOptions,
+    is_repeatable,
+)
+from nexios.adapters.persistence.mapper import Mapper
+from nexios.adapters.persistence.operations import Operation, Tracked, operations
+from nexios.adapters.persistence.rows import Rows
+from nexios.application.caller import ANONYMOUS, Caller
+from nexios.application.clock import SystemClock
+from nexios.application.errors import TimedOut
+from nexios.application.events import Envelope
+from nexios.application.subscribers import Consumer, NoSubscribers, Subscribers
+from nexios.application.unit_of_work import Isolation, UnitOfWork
+from nexios.domain.clock import Clock
+from nexios.domain.errors import AlreadyExists
+from nexios.domain.events import DomainEvent
+from nexios.domain.specs import Specification
+from nexios.domain.values import Identity
+
+T = TypeVar("T")
+
+MAX_GENERATIONS: Final = 10
+_FIRST_PAUSE_S: Final = 0.01
+_STRENGTH: Final = {"read committed": 0, "repeatable read": 1, "serializable": 2}
+
+
+class EventCascade(DatabaseError):
+    """Before-commit handlers keep recording events that are handled again."""
+
+    def __init__(self, chain: Sequence[str]) -> None:
+        self.chain = tuple(chain)
+        super().__init__(
+            f"before-commit handlers did not come to rest after {len(chain)} generations: "
+            + " → ".join(chain),
+            fix="let one of them handle its event after the commit",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What was asked of one run.
+
+    Attributes:
+        isolation: None for the default, read committed.
+        read_only: Writes are refused.
+        timeout_s: What is left of the time for all tries.
+        name: The use case.
+    """
+
+    isolation: Isolation | None
+    read_only: bool
+    timeout_s: float | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One aggregate as a store has it; ``rows`` hold Python values, as ``dump`` gives them."""
+
+    version: int
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One event on its way to the outbox, with who is to be told after the commit."""
+
+    event: DomainEvent
+    envelope: Envelope
+    consumers: tuple[Consumer, ...]
+
+
+class StoreTransaction(ABC):
+    """One try of a run, against one store. Each store implements this.
+
+    Made without I/O: the first call that needs the store begins. All errors are those of
+    ``errors.py`` or of the domain.
+
+    Attributes:
+        store: The Database or MemoryStore; compared by identity.
+        joined: True when somebody else's block around the run commits or rolls back.
+    """
+
+    store: object
+    joined: bool = False
+
+    @abstractmethod
+    async def fetch(self, mapper: Mapper[Any], id: Identity) -> Stored | None:
+        """Return one aggregate's version and rows."""
+
+    @abstractmethod
+    async def fetch_page(
+        self,
+        mapper: Mapper[Any],
+        spec: Specification[Any] | None,
+        after: Identity | None,
+        limit: int,
+    ) -> Sequence[Stored]:
+        """Return the first ``limit`` that ``spec`` picks with ids above ``after``, in id order."""
+
+    @abstractmethod
+    async def write(self, changes: Sequence[Operation]) -> None:
+        """Carry the operations out, in this order.
+
+        Raises:
+            StaleWrite: An ``UpdateRoot`` found no row of its id and version.
+            DomainError: What ``mapper.broken(constraint, error)`` gives for a broken constraint.
+        """
+
+    @abstractmethod
+    async def enqueue(self, recorded: Sequence[Recorded]) -> None:
+        """Put events and their deliveries into the outbox."""
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Make it last, whoever cancels meanwhile; nothing to do when nothing was begun.
+
+        Not called when ``joined``. Afterwards the workers of this process are woken when events
+        were enqueued.
+        """
+
+    @abstractmethod
+    async def rollback(self) -> None:
+        """Undo. Never raises, is not stopped by cancellation, may be called at any moment."""
+
+
+class Rider(Protocol):
+    """Wants to be part of the one run that a delivery causes (see ``delivery.py``)."""
+
+    store: object
+
+    async def board(self, transaction: StoreTransaction) -> None:
+        """Write what belongs into the same commit."""
+        ...
+
+    def committed(self) -> None:
+        """The commit with it is known."""
+        ...
+
+
+RIDER: ContextVar[Rider | None] = ContextVar("nexios_rider", default=None)
+_ACTIVE: ContextVar[tuple["Run", ...]] = ContextVar("nexios_runs", default=())
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One try of a use case: its transaction and every aggregate it has seen."""
+
+    options: RunOptions
+    transaction: StoreTransaction
+    tracked: dict[tuple[str, int], Tracked] = field(default_factory=dict)
+    recorded: list[Recorded] = field(default_factory=list)
+
+    def of(self, mapper: Mapper[Any]) -> Iterator[Tracked]:
+        """Give what is tracked of one root table."""
+        root = mapper.root.name
+        return (one for (table, _), one in list(self.tracked.items()) if table == root)
+
+    def find(self, mapper: Mapper[Any], id: Identity) -> Tracked | None:
+        """Return what is tracked under an id."""
+        return self.tracked.get((mapper.root.name, id.int))
+
+    def loaded(self, mapper: Mapper[Any], id: Identity, stored: Stored) -> Tracked:
+        """Track what was read, unless another task of this run was faster."""
+        known = self.find(mapper, id)
+        if known is not None:
+            return known
+        aggregate = mapper.load(stored.rows)
+        aggregate.version = stored.version
+        tracked = Tracked.of_stored(mapper, aggregate)
+        self.tracked[mapper.root.name, id.int] = tracked
+        return tracked
+
+    def add(self, mapper: Mapper[Any], aggregate: Any) -> None:
+        """Track something new."""
+        self._refuse_if_read_only("add")
+        known = self.find(mapper, aggregate.id)
+        if known is None:
+            self.tracked[mapper.root.name, aggregate.id.int] = Tracked.new(mapper, aggregate)
+        elif known.removed:
+            known.aggregate, known.removed = aggregate, False
+        else:
+            raise AlreadyExists("something with this id is there already", id=str(aggregate.id))
+
+    def remove(self, mapper: Mapper[Any], aggregate: Any) -> None:
+        """Note that it is to go."""
+        self._refuse_if_read_only("remove")
+        known = self.find(mapper, aggregate.id)
+        if known is None or known.aggregate is not aggregate:
+            raise DatabaseError(
+                f"{self.options.name} removes a {type(aggregate).__name__} it has not loaded",
+                fix="await repository.get(id) in the same use case, then remove what it returns",
+            )
+        known.removed = True
+
+    def _refuse_if_read_only(self, verb: str) -> None:
+        if self.options.read_only:
+            raise ReadOnlyTransaction(
+                f"{verb}() in {self.options.name}, which is read-only", fix="drop read_only=True"
+            )
+
+
+class TrackingUnitOfWork(UnitOfWork):
+    """Everything of a unit of work but the store: subclasses give ``begin``."""
+
+    __nexios_layer__: ClassVar[str] = "persistence"
+
+    def __init__(
+        self,
+        caller: Caller = ANONYMOUS,
+        subscribers: Subscribers | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Take what all runs share.
+
+        Args:
+            caller: On whose behalf.
+            subscribers: Who handles which event; nobody without.
+            clock: Stamps envelopes.
+        """
+        self.caller = caller
+        self._subscribers: Subscribers = subscribers or NoSubscribers()
+        self._clock: Clock = clock or SystemClock()
+        self._run: Run | None = None
+        self._turn: anyio.Lock | None = None
+
+    @abstractmethod
+    def begin(self, options: RunOptions) -> StoreTransaction:
+        """Return the transaction of one try; no I/O yet."""
+
+    def current(self, asked: str) -> Run:
+        """Return the run the calling task is inside of.
+
+        Raises:
+            OutsideTransaction: It is in none; ``asked`` says what was called.
+        """
+        run = self._run
+        if run is None or run not in _ACTIVE.get():
+            raise OutsideTransaction(
+                f"{asked} outside a use case", fix="put @transactional on the method that calls it"
+            )
+        return run
+
+    async def run(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        retries: int = 2,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        timeout_s: float | None = None,
+        name: str | None = None,
+    ) -> T:
+        """Do ``work`` in one transaction; see ``UnitOfWork.run``."""
+        options = RunOptions(isolation, read_only, timeout_s, name or _name(work))
+        if self._run is not None and self._run in _ACTIVE.get():
+            _check_joining(self._run.options, options)
+            return await work()
+        # A second task with a use case of its own: one transaction at a time, not one for both.
+        if self._turn is None:
+            self._turn = anyio.Lock(fast_acquire=True)
+        async with self._turn:
+            return await self._tries(work, options, retries)
+
+    async def _tries(
+        self, work: Callable[[], Awaitable[T]], options: RunOptions, retries: int
+    ) -> T:
+        started = anyio.current_time()
+        tried = 0
+        while True:
+            left = options.timeout_s
+            if left is not None:
+                left -= anyio.current_time() - started
+            options = RunOptions(options.isolation, options.read_only, left, options.name)
+            run = Run(options, self.begin(options))
+            tried += 1
+            try:
+                return await self._once(run, work)
+            except Exception as error:
+                if tried > retries or run.transaction.joined or not is_repeatable(error):
+                    if tried > 1:
+                        error.add_note(f"{options.name} was tried {tried} times")
+                    raise
+            # Full jitter: writers that met once must not meet again.
+            await anyio.sleep(random.uniform(0, _FIRST_PAUSE_S * 2**tried))  # noqa: S311
+
+    async def _once(self, run: Run, work: Callable[[], Awaitable[T]]) -> T:
+        transaction = run.transaction
+        token = _ACTIVE.set((*_ACTIVE.get(), run))
+        self._run = run
+        try:
+            try:
+                # The time limit ends before the commit: a commit that was sent is waited for,
+                # and a late success stays a success.
+                result, rider = await self._within(run, work)
+                if not transaction.joined:
+                    await transaction.commit()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await transaction.rollback()
+                raise
+        finally:
+            self._run = None
+            _ACTIVE.reset(token)
+        if rider is not None:
+            rider.committed()
+        for tracked in run.tracked.values():
+            tracked.stored()
+        return result
+
+    async def _within(self, run: Run, work: Callable[[], Awaitable[T]]) -> tuple[T, Rider | None]:
+        limit = run.options.timeout_s
+        if limit is None:
+            return await self._body(run, work)
+        with anyio.move_on_after(max(limit, 0)):
+            return await self._body(run, work)
+        raise TimedOut
+
+    async def _body(self, run: Run, work: Callable[[], Awaitable[T]]) -> tuple[T, Rider | None]:
+        result = await work()
+        await self._cascade(run)
+        changes = operations(list(run.tracked.values()))
+        if changes and run.options.read_only:
+            raise ReadOnlyTransaction(
+                f"{run.options.name} is read-only and changed {changes[0].mapper.root.name}",
+                fix="drop read_only=True",
+            )
+        if changes:
+            await run.transaction.write(changes)
+        if run.recorded:
+            await run.transaction.enqueue(run.recorded)
+        rider = RIDER.get()
+        if rider is None or run.transaction.joined or rider.store is not run.transaction.store:
+            return result, None
+        await rider.board(run.transaction)
+        return result, rider
+
+    async def _cascade(self, run: Run) -> None:
+        chain: list[str] = []
+        while fresh := self._collect(run):
+            handled = [
+                (handler, one)
+                for one in fresh
+                for handler in self._subscribers.before(type(one.event))
+            ]
+            if not handled:
+                continue
+            chain.append(handled[0][1].envelope.name)
+            if len(chain) > MAX_GENERATIONS:
+                raise EventCascade(chain)
+            for handler, one in handled:
+                await handler(one.event, one.envelope)
+
+    def _collect(self, run: Run) -> list[Recorded]:
+        fresh: list[Recorded] = []
+        for tracked in list(run.tracked.values()):
+            for event in tracked.aggregate.pull_events():
+                consumers = tuple(self._subscribers.consumers(type(event)))
+                fresh.append(Recorded(event, self._envelope(tracked, event), consumers))
+                tracked.events += 1
+        run.recorded += fresh
+        return fresh
+
+    def _envelope(self, tracked: Tracked, event: DomainEvent) -> Envelope:
+        caller = self.caller
+        return Envelope(
+            id=Identity.new(),
+            name=event.__event_name__,
+            version=event.__event_version__,
+            stream=f"{tracked.mapper.root.name}:{tracked.aggregate.id}",
+            stream_version=tracked.version + 1,
+            index=tracked.events,
+            at=self._clock.now(),
+            actor=caller.actor,
+            tenant=caller.tenant,
+            correlation=caller.correlation,
+            causation=caller.causation,
+        )
+
+
+def _check_joining(outer: RunOptions, inner: RunOptions) -> None:
+    asked = _STRENGTH[inner.isolation or "read committed"]
+    if asked > _STRENGTH[outer.isolation or "read committed"]:
+        raise TransactionOptions(
+            f"{inner.name} needs {inner.isolation} and runs inside {outer.name}, "
+            f"which is {outer.isolation or 'read committed'}",
+            fix=f'@transactional(isolation="{inner.isolation}") on {outer.name}',
+        )
+
+
+def _name(work: Callable[[], Awaitable[object]]) -> str:
+    return getattr(work, "__qualname__", None) or "a use case"
