@@ -3,7 +3,6 @@
 import base64
 import binascii
 from typing import Any, ClassVar, Generic, TypeVar
-from uuid import UUID
 
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.operations import Tracked
@@ -39,11 +38,10 @@ class MappedRepository(Repository[A, I], Generic[A, I]):
         tracked = run.find(self.mapper, id)
         if tracked is None:
             stored = await run.transaction.fetch(self.mapper, id)
-            # Asked again inside ``loaded``: another task of this run may have been faster. It
-            # may also have added or removed it.
+            # Asked again: another task of this run may have loaded, added or removed it.
             tracked = run.find(self.mapper, id)
             if tracked is None and stored is not None:
-                tracked = run.loaded(self.mapper, id, stored)
+                tracked = run.loaded(self.mapper, stored)
         return None if tracked is None else self._seen(tracked)
 
     def add(self, aggregate: A) -> None:
@@ -65,18 +63,16 @@ class MappedRepository(Repository[A, I], Generic[A, I]):
         # Each tracked one may drop out of the store's answer; one more tells whether it goes on.
         wanted = limit + 1 + sum(1 for _ in run.of(self.mapper))
         stored = await run.transaction.fetch_page(self.mapper, spec, start, wanted)
-        found: dict[int, Stored | A] = {
-            UUID(str(one.rows[self.mapper.root.name][0]["id"])).int: one for one in stored
-        }
+        found: dict[int, Stored | A] = {one.id.int: one for one in stored}
         for tracked in run.of(self.mapper):
-            id = tracked.aggregate.id.int
-            found.pop(id, None)
+            number = tracked.aggregate.id.int
+            found.pop(number, None)
             seen = self._seen(tracked)
-            if seen is not None and (start is None or id > start.int) and _picks(spec, seen):
-                found[id] = seen
-        ids = sorted(found)
-        items = tuple(self._item(run, found[id]) for id in ids[:limit])
-        return Page(items, _cursor(items[-1].id) if len(ids) > limit else None)
+            if seen is not None and (start is None or number > start.int) and _picks(spec, seen):
+                found[number] = seen
+        numbers = sorted(found)
+        items = tuple(self._item(run, found[number]) for number in numbers[:limit])
+        return Page(items, _cursor(items[-1].id) if len(numbers) > limit else None)
 
     def _run(self, method: str) -> Run:
         return self._uow.current(f"{type(self).__name__}.{method}()")
@@ -85,11 +81,10 @@ class MappedRepository(Repository[A, I], Generic[A, I]):
         aggregate: Any = tracked.aggregate
         return None if tracked.removed else aggregate
 
-    def _item(self, run: Run, found: "Stored | A") -> A:
+    def _item(self, run: Run, found: Stored | A) -> A:
         if not isinstance(found, Stored):
             return found
-        id = Identity.parse(str(found.rows[self.mapper.root.name][0]["id"]))
-        aggregate: Any = run.loaded(self.mapper, id, found).aggregate
+        aggregate: Any = run.loaded(self.mapper, found).aggregate
         return aggregate  # type: ignore[no-any-return]  # the mapper's type is the repository's
 
 

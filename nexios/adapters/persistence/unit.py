@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol, TypeVar
+from uuid import UUID
 
 import anyio
 
@@ -71,6 +72,7 @@ class RunOptions:
 class Stored:
     """One aggregate as a store has it; ``rows`` hold Python values, as ``dump`` gives them."""
 
+    id: UUID
     version: int
     rows: Rows
 
@@ -170,19 +172,19 @@ class Run:
         root = mapper.root.name
         return (one for (table, _), one in list(self.tracked.items()) if table == root)
 
-    def find(self, mapper: Mapper[Any], id: Identity) -> Tracked | None:
+    def find(self, mapper: Mapper[Any], id: UUID) -> Tracked | None:
         """Return what is tracked under an id."""
         return self.tracked.get((mapper.root.name, id.int))
 
-    def loaded(self, mapper: Mapper[Any], id: Identity, stored: Stored) -> Tracked:
+    def loaded(self, mapper: Mapper[Any], stored: Stored) -> Tracked:
         """Track what was read, unless another task of this run was faster."""
-        known = self.find(mapper, id)
+        known = self.find(mapper, stored.id)
         if known is not None:
             return known
         aggregate = mapper.load(stored.rows)
         aggregate.version = stored.version
         tracked = Tracked.of_stored(mapper, aggregate)
-        self.tracked[mapper.root.name, id.int] = tracked
+        self.tracked[mapper.root.name, stored.id.int] = tracked
         return tracked
 
     def add(self, mapper: Mapper[Any], aggregate: Any) -> None:
