@@ -41,6 +41,7 @@ __path__: list[str] = []
 
 _ORIGIN: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^\s/?#@\\]+")
 _TEST_HOST: Final = "testclient"
+_PEER_NAMES: Final = frozenset({_TEST_HOST, "unix"})
 _PRIVATE_NETWORKS: Final[Texts] = (
     *("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
     _TEST_HOST,
@@ -66,7 +67,7 @@ class ConfigError(ValueError):
 
 def _proxies(entries: Texts) -> Texts:
     for entry in entries:
-        if entry != _TEST_HOST:
+        if entry not in _PEER_NAMES:
             try:
                 ip_network(entry, strict=False)
             except ValueError:

@@ -418,6 +418,6 @@ class TestProcessDefault:
             set_config(debug=True)
         assert get_config().debug is True
         config = MakeConfig()
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="set_config"):
             set_config(config)
         assert get_config() is default_config() is config
