@@ -1,0 +1,223 @@
+"""Reads a request's body within its limits, and checks JSON before it is parsed."""
+
+import re
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+import anyio
+from pydantic_core import from_json
+
+from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.asgi.types import Message, RawHeader, Receive
+from nexios.adapters.http.errors import (
+    BodyConsumed,
+    BodyStalled,
+    BodyTooLarge,
+    JsonTooComplex,
+    MalformedBody,
+)
+from nexios.application.limits import Limits
+
+# What a stream has handed out is kept up to here, so that the body can still be read after it.
+KEPT_BYTES: Final = 2 * 2**20
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
+_STRUCTURE: Final = (b",", b":", b"[", b"{")
+
+
+class BodyReader:
+    """The body of one request. The wire is read once, whatever is asked for and how often."""
+
+    __slots__ = (
+        "_chunks",
+        "_dropped",
+        "_finished",
+        "_idle_s",
+        "_length",
+        "_limit",
+        "_reading",
+        "_receive",
+        "_total",
+        "_waiting",
+        "_whole",
+    )
+
+    def __init__(self, receive: Receive, headers: Iterable[RawHeader], limits: Limits) -> None:
+        self._receive = receive
+        self._limit = limits.body
+        self._idle_s = limits.body_idle_s
+        self._length = content_length(headers)
+        self._chunks: list[bytes] = []
+        self._total = 0
+        self._finished = False
+        self._dropped = False
+        self._whole: bytes | None = None
+        self._reading = False
+        self._waiting: anyio.Event | None = None
+
+    async def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            BodyTooLarge: It is over the limit: by its declared length before a byte is read, else
+                at the chunk that crosses.
+            BodyStalled: No byte came for ``limits.body_idle_s``.
+            ClientDisconnect: The peer left before the end.
+            BodyConsumed: It was streamed and too long to be kept.
+        """
+        if self._whole is None:
+            while not self._finished:
+                await self._advance()
+            if self._dropped:
+                raise BodyConsumed
+            chunks = self._chunks
+            self._whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return self._whole
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; what was read before comes first.
+
+        Raises:
+            BodyConsumed: Parts of it have been handed out before and were not kept.
+            HttpError: What ``read`` raises.
+        """
+        position = 0
+        if self._dropped:
+            raise BodyConsumed
+        while True:
+            while position < len(self._chunks):
+                chunk = self._chunks[position]
+                position += 1
+                if chunk:
+                    yield chunk
+            if self._finished:
+                return
+            fresh = await self._advance(keep=self._total <= KEPT_BYTES)
+            if self._gone() and fresh:
+                yield fresh
+
+    async def left(self) -> bool:
+        """Return whether the peer has gone, without waiting; a part of the body is kept."""
+        if self._reading:
+            return False
+        message: Message | None = None
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            message = await self._receive()
+        if message is None:
+            return False
+        if message["type"] == "http.disconnect":
+            return True
+        self._take(message, keep=True)
+        return False
+
+    def _gone(self) -> bool:
+        return self._dropped
+
+    async def _advance(self, *, keep: bool = True) -> bytes:
+        """Read one message, or wait until another reader has read one."""
+        if self._reading:
+            if self._waiting is None:
+                self._waiting = anyio.Event()
+            await self._waiting.wait()
+            return b""
+        limit, length = self._limit, self._length
+        if limit is not None and length is not None and length > limit:
+            raise BodyTooLarge(limit)
+        self._reading = True
+        try:
+            with anyio.move_on_after(self._idle_s):
+                return self._take(await self._receive(), keep=keep)
+            raise BodyStalled(self._idle_s)
+        finally:
+            self._reading = False
+            if self._waiting is not None:
+                self._waiting.set()
+                self._waiting = None
+
+    def _take(self, message: Message, *, keep: bool) -> bytes:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        total = self._total + len(chunk)
+        if self._limit is not None and total > self._limit:
+            raise BodyTooLarge(self._limit)
+        self._total = total
+        self._finished = not message.get("more_body", False)
+        if not keep and total > KEPT_BYTES:
+            self._dropped = True
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+        return chunk
+
+
+def content_length(headers: Iterable[RawHeader]) -> int | None:
+    """Return the declared length, or None when there is none.
+
+    Raises:
+        MalformedBody: It is no number, or is given twice and differs (RFC 9110, 8.6).
+    """
+    told: bytes | None = None
+    for name, value in headers:
+        if name == b"content-length":
+            if told is not None and told != value:
+                raise MalformedBody("the content length is given twice")
+            told = value
+    if told is None:
+        return None
+    if not told.isdigit() or len(told) > 19:
+        raise MalformedBody("the content length is no number")
+    return int(told)
+
+
+def check_json(body: bytes, limits: Limits) -> None:
+    """Refuse JSON that is too complex, or holds NaN or an infinity.
+
+    The engine refuses everything else that is no JSON. Four C-level counts decide almost always;
+    only a body that may be over a limit is looked at more closely.
+
+    Raises:
+        JsonTooComplex: Over ``limits.json_depth`` or ``limits.json_tokens``.
+        MalformedBody: There is a NaN or an infinity, which are no JSON (RFC 8259, 6).
+    """
+    opened = body.count(b"[") + body.count(b"{")
+    tokens = opened + body.count(b",") + body.count(b":")
+    deep, many = opened > limits.json_depth, tokens > limits.json_tokens
+    odd = b"NaN" in body or b"Infinity" in body
+    if not (deep or many or odd):
+        return
+    bare = _STRING.sub(b'""', body)
+    if odd and (b"NaN" in bare or b"Infinity" in bare):
+        raise MalformedBody("the body is not JSON")
+    if many and sum(map(bare.count, _STRUCTURE)) > limits.json_tokens:
+        raise JsonTooComplex(f"the body has more than {limits.json_tokens} JSON tokens")
+    if deep and _deeper_than(limits.json_depth, bare):
+        raise JsonTooComplex(f"the body is nested deeper than {limits.json_depth} levels")
+
+
+def _deeper_than(limit: int, bare: bytes) -> bool:
+    depth = 0
+    for bracket in _BRACKET.finditer(bare):
+        depth += 1 if bracket.group() in b"[{" else -1
+        if depth > limit:
+            return True
+        if depth < 0:  # no JSON; the engine says so
+            return False
+    return False
+
+
+def parse_json(body: bytes, limits: Limits) -> Any:
+    """Return the JSON value of a body; an empty body is ``{}``. Any: it may be any value.
+
+    Raises:
+        MalformedBody: It is no JSON in UTF-8, or too complex.
+    """
+    if not body:
+        return {}
+    check_json(body, limits)
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise MalformedBody("the body is not JSON") from None

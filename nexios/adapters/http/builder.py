@@ -1,0 +1,377 @@
+"""``Response``: the answer of one request while it is being made."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.headers import InvalidHeader, MutableHeaders
+from nexios.adapters.asgi.types import HeaderBlock, Scope
+from nexios.adapters.http.head import Head, cache_control, location, put_header
+from nexios.adapters.http.ranges import matches_tag, quoted_tag
+from nexios.adapters.http.response import (
+    BYTES_BLOCK,
+    HTML_BLOCK,
+    JSON_BLOCK,
+    NO_BLOCK,
+    TEXT_BLOCK,
+    BaseResponse,
+    checked_status,
+    encode_json,
+)
+
+Hook = HeaderBlock | Callable[[MutableHeaders], None]
+"""What is added to whatever answer is sent: a prebuilt block, or a change of the headers."""
+
+_OF_A_BODY: Final = (
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "content-disposition",
+    "etag",
+    "last-modified",
+    "cache-control",
+)
+
+
+class Response(Head):
+    """Made for one request and never shared. Every method but the readers returns it.
+
+    Status, headers and cookies stay whatever is done to the body, and the order of the chain
+    does not matter. What cannot be encoded or sent is refused where it is set.
+    """
+
+    __slots__ = (
+        "_block",
+        "_body",
+        "_carrier",
+        "_headers",
+        "_hooks",
+        "_scope",
+        "_status",
+        "_tag",
+        "_typed",
+        "touched",
+    )
+
+    def __init__(self, scope: Scope | None = None, hooks: list[Hook] | None = None) -> None:
+        """Begin an empty answer.
+
+        Args:
+            scope: Of the request, for conditions and redirects.
+            hooks: Where ``on_send`` puts what is added to every answer.
+        """
+        self._scope = scope
+        self._hooks = hooks
+        self._status: int | None = None
+        self._body = b""
+        self._block = NO_BLOCK
+        self._headers: MutableHeaders | None = None
+        self._carrier: BaseResponse | None = None
+        self._tag: str | None = None
+        self._typed = False  # a content type was set by name and outlives the content
+        self.touched = False
+
+    # Readers.
+
+    @property
+    def status_code(self) -> int:
+        """The status as it stands; 200 until one is set."""
+        return 200 if self._status is None else self._status
+
+    @property
+    def has_status(self) -> bool:
+        """Whether a status was set."""
+        return self._status is not None
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The header fields, live: changing them changes the answer."""
+        if self._headers is None:
+            self._headers = MutableHeaders(list(self._block))
+        return self._headers
+
+    @property
+    def body(self) -> bytes:
+        """The content as it stands."""
+        return self._body if self._carrier is None else self._carrier.body
+
+    @property
+    def content_type(self) -> str | None:
+        """The value of ``Content-Type``."""
+        return self.headers["content-type"]
+
+    @property
+    def content_length(self) -> int:
+        """The length of the content in bytes."""
+        return len(self.body)
+
+    @property
+    def cookies(self) -> list[str]:
+        """The ``Set-Cookie`` values so far."""
+        return self.headers.getlist("set-cookie")
+
+    # Content.
+
+    def json(
+        self,
+        data: object,
+        status_code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        indent: int | None = None,
+        ensure_ascii: bool = False,
+    ) -> Self:
+        """Answer with JSON in UTF-8; NaN and infinity become null.
+
+        Raises:
+            Unencodable: Something in ``data`` is no JSON; the error says where.
+        """
+        body = encode_json(data, indent=indent, ensure_ascii=ensure_ascii)
+        return self._content(body, JSON_BLOCK, status_code, headers)
+
+    def text(
+        self,
+        content: str,
+        status_code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Answer with plain text in UTF-8."""
+        return self._content(str(content).encode("utf-8"), TEXT_BLOCK, status_code, headers)
+
+    def html(
+        self,
+        content: str,
+        status_code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Answer with HTML in UTF-8; nothing is escaped."""
+        return self._content(str(content).encode("utf-8"), HTML_BLOCK, status_code, headers)
+
+    def empty(
+        self, status_code: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> Self:
+        """Answer without content; 204 unless a status is given or was set."""
+        status = status_code if status_code is not None or self.has_status else 204
+        return self._content(b"", NO_BLOCK, status, headers)
+
+    def resp(
+        self,
+        body: str | bytes = "",
+        status_code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        content_type: str = "text/plain",
+    ) -> Self:
+        """Answer with this content of this type; text is written in UTF-8 and says so."""
+        if isinstance(body, str):
+            if content_type.startswith("text/") and "charset" not in content_type:
+                content_type = f"{content_type}; charset=utf-8"
+            body = body.encode("utf-8")
+        self._content(bytes(body), NO_BLOCK, status_code, None)
+        if not self._typed:
+            self.headers["content-type"] = content_type
+        return self.set_headers(headers or {})
+
+    def set_body(self, body: bytes) -> Self:
+        """Replace the content and keep everything else; without a type it is bytes."""
+        block = NO_BLOCK if self.has_header("content-type") else BYTES_BLOCK
+        self._carrier = None
+        self._body = bytes(body)
+        self.headers.raw.extend(block)
+        self.touched = True
+        return self
+
+    def make_response(self, final: BaseResponse) -> Self:
+        """Take over a finished answer: its status and content, its headers over those set here."""
+        if self._headers is None:
+            self._headers = MutableHeaders(list(final.headers.raw))
+        else:
+            self._forget_content()
+            for name, value in final.headers.multi_items():
+                put_header(self._headers, name, value, replace=False)
+            for name in {name for name, _ in final.headers.multi_items()}:
+                if name not in ("set-cookie", "vary"):
+                    self._headers[name] = final.headers.getlist(name)[-1]
+        self._carrier = final
+        self._typed = False
+        self._body = b""
+        self._status = final.status_code
+        self.touched = True
+        return self
+
+    def _content(
+        self,
+        body: bytes,
+        block: HeaderBlock,
+        status_code: int | None,
+        headers: Mapping[str, str] | None,
+    ) -> Self:
+        self._carrier = None
+        self._body = body
+        self.touched = True
+        if status_code is not None:
+            self._status = checked_status(status_code)
+        if self._headers is None:
+            self._block = block
+        elif not self._typed:
+            del self._headers["content-type"]
+            self._headers.raw.extend(block)
+        if headers:
+            self.set_headers(headers)
+        return self
+
+    def _forget_content(self) -> None:
+        if self._headers is not None:
+            for name in ("content-type", "content-length"):
+                del self._headers[name]
+
+    # Redirects.
+
+    def redirect(
+        self,
+        url: str | None = None,
+        status_code: int = 302,
+        *,
+        name: str | None = None,
+        external: bool = False,
+        allow_hosts: Iterable[str] = (),
+        **params: object,
+    ) -> Self:
+        """Send the client elsewhere.
+
+        Args:
+            url: A path, or an address of this host. It is percent-encoded, not twice.
+            status_code: 300 to 399.
+            name: A route's name instead of ``url``; ``params`` are its path values.
+            external: ``url`` is a literal of the handler, so another host is meant.
+            allow_hosts: Other hosts ``url`` may name.
+
+        Raises:
+            InvalidHeader: ``url`` holds a control character or a backslash, begins with ``//``,
+                is of another scheme than http and https, or names a host that is not allowed.
+            ValueError: The status is no redirect, or there is no such route.
+        """
+        if not 300 <= status_code <= 399:
+            raise ValueError(f"a redirect has a status from 300 to 399, not {status_code}")
+        if name is not None:
+            url = self._url_for(name, params)
+        elif url is None or params:
+            raise ValueError("redirect() needs an url, or the name of a route and its values")
+        target = location(url)
+        host = urlsplit(target).netloc
+        if host and not external and host not in allow_hosts and host != self._own_host():
+            reason = f"{host!r} is another host; fix: external=True or allow_hosts=[...]"
+            raise InvalidHeader("location", reason)
+        self._content(b"", NO_BLOCK, status_code, None)
+        self.headers["location"] = target
+        return self
+
+    def _own_host(self) -> str | None:
+        return None if self._scope is None else Connection(self._scope).host
+
+    def _url_for(self, name: str, params: Mapping[str, object]) -> str:
+        if self._scope is None or "app" not in self._scope:
+            raise ValueError(f"there is no app to look {name!r} up in; fix: give an url")
+        root: str = self._scope.get("root_path", "")
+        return f"{root}{self._scope['app'].url_for(name, **params)}"
+
+    # Status and headers.
+
+    def status(self, code: int) -> Self:
+        """Set the status, 100 to 599."""
+        self._status = checked_status(code)
+        self.touched = True
+        return self
+
+    def _noted(self, key: str) -> None:
+        self.touched = True
+        if key.lower() == "content-type":
+            self._typed = True
+
+    def _cookie_limit(self) -> int:
+        # Connection finds the limits of the app, or the default ones without an app.
+        return Connection(self._scope or {}).limits.cookie_out_bytes
+
+    # Caching.
+
+    def cache(self, max_age: int = 3600, private: bool = True) -> Self:
+        """Let the answer be kept, and tag the content that is sent in the end."""
+        self.set_header("cache-control", cache_control(max_age, private))
+        return self if self._tag is not None else self.etag()
+
+    def no_cache(self) -> Self:
+        """Forbid keeping the answer anywhere."""
+        self._tag = None
+        return self.set_header("cache-control", "no-store")
+
+    def etag(self, value: str | None = None) -> Self:
+        """Tag the answer: with ``value``, else with a digest of the content sent in the end.
+
+        A GET or HEAD whose ``If-None-Match`` has the tag gets 304 (RFC 9110, 13.1.2).
+
+        Raises:
+            InvalidHeader: ``value`` holds a quote inside or a control character.
+        """
+        if value is not None:
+            bare = value.removeprefix("W/").strip('"')
+            if '"' in bare:
+                raise InvalidHeader("etag", "a tag holds no quote")
+            value = f"W/{quoted_tag(bare)}" if value.startswith("W/") else quoted_tag(bare)
+            self.headers["etag"] = value
+        self._tag = value or ""
+        self.touched = True
+        return self
+
+    # The end.
+
+    def on_send(self, block: Hook) -> Self:
+        """Add header fields to whatever answer is sent, a 404 and a 500 included.
+
+        Args:
+            block: A prebuilt tuple of byte pairs, or a callable that changes the headers.
+
+        Raises:
+            RuntimeError: This builder belongs to no request.
+        """
+        if self._hooks is None:
+            raise RuntimeError("on_send() needs the builder of a request; fix: set_header()")
+        self._hooks.append(block)
+        return self
+
+    def clear_content(self) -> Self:
+        """Drop the content and what described it; status, other headers and cookies stay."""
+        self._carrier = None
+        self._body = b""
+        self._block = NO_BLOCK
+        self._tag = None
+        self._typed = False
+        if self._headers is not None:
+            for name in _OF_A_BODY:
+                del self._headers[name]
+        self._status = None
+        return self
+
+    def get_response(self) -> BaseResponse:
+        """Return the answer as it stands, ready to be sent."""
+        carrier = self._carrier
+        status = self.status_code
+        if carrier is not None:
+            final = carrier.with_head(status, MutableHeaders(list(self.headers.raw)))
+        else:
+            final = BaseResponse.made(self._body, status, self._block)
+            if self._headers is not None:
+                final = final.with_head(status, MutableHeaders(list(self._headers.raw)))
+        if self._tag is not None and 200 <= status < 300:
+            return self._conditional(final)
+        return final
+
+    def _conditional(self, final: BaseResponse) -> BaseResponse:
+        tag = self._tag or quoted_tag(hashlib.blake2b(final.body, digest_size=16).hexdigest())
+        final.headers["etag"] = tag
+        scope = self._scope
+        if scope is None or scope["method"] not in ("GET", "HEAD"):
+            return final
+        asked = Connection(scope).headers.getlist("if-none-match")
+        if asked and matches_tag(", ".join(asked), tag):
+            final.status_code = 304
+        return final
