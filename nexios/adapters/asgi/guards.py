@@ -10,6 +10,8 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 from nexios.adapters.asgi.connection import Connection
 
 MARK: Final = "__nexios_guards__"
+SERVED: Final = "__nexios_served__"
+"""On a handler whose route is compiled already: a guard noted now would never be asked."""
 
 T = TypeVar("T")
 
@@ -32,8 +34,14 @@ def guarded(target: T, guard: Guard) -> T:
     wrapped, so nothing can be dropped. The topmost decorator is asked first.
 
     Raises:
-        TypeError: ``target`` cannot carry a mark (a bound method, a built-in).
+        TypeError: ``target`` cannot carry a mark (a bound method, a built-in), or is being
+            served already, so that the mark would come too late.
     """
+    if getattr(target, SERVED, False):
+        raise TypeError(
+            f"{target!r} is served already and would stay unguarded; "
+            "fix: put the guard below the route's decorator"
+        )
     own: tuple[Guard, ...] = getattr(target, "__dict__", {}).get(MARK, ())
     try:
         setattr(target, MARK, (guard, *own))

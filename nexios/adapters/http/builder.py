@@ -40,6 +40,10 @@ class Response(Head):
 
     Status, headers and cookies stay whatever is done to the body, and the order of the chain
     does not matter. What cannot be encoded or sent is refused where it is set.
+
+    Attributes:
+        hooks: What ``on_send`` was given; whoever sends the answer runs them.
+        touched: Whether anything was set, so that a handler may return nothing.
     """
 
     __slots__ = (
@@ -47,23 +51,18 @@ class Response(Head):
         "_body",
         "_carrier",
         "_headers",
-        "_hooks",
         "_scope",
         "_status",
         "_tag",
         "_typed",
+        "hooks",
         "touched",
     )
 
-    def __init__(self, scope: Scope | None = None, hooks: list[Hook] | None = None) -> None:
-        """Begin an empty answer.
-
-        Args:
-            scope: Of the request, for conditions and redirects.
-            hooks: Where ``on_send`` puts what is added to every answer.
-        """
+    def __init__(self, scope: Scope | None = None) -> None:
+        """Begin an empty answer; the scope of the request is for conditions and redirects."""
         self._scope = scope
-        self._hooks = hooks
+        self.hooks: list[Hook] | None = None
         self._status: int | None = None
         self._body = b""
         self._block = NO_BLOCK
@@ -81,7 +80,7 @@ class Response(Head):
         return 200 if self._status is None else self._status
 
     @property
-    def has_status(self) -> bool:
+    def status_set(self) -> bool:
         """Whether a status was set."""
         return self._status is not None
 
@@ -152,7 +151,7 @@ class Response(Head):
         self, status_code: int | None = None, headers: Mapping[str, str] | None = None
     ) -> Self:
         """Answer without content; 204 unless a status is given or was set."""
-        status = status_code if status_code is not None or self.has_status else 204
+        status = status_code if status_code is not None or self.status_set else 204
         return self._content(b"", NO_BLOCK, status, headers)
 
     def resp(
@@ -329,17 +328,14 @@ class Response(Head):
 
         Args:
             block: A prebuilt tuple of byte pairs, or a callable that changes the headers.
-
-        Raises:
-            RuntimeError: This builder belongs to no request.
         """
-        if self._hooks is None:
-            raise RuntimeError("on_send() needs the builder of a request; fix: set_header()")
-        self._hooks.append(block)
+        if self.hooks is None:
+            self.hooks = []
+        self.hooks.append(block)
         return self
 
-    def clear_content(self) -> Self:
-        """Drop the content and what described it; status, other headers and cookies stay."""
+    def drop_body(self) -> Self:
+        """Forget the status, the content and what described it; headers and cookies stay."""
         self._carrier = None
         self._body = b""
         self._block = NO_BLOCK

@@ -237,11 +237,10 @@ class Request(Connection):
         if match is None:
             return "", ""
         try:
-            name, colon, password = (
-                base64.b64decode(match[1], validate=True).decode().partition(":")
-            )
+            text = base64.b64decode(match[1], validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return "", ""
+        name, colon, password = text.partition(":")
         return (name, password) if colon else ("", "")
 
     @property

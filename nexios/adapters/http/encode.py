@@ -1,0 +1,255 @@
+"""Turns what a handler returned into a final; decided per handler at start."""
+
+import inspect
+import types
+import typing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
+from enum import Enum
+from typing import Annotated, Any, Final, get_args, get_origin
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+from pydantic_core import PydanticSerializationError, ValidationError
+
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.errors import Unencodable, UnusableAnnotation
+from nexios.adapters.http.head import location
+from nexios.adapters.http.response import (
+    BYTES_BLOCK,
+    JSON_BLOCK,
+    NO_BLOCK,
+    TEXT_BLOCK,
+    Accepted,
+    BaseResponse,
+    Created,
+    NoContent,
+    checked_status,
+    encode_json,
+    unencodable,
+)
+
+Encoder = Callable[[Any], BaseResponse | None]
+"""Takes whatever a handler returned, hence Any. None stays None: the caller knows the builder."""
+
+ToJson = Callable[[Any], bytes]
+
+_UNIONS: Final = (typing.Union, types.UnionType)
+_MARKERS: Final = (Created, Accepted)
+_STREAMS: Final = (Generator, AsyncGenerator, Iterator, AsyncIterator, AsyncIterable)
+# What says nothing about fields: the value is encoded as it is.
+_PLAIN: Final = (Any, object, None, type(None), dict, list, set, tuple, Mapping, str, bytes)
+_STATUSES: Final = range(100, 600)
+
+
+def compile_encoder(
+    annotation: object = inspect.Parameter.empty,
+    status: int | None = None,
+    *,
+    handler: str = "",
+) -> Encoder:
+    """Return the encoder of one handler.
+
+    With an annotation a value of exactly that type goes straight through its serialiser; any
+    other is validated into it first, so no field shows that the annotation does not have.
+
+    Args:
+        annotation: What the handler says it returns, resolved.
+        status: Of the route; what the builder or a tuple says comes first, a marker last.
+        handler: For error texts.
+
+    Raises:
+        UnusableAnnotation: No serialiser can be made of the annotation.
+    """
+    return _Encoder(_to_json(annotation, handler), status, handler).encode
+
+
+class _Encoder:
+    """One row for each type that was ever returned; the next value of it is one dict lookup."""
+
+    __slots__ = ("_handler", "_rows", "_status", "_to_json")
+
+    def __init__(self, to_json: ToJson, status: int | None, handler: str) -> None:
+        self._to_json = to_json
+        self._status = status
+        self._handler = handler
+        self._rows: dict[type, Encoder] = {}
+
+    def encode(self, value: Any) -> BaseResponse | None:
+        row = self._rows.get(type(value))
+        if row is None:
+            row = self._rows[type(value)] = self._row(type(value))
+        return row(value)
+
+    def _row(self, kind: type) -> Encoder:
+        # A StrEnum is no text and a NamedTuple no pair of body and status: both are values.
+        own_value = issubclass(kind, Enum) or (kind is not tuple and issubclass(kind, tuple))
+        for base in () if own_value else kind.__mro__:
+            row = _ROWS.get(base)
+            if row is not None:
+                name: str = row
+                made: Encoder = getattr(self, name)
+                return made
+        if issubclass(kind, (Iterator, AsyncIterable)):
+            return self._stream
+        return self._json
+
+    def _nothing(self, _value: object) -> None:
+        return None
+
+    def _final(self, value: BaseResponse) -> BaseResponse:
+        return value
+
+    def _builder(self, value: Response) -> BaseResponse:
+        if self._status is not None and not value.status_set:
+            value.status(self._status)
+        return value.get_response()
+
+    def _text(self, value: str) -> BaseResponse:
+        return BaseResponse.made(value.encode("utf-8"), self._status or 200, TEXT_BLOCK)
+
+    def _bytes(self, value: bytes | bytearray | memoryview) -> BaseResponse:
+        return BaseResponse.made(bytes(value), self._status or 200, BYTES_BLOCK)
+
+    def _json(self, value: object) -> BaseResponse:
+        try:
+            body = self._to_json(value)
+        except Unencodable as error:
+            error.handler = self._handler
+            raise
+        return BaseResponse.made(body, self._status or 200, JSON_BLOCK)
+
+    def _created(self, value: Created[object]) -> BaseResponse:
+        answer = self._inner(value.value, 201)
+        if value.location is not None:
+            answer.headers["location"] = location(value.location)
+        return answer
+
+    def _accepted(self, value: Accepted[object]) -> BaseResponse:
+        return self._inner(value.value, 202)
+
+    def _no_content(self, _value: NoContent) -> BaseResponse:
+        return BaseResponse.made(b"", self._status or 204, NO_BLOCK)
+
+    def _inner(self, value: object, status: int) -> BaseResponse:
+        answer = self.encode(value)
+        if answer is None:
+            answer = BaseResponse.made(b"", status, NO_BLOCK)
+        elif answer is value:
+            return answer
+        answer.status_code = self._status or status
+        return answer
+
+    def _tuple(self, value: tuple[Any, ...]) -> BaseResponse:
+        if len(value) not in (2, 3) or type(value[1]) is not int or value[1] not in _STATUSES:
+            return self._json(value)
+        if len(value) == 3 and not isinstance(value[2], Mapping):
+            return self._json(value)
+        answer = self.encode(value[0])
+        if answer is None:
+            answer = BaseResponse.made(b"", value[1], NO_BLOCK)
+        status = checked_status(value[1])
+        headers = type(answer.headers)(list(answer.headers.raw))
+        answer = answer.with_head(status, headers)
+        if len(value) == 3:
+            for key, text in value[2].items():
+                answer.set_header(key, text)
+        return answer
+
+    def _stream(self, value: object) -> BaseResponse:
+        kind = type(value).__qualname__
+        raise Unencodable("$", kind, handler=self._handler, reason="a stream of values")
+
+
+# The row of a type is found once, along its MRO.
+_ROWS: Final[Mapping[type, str]] = {
+    type(None): "_nothing",
+    BaseResponse: "_final",
+    Response: "_builder",
+    str: "_text",
+    bytes: "_bytes",
+    bytearray: "_bytes",
+    memoryview: "_bytes",
+    tuple: "_tuple",
+    Created: "_created",
+    Accepted: "_accepted",
+    NoContent: "_no_content",
+}
+
+
+def _to_json(annotation: object, handler: str) -> ToJson:
+    wanted = _of_the_value(annotation)
+    if wanted is inspect.Parameter.empty or wanted in _PLAIN:
+        return encode_json
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(wanted)
+        if not adapter.pydantic_complete:
+            adapter.rebuild()
+    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UnusableAnnotation(handler, annotation, reason) from error
+    return _serializer(adapter, wanted, handler)
+
+
+def _serializer(adapter: TypeAdapter[Any], wanted: Any, handler: str) -> ToJson:
+    dump, validate = adapter.serializer.to_json, adapter.validator.validate_python
+    exact = _exact(wanted)
+
+    def to_json(value: Any) -> bytes:
+        if not exact(value):
+            try:
+                value = validate(value, from_attributes=True)
+            except ValidationError as error:
+                kind = type(value).__qualname__
+                reason = f"not {wanted!r}: {error.error_count()} fields do not fit"
+                raise Unencodable("$", kind, handler=handler, reason=reason) from error
+        try:
+            # warnings="error" costs 1 us here.
+            return dump(value, warnings=False)
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
+            raise unencodable(value, handler=handler) from error
+
+    return to_json
+
+
+def _exact(wanted: Any) -> Callable[[Any], bool]:
+    """Return the test that a value needs no validation: exactly a class, or a list of it."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if isinstance(wanted, type) and origin is None:
+        return lambda value: type(value) is wanted
+    if origin is list and isinstance(arguments[0], type) and get_origin(arguments[0]) is None:
+        only = {arguments[0]}
+        return lambda value: type(value) is list and only.issuperset(map(type, value))
+    return lambda _value: False
+
+
+def _of_the_value(annotation: object) -> Any:
+    """Return what of an annotation describes a JSON value; ``empty`` when nothing does."""
+    if get_origin(annotation) is Annotated:
+        inner = get_args(annotation)[0]
+        return annotation if _of_the_value(inner) is inner else _of_the_value(inner)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in _MARKERS:
+        return _of_the_value(arguments[0])
+    if origin is tuple and len(arguments) in (2, 3) and arguments[1] is int:
+        return _of_the_value(arguments[0])
+    if origin in _UNIONS:
+        left = [_of_the_value(member) for member in arguments]
+        left = [m for m in left if m is not inspect.Parameter.empty and m not in _SILENT]
+        return typing.Union[tuple(left)] if left else inspect.Parameter.empty  # noqa: UP007
+    kind = origin or annotation
+    if isinstance(kind, type) and (
+        issubclass(kind, (BaseResponse, Response, NoContent, *_MARKERS)) or kind in _STREAMS
+    ):
+        return inspect.Parameter.empty
+    return annotation
+
+
+# Members of a union that are encoded by their own row.
+_SILENT: Final = (None, type(None), str, bytes)

@@ -1,0 +1,257 @@
+"""The one table from exceptions to answers; nothing else chooses a status for an exception."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from nexios.adapters.asgi.errors import CookiesTooLarge, TooManyQueryFields
+from nexios.adapters.asgi.types import Scope
+from nexios.adapters.http.errors import (
+    BodyStalled,
+    BodyTooLarge,
+    HTTPException,
+    InputRefused,
+    JsonTooComplex,
+    MalformedBody,
+    PaginationError,
+    RequestInvalid,
+    UnsupportedMediaType,
+)
+from nexios.adapters.http.response import ProblemResponse
+from nexios.application.errors import (
+    ApplicationError,
+    Forbidden,
+    OutcomeUnknown,
+    Overloaded,
+    RateLimited,
+    RetryLater,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from nexios.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    DomainError,
+    InvalidValue,
+    NotAllowed,
+    NotFound,
+    RuleViolated,
+)
+
+BLANK: Final = "about:blank"
+URN: Final = "urn:nexios:problem:"
+
+_TITLES: Final[Mapping[str, str]] = {
+    "request-invalid": "Request is not valid",
+    "malformed-body": "Body is not readable",
+    "json-too-complex": "Body is too complex",
+    "unsupported-media-type": "Body is of the wrong kind",
+    "body-too-large": "Body is too large",
+    "body-stalled": "Body did not arrive",
+    "page-invalid": "There is no such page",
+    "too-many-query-fields": "Query has too many fields",
+    "cookies-too-large": "Cookies are too large",
+}
+
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an exception becomes, before it is tied to a request."""
+
+    status: int
+    type: str = BLANK
+    title: str = ""
+    detail: str | None = None
+    headers: Fields = ()
+    members: Mapping[str, object] = field(default_factory=dict)
+
+
+# Any: each row takes the class it stands at.
+Row = Callable[[Any, Scope], Problem]
+
+
+def phrase(status: int) -> str:
+    """Return the standard words for a status."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _own(status: int, code: str, **headers: str) -> Row:
+    def row(error: Exception, _scope: Scope) -> Problem:
+        return Problem(status, URN + code, _TITLES[code], str(error), tuple(headers.items()))
+
+    return row
+
+
+def _wire(status: int, code: str) -> Row:
+    # These texts name a setting; that is for the log, not for the client.
+    return lambda _error, _scope: Problem(status, URN + code, _TITLES[code])
+
+
+def _http(error: HTTPException, _scope: Scope) -> Problem:
+    detail, headers = error.detail, tuple(error.headers.items())
+    if detail is None or isinstance(detail, str):
+        return Problem(error.status_code, detail=detail, headers=headers)
+    return Problem(error.status_code, headers=headers, members={"data": detail})
+
+
+def _invalid(error: RequestInvalid, _scope: Scope) -> Problem:
+    code = "request-invalid"
+    members = {"errors": error.errors}
+    return Problem(422, URN + code, _TITLES[code], str(error), members=members)
+
+
+def _said(status: int) -> Row:
+    def row(error: DomainError | ApplicationError, _scope: Scope) -> Problem:
+        return _worded(status, error)
+
+    return row
+
+
+def _worded(status: int, error: DomainError | ApplicationError, headers: Fields = ()) -> Problem:
+    members = {"details": error.details} if error.details else {}
+    title = phrase(status)
+    return Problem(status, URN + error.code, title, error.message, headers, members)
+
+
+def _conflict(error: Conflict, scope: Scope) -> Problem:
+    conditional = any(name == b"if-match" for name, _ in scope.get("headers", ()))
+    return _worded(412 if conditional else 409, error)
+
+
+def _unauthenticated(error: Unauthenticated, scope: Scope) -> Problem:
+    challenges = getattr(error, "challenges", None) or scope.get("nexios.challenges") or ()
+    return _worded(401, error, tuple(("www-authenticate", text) for text in challenges))
+
+
+def _later(status: int) -> Row:
+    def row(error: RetryLater, _scope: Scope) -> Problem:
+        wait = error.retry_after_s
+        if wait is None:
+            return _worded(status, error)
+        return _worded(status, error, (("retry-after", str(max(0, math.ceil(wait)))),))
+
+    return row
+
+
+ROWS: Final[dict[type[BaseException], Row]] = {
+    HTTPException: _http,
+    RequestInvalid: _invalid,
+    MalformedBody: _own(400, "malformed-body"),
+    JsonTooComplex: _own(400, "json-too-complex"),
+    UnsupportedMediaType: _own(415, "unsupported-media-type"),
+    # What is left of the body stands between this answer and the next request.
+    BodyTooLarge: _own(413, "body-too-large", connection="close"),
+    BodyStalled: _own(408, "body-stalled", connection="close"),
+    PaginationError: _own(400, "page-invalid"),
+    InputRefused: _own(400, "malformed-body"),
+    TooManyQueryFields: _wire(400, "too-many-query-fields"),
+    CookiesTooLarge: _wire(431, "cookies-too-large"),
+    InvalidValue: _said(422),
+    NotFound: _said(404),
+    RuleViolated: _said(409),
+    AlreadyExists: _said(409),
+    Conflict: _conflict,
+    NotAllowed: _said(403),
+    Forbidden: _said(403),
+    Unauthenticated: _unauthenticated,
+    RateLimited: _later(429),
+    Overloaded: _later(503),
+    Unavailable: _later(503),
+    OutcomeUnknown: _later(503),
+    TimedOut: _said(504),
+}
+"""Exception class to row; the nearest class in an exception's MRO holds."""
+
+
+def row_of(kind: type[BaseException]) -> Row | None:
+    """Return the row of the nearest class, or None when the exception is a 500."""
+    return next((ROWS[base] for base in kind.__mro__ if base in ROWS), None)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions inside groups, depth first; a plain exception is its own leaf."""
+    waiting = [error]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, BaseExceptionGroup):
+            waiting += reversed(current.exceptions)
+        else:
+            yield current
+
+
+def problem_for(error: Exception, scope: Scope) -> ProblemResponse | None:
+    """Return the answer for an exception, or None when the table has none: a 500.
+
+    A group with one leaf is that leaf. Of several the highest status answers and lists the
+    others under ``errors``; one without a row makes the whole a 500.
+    """
+    found = []
+    for leaf in leaves(error):
+        row = row_of(type(leaf))
+        if row is None:
+            return None
+        found.append(row(leaf, scope))
+    # max() keeps the first of equals, so the order of the group decides between them.
+    chosen = max(found, key=lambda problem: problem.status)
+    members = dict(chosen.members)
+    others = [problem for problem in found if problem is not chosen]
+    if others:
+        listed = members.get("errors", [])
+        members["errors"] = [*(listed if isinstance(listed, list) else []), *map(_brief, others)]
+    return _answer(chosen, scope, members)
+
+
+def problem_of_status(
+    status: int,
+    scope: Scope,
+    *,
+    detail: str | None = None,
+    headers: Fields = (),
+) -> ProblemResponse:
+    """Return the answer for a status nobody raised, such as the router's 404."""
+    return _answer(Problem(status, detail=detail, headers=headers), scope, {})
+
+
+def internal_error(
+    scope: Scope, error_id: str, members: Mapping[str, object] | None = None
+) -> ProblemResponse:
+    """Return the 500. It says nothing but the id under which the error was logged."""
+    problem = Problem(500, URN + "internal-error", "Internal Server Error", _INTERNAL)
+    return _answer(problem, scope, {"error_id": error_id, **(members or {})})
+
+
+_INTERNAL: Final = "Something went wrong here. It was noted under error_id."
+_FIXED: Final = frozenset(("type", "title", "status", "detail", "instance", "headers"))
+
+
+def _answer(problem: Problem, scope: Scope, members: Mapping[str, object]) -> ProblemResponse:
+    extension = {name: value for name, value in members.items() if name not in _FIXED}
+    answer = ProblemResponse(
+        problem.status,
+        type=problem.type,
+        title=problem.title or phrase(problem.status),
+        detail=problem.detail,
+        instance=scope.get("path"),
+        request_id=scope.get("request_id"),
+        **extension,
+    )
+    for key, value in problem.headers:
+        answer.set_header(key, value, override=False)
+    return answer
+
+
+def _brief(problem: Problem) -> dict[str, object]:
+    brief: dict[str, object] = {"type": problem.type, "status": problem.status}
+    brief["title"] = problem.title or phrase(problem.status)
+    if problem.detail is not None:
+        brief["detail"] = problem.detail
+    return brief
