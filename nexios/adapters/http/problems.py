@@ -241,6 +241,7 @@ def _answer(problem: Problem, scope: Scope, members: Mapping[str, object]) -> Pr
         title=problem.title or phrase(problem.status),
         detail=problem.detail,
         instance=scope.get("path"),
+        headers=None,
         request_id=scope.get("request_id"),
         **extension,
     )
