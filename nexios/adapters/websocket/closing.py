@@ -1,6 +1,6 @@
 """How a socket ends: close codes, what an error means at each moment, and the error frame."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, runtime_checkable
@@ -57,6 +57,38 @@ class WebSocketException(Exception):
 
     def __str__(self) -> str:
         return f"close with {self.code}{f' {self.reason}' if self.reason else ''}"
+
+
+class HandshakeInvalid(Exception):
+    """Values of the handshake are not what the handler's signature says.
+
+    Attributes:
+        errors: One entry for each field, at most ``limit``; never the value that was sent.
+    """
+
+    code = "request-invalid"
+
+    def __init__(self, faults: Sequence[dict[str, object]], *, limit: int) -> None:
+        self.errors = tuple(faults[:limit])
+        number = len(faults)
+        self.message = "1 field is not valid" if number == 1 else f"{number} fields are not valid"
+        super().__init__(self.message)
+
+
+class Denied(Exception):
+    """The house itself refuses a handshake.
+
+    Attributes:
+        status: Of the HTTP answer.
+        code: End of the problem's ``type``; None for ``about:blank``.
+        message: The problem's ``detail``.
+    """
+
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
+        self.status = status
+        self.message = message
+        self.code = code
+        super().__init__(status, message)
 
 
 @runtime_checkable
@@ -125,6 +157,7 @@ MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
     TimedOut: Meaning(504, None, 1008),
     TooManyQueryFields: Meaning(400, 1008, 1008),
     CookiesTooLarge: Meaning(431, 1008, 1008),
+    HandshakeInvalid: Meaning(422, 1008, 1008),
 }
 
 FAULT: Final = Meaning(500, 1011, 1011, framed=False)

@@ -139,12 +139,8 @@ class SocketLine(Connection):
         Raises:
             ValueError: An endpoint may not send this code (RFC 6455, 7.4).
         """
-        message: Message = {
-            "type": "websocket.close",
-            "code": check_code(code),
-            "reason": cut_reason(reason),
-        }
-        if self._protocol.state is SocketState.DENYING or not self._protocol.sending(message):
+        message = self.condemn(code, reason)
+        if message is None:
             return
         try:
             await self._pass(message)
@@ -152,6 +148,17 @@ class SocketLine(Connection):
             pass  # it was over already, which is what was asked for
         finally:
             self.end()
+
+    def condemn(self, code: int, reason: str = "") -> Message | None:
+        """Take the step of ``close`` without sending; return what is left to transmit, if any."""
+        message: Message = {
+            "type": "websocket.close",
+            "code": check_code(code),
+            "reason": cut_reason(reason),
+        }
+        if self._protocol.state is SocketState.DENYING or not self._protocol.sending(message):
+            return None
+        return message
 
     async def wait_closed(self) -> None:
         """Return when the socket is gone, for tasks beside the handler."""
@@ -176,6 +183,11 @@ class SocketLine(Connection):
         if self._ended is not None:
             self._ended.set()
 
+    def cut(self) -> None:
+        """Note that nothing can be written any more."""
+        self._protocol.lost()
+        self.end()
+
     async def begin(self) -> None:
         """Take the server's `websocket.connect`."""
         self._protocol.received(await self._receive())
@@ -189,8 +201,7 @@ class SocketLine(Connection):
         try:
             await self._send(message)
         except OSError:  # ASGI 2.4: send() on a connection that is gone
-            self._protocol.lost()
-            self.end()
+            self.cut()
             raise self._disconnect() from None
 
     async def _pass(self, message: Message) -> None:

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, overload
+from dataclasses import replace
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 from nexios.adapters.asgi.headers import encode_name, encode_value
-from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
+from nexios.adapters.asgi.types import Message, RawHeader, Receive, Send
+from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.websocket.closing import WebSocketDisconnect, error_frame
 from nexios.adapters.websocket.closing import problem as problem_document
 from nexios.adapters.websocket.line import DENIAL, SocketLine
@@ -18,9 +20,20 @@ from nexios.adapters.websocket.messages import (
     write_json,
 )
 from nexios.adapters.websocket.protocol import SocketState
+from nexios.application.caller import Caller
 from nexios.application.limits import Limits
+from nexios.container.scope import Scope, ScopeContext
 
 T = TypeVar("T")
+
+
+class ScopeOpener(Protocol):
+    """What a socket needs of the container."""
+
+    def enter(self, kind: Scope, *, values: Mapping[object, object] | None = None) -> ScopeContext:
+        """Return a new scope below the root."""
+        ...
+
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 Mode = Literal["text", "binary"]
@@ -34,13 +47,15 @@ class WebSocket(SocketLine):
     Attributes:
         subprotocol: What ``accept`` chose, or None.
         on_accept: Called once, when the handshake is accepted.
+        inputs: Checked values of the handshake, by who checked them.
+        scopes: What ``message`` opens scopes with; the gateway sets it.
     """
 
-    __slots__ = ("_clock", "_offers", "_strikes", "on_accept", "subprotocol")
+    __slots__ = ("_clock", "_offers", "_strikes", "inputs", "on_accept", "scopes", "subprotocol")
 
     def __init__(
         self,
-        scope: Scope,
+        scope: WireScope,
         receive: Receive,
         send: Send,
         *,
@@ -61,6 +76,8 @@ class WebSocket(SocketLine):
         self._strikes: Strikes | None = None
         self.subprotocol: str | None = None
         self.on_accept: Callable[[], None] | None = None
+        self.inputs: dict[int, list[object]] = {}
+        self.scopes: ScopeOpener | None = None
 
     @property
     def subprotocols(self) -> tuple[str, ...]:
@@ -171,6 +188,21 @@ class WebSocket(SocketLine):
     async def receive_as(self, model: Any) -> Any:
         """Return the next message that is a valid ``model``; others as in ``receive_json``."""
         return await self._read(lambda payload: parse_model(payload, model, self.limits))
+
+    def message(
+        self, *, id: str | None = None, values: Mapping[object, object] | None = None
+    ) -> ScopeContext:
+        """Return a REQUEST scope for one message, to be used in an ``async with``.
+
+        Args:
+            id: The client's id of the message, which becomes the caller's idempotency key.
+            values: Further given values by key.
+        """
+        if self.scopes is None:
+            raise RuntimeError("this socket is not served by an app, so there are no scopes")
+        caller = self.caller if id is None else replace(self.caller, idempotency_key=id)
+        given: dict[object, object] = {WebSocket: self, Caller: caller}
+        return self.scopes.enter(Scope.REQUEST, values={**given, **(values or {})})
 
     async def iter_text(self) -> AsyncIterator[str]:
         """Yield text messages until the socket is over."""

@@ -1,0 +1,287 @@
+"""The ASGI callable for `websocket` scopes: from the handshake to the last close."""
+
+import math
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import anyio
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.origins import OriginSet
+from nexios.adapters.asgi.types import Receive, Send
+from nexios.adapters.asgi.types import Scope as WireScope
+from nexios.adapters.routing.errors import DuplicateRoute
+from nexios.adapters.routing.sockets import SocketRoute
+from nexios.adapters.routing.table import Found, Table
+from nexios.adapters.websocket.closing import (
+    FAULT,
+    Denied,
+    Refusal,
+    WebSocketDisconnect,
+    WebSocketException,
+    error_frame,
+    meaning_of,
+    only_error,
+)
+from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint, compile_function
+from nexios.adapters.websocket.handshake import Handshake, refusal_of
+from nexios.adapters.websocket.protocol import SocketState
+from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.limits import Limits
+from nexios.container.entry import Entry, EntryPoint
+from nexios.container.scope import Scope, ScopeContext
+
+Report = Callable[[BaseException, Connection, str], None]
+
+_NOBODY_HERE: Final = "there is no socket at this path"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
+    """What holds for all sockets of an app.
+
+    Attributes:
+        allowed_origins: Foreign origins that may open sockets.
+        guards: Asked before those of routes.
+        dependencies: Called before those of routes.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    allowed_origins: OriginSet = field(default_factory=lambda: OriginSet(()))
+    guards: Sequence[Any] = ()
+    dependencies: Sequence[Any] = ()
+
+
+class CompiledSockets:
+    """The sockets of an app, ready for the container.
+
+    Attributes:
+        points: What the container has to make ready.
+        problems: Everything that refuses the start; all of it, at once.
+    """
+
+    def __init__(self, endpoints: Sequence[SocketEndpoint], problems: list[Exception]) -> None:
+        self.endpoints = tuple(endpoints)
+        self.table: Table[SocketEndpoint] = Table(
+            (endpoint.template, METHOD, endpoint) for endpoint in endpoints
+        )
+        duplicates: list[DuplicateRoute] = self.table.problems
+        self.problems: list[Exception] = [*problems, *duplicates]
+        self.points: tuple[EntryPoint, ...] = tuple(
+            point for endpoint in endpoints for point in endpoint.points
+        )
+
+
+def compile_sockets(routes: Iterable[SocketRoute], settings: SocketSettings) -> CompiledSockets:
+    """Read every noted route once; what is wrong with them is collected, not raised."""
+    endpoints: list[SocketEndpoint] = []
+    problems: list[Exception] = []
+    for route in routes:
+        try:
+            endpoint = compile_function(
+                route, guards=settings.guards, dependencies=settings.dependencies
+            )
+        except (ValueError, TypeError) as problem:
+            problems.append(problem)
+        else:
+            endpoints.append(endpoint)
+    return CompiledSockets(endpoints, problems)
+
+
+class Entries(Protocol):
+    """What the gateway needs of the container."""
+
+    def entry(self, point: EntryPoint) -> Entry:
+        """Return the entry made ready."""
+        ...
+
+    def enter(self, kind: Scope, *, values: Mapping[object, object] | None = None) -> ScopeContext:
+        """Return a new scope below the root."""
+        ...
+
+
+class SocketGateway:
+    """Serves the sockets of one app."""
+
+    def __init__(
+        self,
+        sockets: CompiledSockets,
+        container: Entries,
+        *,
+        middleware: Iterable[object] = (),
+        settings: SocketSettings,
+        report: Report,
+    ) -> None:
+        """Make every endpoint ready.
+
+        Args:
+            middleware: Those with ``handshake`` are asked, by their ``stage``.
+            report: Told once of each error that nobody expected, with the id the client got.
+        """
+        self._table = sockets.table
+        self._entries = {point: container.entry(point) for point in sockets.points}
+        self._container = container
+        self._handshake = Handshake(middleware, settings.allowed_origins)
+        self._limits = settings.limits
+        self._report = report
+        self._open: dict[WebSocket, anyio.Event] = {}
+        self._closing = False
+
+    async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
+        """Serve one `websocket` scope (ASGI 3.0)."""
+        endpoint = self._find(scope)
+        options = None if endpoint is None else endpoint.options
+        limits = self._limits if options is None or options.limits is None else options.limits
+        socket = WebSocket(
+            scope,
+            receive,
+            send,
+            limits=limits,
+            subprotocols=() if options is None else options.subprotocols,
+        )
+        socket.scopes = self._container
+        done = self._open[socket] = anyio.Event()
+        try:
+            await socket.begin()
+            await self._serve(socket, endpoint)
+        finally:
+            del self._open[socket]
+            socket.stop_handler = None
+            socket.end()
+            done.set()
+
+    def serves(self, path: str) -> bool:
+        """Return whether there is a socket at this path, less any root path: for a 426."""
+        return isinstance(self._table.find(path, METHOD), Found)
+
+    async def close(self) -> None:
+        """End all sockets with 1012, and the handlers that stay after that.
+
+        Handlers have ``limits.message_finish_s`` to end by themselves.
+        """
+        self._closing = True
+        waiting = tuple(self._open.items())
+        async with anyio.create_task_group() as tasks:
+            for socket, _ in waiting:
+                tasks.start_soon(self._dismiss, socket)
+        with anyio.move_on_after(self._limits.message_finish_s):
+            for _, done in waiting:
+                await done.wait()
+        for socket, _ in waiting:
+            if socket.stop_handler is not None:
+                socket.stop_handler()
+        for _, done in waiting:
+            await done.wait()
+
+    async def _dismiss(self, socket: WebSocket) -> None:
+        if not socket.is_connected():
+            return
+        with anyio.move_on_after(self._limits.close_handshake_s):
+            await socket.close(1012, "restart")
+
+    def _find(self, scope: WireScope) -> SocketEndpoint | None:
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "").rstrip("/")
+        if root and (path == root or path.startswith(f"{root}/")):
+            path = path[len(root) :] or "/"
+        found = self._table.find(path, METHOD)
+        if not isinstance(found, Found):
+            return None
+        if found.params:
+            scope["path_params"] = found.params
+        return found.target
+
+    async def _serve(self, socket: WebSocket, endpoint: SocketEndpoint | None) -> None:
+        with anyio.CancelScope() as handler:
+            if socket.limits.handshake_s is not None:
+                handler.deadline = anyio.current_time() + socket.limits.handshake_s
+
+            def accepted() -> None:
+                handler.deadline = math.inf
+
+            socket.on_accept = accepted
+            socket.stop_handler = handler.cancel
+            try:
+                await self._run(socket, endpoint)
+            except Exception as raised:
+                handler.deadline = math.inf
+                await self._answer(socket, only_error(raised))
+            else:
+                handler.deadline = math.inf
+                await self._finish(socket)
+            return
+        if socket.protocol.state is SocketState.CONNECTING:
+            await self._deny(socket, Denied(408, "the handshake took too long", "timed-out"))
+
+    async def _run(self, socket: WebSocket, endpoint: SocketEndpoint | None) -> None:
+        if self._closing:
+            raise Denied(503, "the service is restarting", "unavailable")
+        await self._handshake(
+            socket,
+            None if endpoint is None else endpoint.origins,
+            () if endpoint is None else endpoint.handshakes,
+        )
+        if endpoint is None:
+            raise Denied(404, _NOBODY_HERE)
+        plan = self._entries[endpoint.point].plan
+        result: Any = plan.call(socket)
+        if plan.awaits:
+            await result
+
+    async def _finish(self, socket: WebSocket) -> None:
+        """End a socket whose handler returned."""
+        if socket.protocol.state is SocketState.CONNECTING:
+            await self._deny(socket, Denied(403, "the socket was not accepted", "forbidden"))
+        elif socket.is_connected():
+            await socket.close()
+
+    async def _answer(self, socket: WebSocket, error: BaseException) -> None:
+        """End a socket whose handler raised."""
+        state = socket.protocol.state
+        if _is_leaving(error):
+            await self._finish(socket)
+        elif state is SocketState.CONNECTING:
+            await self._deny(socket, error)
+        elif isinstance(error, WebSocketException):
+            await socket.close(error.code, error.reason)
+        elif meaning_of(error) is FAULT:
+            error_id = self._track(error, socket)
+            await socket.close(1011, f"error {error_id}")
+        elif state is SocketState.OPEN:
+            await self._close_with(socket, error)
+
+    async def _close_with(self, socket: WebSocket, error: BaseException) -> None:
+        row = meaning_of(error)
+        try:
+            if row.framed:
+                await socket.send_json(error_frame(error))
+        except WebSocketDisconnect:
+            return
+        await socket.close(row.in_body, getattr(error, "message", ""))
+
+    async def _deny(self, socket: WebSocket, error: BaseException) -> None:
+        expected = isinstance(error, Denied | WebSocketException | Refusal)
+        error_id = None
+        if not expected and meaning_of(error) is FAULT:
+            error_id = self._track(error, socket)
+        if isinstance(error, WebSocketException):
+            error = Denied(403, error.reason or "the socket was refused", "forbidden")
+        status, body, headers = refusal_of(error, socket, error_id)
+        try:
+            await socket.deny(status, body, headers)
+        except WebSocketDisconnect:
+            return
+
+    def _track(self, error: BaseException, socket: WebSocket) -> str:
+        error_id = secrets.token_hex(8)
+        self._report(error, socket, error_id)
+        return error_id
+
+
+def _is_leaving(error: BaseException) -> bool:
+    """Tell whether an error, or all of a group, only says that the peer has gone."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_leaving(one) for one in error.exceptions)
+    return isinstance(error, WebSocketDisconnect)

@@ -1,0 +1,123 @@
+"""What stands before a socket's handler: middleware by stage, the Origin rule, refusals."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol, runtime_checkable
+
+from nexios.adapters.asgi.origins import OriginSet, own_origin, parse_origin
+from nexios.adapters.asgi.stages import Stage
+from nexios.adapters.websocket.closing import (
+    FAULT,
+    Denied,
+    Refusal,
+    meaning_of,
+    problem,
+    words_of,
+)
+from nexios.adapters.websocket.socket import WebSocket
+
+COOKIE_SCHEMES: Final = frozenset({"session"})
+"""Schemes whose credential a browser sends by itself."""
+
+
+@runtime_checkable
+class Handshakes(Protocol):
+    """A middleware that concerns sockets."""
+
+    async def handshake(self, websocket: WebSocket) -> None:
+        """Return to let the handshake go on, raise to refuse it."""
+        ...
+
+
+class Handshake:
+    """The order of realtime.md 9.7, from Host to policy; the container's plan does the rest."""
+
+    def __init__(self, middleware: Iterable[object], allowed: OriginSet) -> None:
+        """Sort the middleware that concerns sockets.
+
+        Args:
+            middleware: In the order of asking among those of one stage.
+            allowed: Foreign origins that may open sockets.
+        """
+        asked = [one for one in middleware if isinstance(one, Handshakes)]
+        asked.sort(key=lambda one: int(getattr(one, "stage", Stage.USER)))
+        outer = [one for one in asked if getattr(one, "stage", Stage.USER) <= Stage.RATE_ADDRESS]
+        self._outer = tuple(outer)
+        self._inner = tuple(asked[len(outer) :])
+        self._allowed = allowed
+
+    async def __call__(
+        self, socket: WebSocket, origins: OriginSet | None, route: Iterable[Handshakes]
+    ) -> None:
+        """Ask everybody.
+
+        Args:
+            origins: Of the route, instead of the app's.
+            route: The route's own middleware.
+
+        Raises:
+            Exception: The first refusal.
+        """
+        for one in self._outer:
+            await one.handshake(socket)
+        told = check_origin(socket, self._allowed if origins is None else origins)
+        for one in self._inner:
+            await one.handshake(socket)
+        if not told and socket.auth in COOKIE_SCHEMES:
+            raise Denied(403, "a cookie proves nothing without an Origin", "cross-site-request")
+        for one in route:
+            await one.handshake(socket)
+
+
+def check_origin(socket: WebSocket, allowed: OriginSet) -> bool:
+    """Check the Origin header; False when there is none.
+
+    Raises:
+        Denied: It is neither the request's own nor an allowed one, or stands there twice.
+    """
+    told = socket.headers.getlist("origin")
+    if not told:
+        return False
+    if len(told) == 1:
+        origin = parse_origin(told[0])
+        if origin is not None and origin == own_origin(socket.scheme, socket.host):
+            return True
+        if allowed.allows(told[0]):
+            return True
+    raise Denied(403, "this origin may not open sockets here", "cross-site-request")
+
+
+def refusal_of(
+    error: BaseException, socket: WebSocket, error_id: str | None
+) -> tuple[int, dict[str, object], Mapping[str, str]]:
+    """Return status, problem and headers of the HTTP answer that refuses a handshake."""
+    headers: dict[str, str] = {}
+    retry = getattr(error, "retry_after_s", None)
+    if isinstance(retry, int | float):
+        headers["retry-after"] = str(max(1, round(retry)))
+    if isinstance(error, Denied):
+        body = problem(error.status, code=error.code, detail=error.message, instance=socket.path)
+        return error.status, body, headers
+    row = meaning_of(error)
+    if row is not FAULT:
+        words: dict[str, Any] = words_of(error)
+        code, detail = words.pop("code"), words.pop("detail")
+        body = problem(
+            row.status, code=str(code), detail=str(detail), instance=socket.path, **words
+        )
+        return row.status, body, headers
+    if isinstance(error, Refusal) and 300 <= error.status_code <= 599:
+        headers |= dict(error.headers or {})
+        more: dict[str, Any] = {}
+        detail = error.detail
+        if detail is not None and not isinstance(detail, str):
+            more["data"] = detail
+        body = problem(
+            error.status_code,
+            detail=detail if isinstance(detail, str) else "",
+            instance=socket.path,
+            **more,
+        )
+        return error.status_code, body, headers
+    body = problem(500, detail="something went wrong on our side", instance=socket.path)
+    body["error_id"] = error_id
+    return 500, body, headers

@@ -1,0 +1,30 @@
+"""Channels: named sets of sockets that get the same messages in the same order."""
+
+from nexios.websockets.channel import Channel, Group, Receipt, Slice, Told
+from nexios.websockets.errors import (
+    AmbiguousApp,
+    ChannelClash,
+    ChannelError,
+    MessageInvalid,
+    NoRunningApp,
+    UnknownSocket,
+)
+from nexios.websockets.member import Member
+from nexios.websockets.options import History, Overflow
+
+__all__ = [
+    "AmbiguousApp",
+    "Channel",
+    "ChannelClash",
+    "ChannelError",
+    "Group",
+    "History",
+    "Member",
+    "MessageInvalid",
+    "NoRunningApp",
+    "Overflow",
+    "Receipt",
+    "Slice",
+    "Told",
+    "UnknownSocket",
+]

@@ -1,0 +1,99 @@
+"""What travels on the backplane, and the bare form in which clients get it.
+
+A payload is one byte of flags, then with ``EXCLUDES`` two bytes of length and the excluded socket
+ids joined by commas, then the body: JSON text, or with ``BINARY`` the bytes themselves.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from nexios.adapters.asgi.types import Message
+from nexios.application.backplane import Arrived, Position
+
+BINARY: Final = 1
+EXCLUDES: Final = 2
+PAYLOAD_BYTES: Final = 2**20
+"""What every backplane takes (application/backplane.py)."""
+
+
+def encode(message: object) -> tuple[int, bytes]:
+    """Return flags and body of a message; NaN and infinity become null.
+
+    Raises:
+        ValueError: It has no JSON form.
+    """
+    if isinstance(message, bytes | bytearray | memoryview):
+        return BINARY, bytes(message)
+    try:
+        return 0, to_json(message, inf_nan_mode="null")
+    except PydanticSerializationError as error:
+        raise ValueError(str(error)) from error
+
+
+def pack(flags: int, body: bytes, exclude: Collection[str] = ()) -> bytes:
+    """Return the payload for the backplane.
+
+    Raises:
+        ValueError: It is over 1 MiB.
+    """
+    if not exclude:
+        payload = bytes((flags,)) + body
+    else:
+        names = ",".join(exclude).encode("ascii")
+        if len(names) > 0xFFFF:
+            raise ValueError("too many sockets to exclude; use a group instead")
+        payload = bytes((flags | EXCLUDES,)) + len(names).to_bytes(2, "big") + names + body
+    if len(payload) > PAYLOAD_BYTES:
+        raise ValueError(f"it has {len(payload)} bytes, and {PAYLOAD_BYTES} are the most")
+    return payload
+
+
+class Delivery:
+    """One message on its way to the members of a topic; frames are made once, when first asked."""
+
+    __slots__ = ("_body", "_frame", "binary", "exclude", "id", "key", "position", "size")
+
+    def __init__(self, arrived: Arrived) -> None:
+        """Read what came from the backplane."""
+        payload = arrived.payload
+        flags, start = payload[0], 1
+        self.exclude: frozenset[str] = frozenset()
+        if flags & EXCLUDES:
+            start = 3 + int.from_bytes(payload[1:3], "big")
+            self.exclude = frozenset(payload[3:start].decode("ascii").split(","))
+        self.binary = bool(flags & BINARY)
+        self.id = arrived.id
+        self.key = arrived.key
+        self.position: Position = arrived.position
+        self.size = len(payload)
+        self._body = payload[start:]
+        self._frame: Message | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The JSON text in UTF-8, or the bytes of a binary message."""
+        return self._body
+
+    @property
+    def frame(self) -> Message:
+        """The ASGI message of the bare form; one object for all members, never to be changed."""
+        if self._frame is None:
+            self._frame = bare(self._body, binary=self.binary)
+        return self._frame
+
+
+def bare(body: bytes, *, binary: bool) -> Message:
+    """Return the ASGI message of the bare form: the message and nothing else."""
+    if binary:
+        return {"type": "websocket.send", "bytes": body}
+    return {"type": "websocket.send", "text": body.decode("utf-8")}
+
+
+def decode(delivery: Delivery, adapter: TypeAdapter[Any] | None = None) -> Any:
+    """Return the value that was broadcast; ``adapter`` gives it its type back."""
+    if delivery.binary:
+        return delivery.body
+    return from_json(delivery.body) if adapter is None else adapter.validate_json(delivery.body)
