@@ -185,12 +185,12 @@ class Response(Head):
         if self._headers is None:
             self._headers = MutableHeaders(list(final.headers.raw))
         else:
-            self._forget_content()
-            for name, value in final.headers.multi_items():
+            fields = final.headers.multi_items()
+            lost = {"content-type", "content-length"} | {name for name, _ in fields}
+            for name in lost - {"set-cookie", "vary"}:
+                del self._headers[name]
+            for name, value in fields:
                 put_header(self._headers, name, value, replace=False)
-            for name in {name for name, _ in final.headers.multi_items()}:
-                if name not in ("set-cookie", "vary"):
-                    self._headers[name] = final.headers.getlist(name)[-1]
         self._carrier = final
         self._typed = False
         self._body = b""
@@ -218,11 +218,6 @@ class Response(Head):
         if headers:
             self.set_headers(headers)
         return self
-
-    def _forget_content(self) -> None:
-        if self._headers is not None:
-            for name in ("content-type", "content-length"):
-                del self._headers[name]
 
     # Redirects.
 

@@ -1,6 +1,5 @@
 """Turns what a handler returned into a final; decided per handler at start."""
 
-import inspect
 import types
 import typing
 from collections.abc import (
@@ -18,6 +17,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError, ValidationError
 
+from nexios.adapters.asgi.headers import MutableHeaders
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import Unencodable, UnusableAnnotation
 from nexios.adapters.http.head import location
@@ -30,13 +30,24 @@ from nexios.adapters.http.response import (
     BaseResponse,
     Created,
     NoContent,
-    checked_status,
     encode_json,
     unencodable,
 )
+from nexios.container.keys import MISSING
 
-Encoder = Callable[[Any], BaseResponse | None]
-"""Takes whatever a handler returned, hence Any. None stays None: the caller knows the builder."""
+
+class Encoded(BaseResponse):
+    """Made here of a plain value or a marker, so a status set on the builder still holds."""
+
+    __slots__ = ()
+
+
+Encoder = Callable[[Any], BaseResponse | Response | None]
+"""Takes whatever a handler returned, hence Any.
+
+None stays None, since the caller knows the builder; a returned builder stays what it is, for it
+may still be added to.
+"""
 
 ToJson = Callable[[Any], bytes]
 
@@ -49,9 +60,8 @@ _STATUSES: Final = range(100, 600)
 
 
 def compile_encoder(
-    annotation: object = inspect.Parameter.empty,
+    annotation: object = MISSING,
     status: int | None = None,
-    *,
     handler: str = "",
 ) -> Encoder:
     """Return the encoder of one handler.
@@ -60,7 +70,7 @@ def compile_encoder(
     other is validated into it first, so no field shows that the annotation does not have.
 
     Args:
-        annotation: What the handler says it returns, resolved.
+        annotation: What the handler says it returns, resolved; ``MISSING`` when it does not.
         status: Of the route; what the builder or a tuple says comes first, a marker last.
         handler: For error texts.
 
@@ -81,7 +91,7 @@ class _Encoder:
         self._handler = handler
         self._rows: dict[type, Encoder] = {}
 
-    def encode(self, value: Any) -> BaseResponse | None:
+    def encode(self, value: Any) -> BaseResponse | Response | None:
         row = self._rows.get(type(value))
         if row is None:
             row = self._rows[type(value)] = self._row(type(value))
@@ -106,65 +116,73 @@ class _Encoder:
     def _final(self, value: BaseResponse) -> BaseResponse:
         return value
 
-    def _builder(self, value: Response) -> BaseResponse:
+    def _builder(self, value: Response) -> Response:
         if self._status is not None and not value.status_set:
             value.status(self._status)
-        return value.get_response()
+        return value
 
-    def _text(self, value: str) -> BaseResponse:
-        return BaseResponse.made(value.encode("utf-8"), self._status or 200, TEXT_BLOCK)
+    def _text(self, value: str) -> Encoded:
+        return Encoded.made(value.encode("utf-8"), self._status or 200, TEXT_BLOCK)
 
-    def _bytes(self, value: bytes | bytearray | memoryview) -> BaseResponse:
-        return BaseResponse.made(bytes(value), self._status or 200, BYTES_BLOCK)
+    def _bytes(self, value: bytes | bytearray | memoryview) -> Encoded:
+        return Encoded.made(bytes(value), self._status or 200, BYTES_BLOCK)
 
-    def _json(self, value: object) -> BaseResponse:
+    def _json(self, value: object) -> Encoded:
         try:
             body = self._to_json(value)
         except Unencodable as error:
             error.handler = self._handler
             raise
-        return BaseResponse.made(body, self._status or 200, JSON_BLOCK)
+        return Encoded.made(body, self._status or 200, JSON_BLOCK)
 
-    def _created(self, value: Created[object]) -> BaseResponse:
+    def _created(self, value: Created[object]) -> BaseResponse | Response:
         answer = self._inner(value.value, 201)
         if value.location is not None:
-            answer.headers["location"] = location(value.location)
+            answer.set_header("location", location(value.location))
         return answer
 
-    def _accepted(self, value: Accepted[object]) -> BaseResponse:
+    def _accepted(self, value: Accepted[object]) -> BaseResponse | Response:
         return self._inner(value.value, 202)
 
-    def _no_content(self, _value: NoContent) -> BaseResponse:
-        return BaseResponse.made(b"", self._status or 204, NO_BLOCK)
-
-    def _inner(self, value: object, status: int) -> BaseResponse:
+    def _inner(self, value: object, status: int) -> BaseResponse | Response:
         answer = self.encode(value)
-        if answer is None:
-            answer = BaseResponse.made(b"", status, NO_BLOCK)
-        elif answer is value:
+        if isinstance(answer, Encoded):
+            answer.status_code = self._status or status
             return answer
-        answer.status_code = self._status or status
-        return answer
+        if answer is None:
+            return Encoded.made(b"", self._status or status, NO_BLOCK)
+        return _under(answer, self._status or status)
 
-    def _tuple(self, value: tuple[Any, ...]) -> BaseResponse:
+    def _no_content(self, _value: NoContent) -> Encoded:
+        return Encoded.made(b"", self._status or 204, NO_BLOCK)
+
+    def _tuple(self, value: tuple[Any, ...]) -> BaseResponse | Response:
         if len(value) not in (2, 3) or type(value[1]) is not int or value[1] not in _STATUSES:
             return self._json(value)
         if len(value) == 3 and not isinstance(value[2], Mapping):
             return self._json(value)
-        answer = self.encode(value[0])
-        if answer is None:
+        inner = self.encode(value[0])
+        answer: BaseResponse | Response
+        if inner is None:
             answer = BaseResponse.made(b"", value[1], NO_BLOCK)
-        status = checked_status(value[1])
-        headers = type(answer.headers)(list(answer.headers.raw))
-        answer = answer.with_head(status, headers)
+        elif isinstance(inner, Encoded):
+            answer = BaseResponse.made(inner.body, value[1], tuple(inner.headers.raw))
+        else:
+            answer = _under(inner, value[1])
         if len(value) == 3:
-            for key, text in value[2].items():
-                answer.set_header(key, text)
+            answer.set_headers(value[2])
         return answer
 
     def _stream(self, value: object) -> BaseResponse:
         kind = type(value).__qualname__
         raise Unencodable("$", kind, handler=self._handler, reason="a stream of values")
+
+
+def _under(answer: BaseResponse | Response, status: int) -> BaseResponse | Response:
+    if isinstance(answer, Response):
+        return answer.status(status)
+    # A final may belong to a module and be returned by many requests: it is never changed.
+    return answer.with_head(status, MutableHeaders(list(answer.headers.raw)))
 
 
 # The row of a type is found once, along its MRO.
@@ -185,7 +203,7 @@ _ROWS: Final[Mapping[type, str]] = {
 
 def _to_json(annotation: object, handler: str) -> ToJson:
     wanted = _of_the_value(annotation)
-    if wanted is inspect.Parameter.empty or wanted in _PLAIN:
+    if wanted is MISSING or wanted in _PLAIN:
         return encode_json
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(wanted)
@@ -241,15 +259,18 @@ def _of_the_value(annotation: object) -> Any:
         return _of_the_value(arguments[0])
     if origin in _UNIONS:
         left = [_of_the_value(member) for member in arguments]
-        left = [m for m in left if m is not inspect.Parameter.empty and m not in _SILENT]
-        return typing.Union[tuple(left)] if left else inspect.Parameter.empty  # noqa: UP007
+        left = [m for m in left if m is not MISSING and m not in _SILENT]
+        return typing.Union[tuple(left)] if left else MISSING  # noqa: UP007
     kind = origin or annotation
     if isinstance(kind, type) and (
         issubclass(kind, (BaseResponse, Response, NoContent, *_MARKERS)) or kind in _STREAMS
     ):
-        return inspect.Parameter.empty
+        return MISSING
     return annotation
 
 
 # Members of a union that are encoded by their own row.
 _SILENT: Final = (None, type(None), str, bytes)
+
+encode: Final[Encoder] = compile_encoder()
+"""The encoder of what nobody annotated: answers of middleware and error handlers."""
