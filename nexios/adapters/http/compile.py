@@ -1,0 +1,243 @@
+"""Compiles a router's routes: entry points for the container, templates for the table."""
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from nexios.adapters.asgi.guards import guards_of
+from nexios.adapters.asgi.params import Marker
+from nexios.adapters.asgi.url import URLPath
+from nexios.adapters.http.binding import Reading, RequestSource
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.encode import compile_encoder
+from nexios.adapters.http.entries import Holder
+from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.flatten import Flat, Surroundings, by_name, flatten
+from nexios.adapters.http.pipeline import check_middleware
+from nexios.adapters.http.readers import request_of, response_of
+from nexios.adapters.http.request import Request
+from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.http.targets import target_of
+from nexios.adapters.routing.names import Names
+from nexios.adapters.routing.sockets import SocketRoute
+from nexios.adapters.routing.table import Table
+from nexios.adapters.routing.template import Template
+from nexios.application.caller import ANONYMOUS, Caller
+from nexios.application.limits import Limits
+from nexios.container.entry import EntryPoint
+from nexios.container.keys import MISSING, AnyKey, Key
+from nexios.container.signature import hint_of
+
+_VALUES: Final[tuple[AnyKey, ...]] = (Key(Exchange),)
+
+
+def _caller_of(exchange: Exchange) -> Caller:
+    caller: Caller = exchange.scope.get("caller", ANONYMOUS)
+    return caller
+
+
+_SUPPLIES: Final[Mapping[AnyKey, Callable[..., object]]] = {
+    Key(Request): request_of,
+    Key(Response): response_of,
+    Key(Caller): _caller_of,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """One compiled route, before the container has planned it.
+
+    Attributes:
+        source: Sealed by the gateway once the container has asked it everything.
+        limits: Of this route, where they differ from the app's.
+    """
+
+    flat: Flat
+    templates: tuple[Template, ...]
+    point: EntryPoint
+    source: RequestSource
+    guards: tuple[Any, ...]
+    limits: Limits | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRoutes:
+    """All routes of one app.
+
+    Attributes:
+        points: What the container has to plan.
+        sockets: Socket routes with whole paths; the guards and dependencies of the routers
+            around them stand in their options.
+        holders: Routers with middleware or exception handlers, for misses below their prefix.
+        problems: What refuses the start; to be raised with the container's.
+        middleware: Every instance around routes and routers, for ``bind(app)``.
+    """
+
+    units: tuple[Unit, ...]
+    sockets: tuple[SocketRoute, ...]
+    holders: tuple[Surroundings, ...]
+    problems: tuple[Exception, ...]
+    middleware: tuple[Any, ...]
+    names: Names
+
+    @property
+    def points(self) -> tuple[EntryPoint, ...]:
+        """The entry points, in order of registration."""
+        return tuple(unit.point for unit in self.units)
+
+    @property
+    def routes(self) -> tuple[Flat, ...]:
+        """Every route with what is around it, in order of registration."""
+        return tuple(unit.flat for unit in self.units)
+
+    def url_for(self, name: str, params: Mapping[str, object] | None = None) -> URLPath:
+        """Return the path of a route.
+
+        Raises:
+            ValueError: No such name, or the values do not make a path that leads back to it.
+        """
+        return URLPath(self.names.url_for(name, params or {}))
+
+
+def compile_routes(
+    router: Holder, settings: HttpSettings, earlier: CompiledRoutes | None = None
+) -> CompiledRoutes:
+    """Compile everything below ``router``. Mistakes are collected, none is raised.
+
+    Args:
+        router: The app's root router.
+        settings: Of the app.
+        earlier: Routes compiled before; those that are the same now are taken from there, so
+            that a late route costs one compilation.
+    """
+    problems: list[Exception] = []
+    try:
+        flattened = flatten(router)
+    except ValueError as problem:
+        return CompiledRoutes((), (), (), (problem,), (), Names())
+    problems += flattened.problems
+    known = {id(unit.flat.route): unit for unit in (earlier.units if earlier else ())}
+    units = []
+    for flat in flattened.routes:
+        unit = known.get(id(flat.route))
+        if unit is None or unit.flat != flat or unit.guards != _guards(flat):
+            try:
+                unit = _compile(flat, settings)
+            except Exception as problem:  # every mistake of a route is shown
+                problems.append(problem)
+                continue
+        units.append(unit)
+    problems += Table(
+        (template, method, None)
+        for unit in units
+        for template in unit.templates
+        for method in unit.flat.route.methods
+    ).problems
+    middleware = _all_middleware(flattened.holders, flattened.routes)
+    problems += _refused(middleware)
+    templates = {id(unit.flat.route): unit.templates[0] for unit in units}
+    return CompiledRoutes(
+        tuple(units),
+        tuple(_socket(one.route, one.around) for one in flattened.sockets),
+        tuple(holder for holder in flattened.holders if holder.middleware or any(holder.handlers)),
+        tuple(problems),
+        middleware,
+        Names(
+            (name, templates[id(flat.route)])
+            for name, flat in by_name(flattened.routes)
+            if id(flat.route) in templates
+        ),
+    )
+
+
+def _compile(flat: Flat, settings: HttpSettings) -> Unit:
+    route, around = flat.route, flat.around
+    options = route.options
+    templates = tuple(
+        Template.parse(path, where=route.where, mount=flat.mount) for path in flat.paths
+    )
+    types = {field.name: field.convertor.annotation for field in templates[0].fields}
+    target = target_of(route.handler, types, threaded=options.get("threaded"))
+    methods = frozenset(route.methods)
+    source = RequestSource(Reading(target, around.owner is not None, types, methods))
+    guards = _guards(flat)
+    label = f"{','.join(route.methods)} {templates[0].raw}"
+    checks = _body_check(options.get("request_model"))
+    dependencies = (*around.dependencies, *options.get("dependencies", ()))
+    returned = hint_of(route.handler)
+    if returned is MISSING:
+        returned = inspect.Parameter.empty
+    point = EntryPoint(
+        label=label,
+        target=target,
+        owner=around.owner,
+        module=around.module,
+        values=_VALUES,
+        reads=source,
+        before=(*guards, *dependencies, *checks),
+        supplies=_SUPPLIES,
+        finish=compile_encoder(returned, options.get("status"), handler=label),
+    )
+    return Unit(flat, templates, point, source, guards, _limits(options, settings.limits))
+
+
+def _guards(flat: Flat) -> tuple[Any, ...]:
+    """Return the guards: routers', class keywords', class decorators', method's."""
+    around, route = flat.around, flat.route
+    of_class = guards_of(around.owner) if around.owner is not None else ()
+    given = tuple(route.options.get("guards", ()))
+    return (*around.guards, *of_class, *given, *guards_of(route.handler))
+
+
+def _body_check(model: Any) -> tuple[Callable[..., None], ...]:
+    if model is None:
+        return ()
+
+    def request_model(body: object) -> None:  # being read is being checked
+        """Hold the body against the route's ``request_model``."""
+
+    request_model.__annotations__["body"] = Annotated[model, Marker("body")]
+    return (request_model,)
+
+
+def _limits(options: Mapping[str, Any], limits: Limits) -> Limits | None:
+    given = dict(options.get("limits") or {})
+    if options.get("limit_body") is not None:
+        given["body"] = options["limit_body"]
+    if not given:
+        return None
+    names = [field.name for field in dataclasses.fields(Limits)]
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"there is no limit {name!r}{hint}")
+    return replace(limits, **given)
+
+
+def _socket(route: SocketRoute, around: Surroundings) -> SocketRoute:
+    options = dict(route.options)
+    for name, outer in (("guards", around.guards), ("dependencies", around.dependencies)):
+        if outer:
+            options[name] = (*outer, *options.get(name, ()))
+    return replace(route, options=options)
+
+
+def _all_middleware(holders: Iterable[Surroundings], routes: Iterable[Flat]) -> tuple[Any, ...]:
+    found = {id(one): one for holder in holders for one in holder.middleware}
+    for flat in routes:
+        found |= {id(one): one for one in (*flat.around.middleware, *flat.route.middleware)}
+    return tuple(found.values())
+
+
+def _refused(middleware: Iterable[Any]) -> list[Exception]:
+    problems: list[Exception] = []
+    for one in middleware:
+        try:
+            check_middleware(one)
+        except TypeError as problem:
+            problems.append(problem)
+    return problems

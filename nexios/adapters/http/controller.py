@@ -1,0 +1,224 @@
+"""Controller classes: HTTP endpoints as methods, their services by the constructor."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypeVar
+
+from typing_extensions import TypedDict, Unpack
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.routes import RouteOptions, Routes, check_options, registered_at
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARK: Final = "__nexios_verbs__"
+
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_JOINED: Final = ("tags", "guards", "middleware", "dependencies", "error_handlers", "responses")
+
+
+class ControllerError(TypeError):
+    """A controller class that cannot serve."""
+
+    def __init__(self, controller: type, member: str, says: str, fix: str) -> None:
+        self.controller = controller
+        self.member = member
+        self.says = says
+        self.fix = fix
+        super().__init__(controller, member, says, fix)
+
+    def __str__(self) -> str:
+        place = f"{self.controller.__qualname__}.{self.member}"
+        return f"{place}: {self.says}\n  fix: {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What a method decorator noted on its function."""
+
+    path: str
+    methods: tuple[str, ...]
+    options: RouteOptions
+    where: str
+
+
+class ControllerKeywords(TypedDict, total=False):
+    """The keywords of ``class X(Controller, path=...)``; joined with those of the bases."""
+
+    path: str
+    name: str | None
+    tags: Sequence[str]
+    guards: Sequence[Any]
+    middleware: Sequence[Any]
+    dependencies: Sequence[Any]
+    responses: Mapping[int, Any]
+    security: Sequence[Mapping[str, Sequence[str]]] | None
+    error_handlers: Mapping[Any, Callable[..., Any]]
+    exclude_from_schema: bool
+
+
+_KEYWORDS: Final = frozenset(ControllerKeywords.__annotations__)
+
+
+class Controller:
+    """Base of HTTP controllers.
+
+    Constructor parameters are wired by their types; one instance serves one request, or the
+    whole app where the container finds that safe. Methods marked by ``@get`` and its siblings
+    are the endpoints, and stay plain methods for unit tests.
+    """
+
+    __nexios_layer__: ClassVar[str] = "http"
+    __nexios_keywords__: ClassVar[ControllerKeywords] = {}
+
+    def __init_subclass__(cls, **keywords: Unpack[ControllerKeywords]) -> None:
+        """Join the class keywords with those of the bases.
+
+        Raises:
+            TypeError: A keyword is unknown; the nearest known one is named.
+        """
+        super().__init_subclass__()
+        for name in keywords:
+            if name not in _KEYWORDS:
+                near = difflib.get_close_matches(name, _KEYWORDS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"{cls.__qualname__} has no class keyword {name!r}{hint}")
+        joined = dict(cls.__nexios_keywords__)
+        for name, value in keywords.items():
+            joined[name] = _join(joined.get(name), value) if name in _JOINED else value
+        if "name" not in keywords:
+            joined.pop("name", None)  # a name belongs to one class
+        cls.__nexios_keywords__ = joined  # type: ignore[assignment]  # joined per key
+
+
+def _join(inherited: Any, own: Any) -> Any:
+    if inherited is None:
+        return own
+    if isinstance(own, Mapping):
+        return {**inherited, **own}
+    return (*inherited, *own)
+
+
+def controller_name(controller: type[Controller]) -> str:
+    """Return the name in routes: ``OrderController`` is ``order``, unless ``name=`` says else."""
+    given = controller.__nexios_keywords__.get("name")
+    if given:
+        return given
+    short = controller.__name__.removesuffix("Controller") or controller.__name__
+    return _HUMP.sub("_", short).lower()
+
+
+def routes_of(controller: type[Controller]) -> list[Routes]:
+    """Return the routes of a controller, its class keywords left aside.
+
+    Raises:
+        ControllerError: A verb stands on a private name or on something without ``self``, or
+            the constructor asks for the request.
+    """
+    _check_constructor(controller)
+    found = []
+    for name, function in _members(controller):
+        if name.startswith("_"):
+            says = "a private method cannot be an endpoint"
+            raise ControllerError(controller, name, says, f"rename it to {name.lstrip('_')}")
+        if not inspect.isfunction(function) or not _has_self(function):
+            says = "an endpoint is a method whose first parameter is self"
+            raise ControllerError(controller, name, says, f"def {name}(self, ...)")
+        for verb in getattr(function, MARK):
+            route = Routes(verb.path, function, verb.methods, **verb.options)
+            route.name = route.name or name
+            route.where = verb.where
+            found.append(route)
+    if not found:
+        says = "no method has a verb, so it could never be called"
+        raise ControllerError(controller, "*", says, "mark a method with @get(...)")
+    return found
+
+
+def _members(controller: type[Controller]) -> Iterable[tuple[str, Any]]:
+    # A subclass's method of the same name stands in for the inherited one, at its place.
+    seen: dict[str, Any] = {}
+    for base in reversed(controller.__mro__):
+        for name, value in base.__dict__.items():
+            inner = getattr(value, "__func__", value)
+            if hasattr(inner, MARK):
+                seen[name] = value
+            elif name in seen:
+                del seen[name]
+    return seen.items()
+
+
+def _has_self(function: Callable[..., Any]) -> bool:
+    parameters = list(inspect.signature(function).parameters.values())
+    return bool(parameters) and parameters[0].kind in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
+
+
+def _check_constructor(controller: type[Controller]) -> None:
+    if controller.__init__ is object.__init__:
+        return
+    for name, parameter in inspect.signature(controller.__init__).parameters.items():
+        asked = parameter.annotation
+        by_type = isinstance(asked, type) and issubclass(asked, (Connection, Response))
+        by_text = isinstance(asked, str) and asked.rpartition(".")[2] in ("Request", "Response")
+        bare = asked is parameter.empty and name in ("request", "response")
+        if by_type or by_text or bare:
+            says = f"{name} belongs to one request, and the constructor may serve many"
+            fix = f"ask for {name} in the method that needs it"
+            raise ControllerError(controller, "__init__", says, fix)
+
+
+def route(
+    path: str = "", methods: Iterable[str] | None = None, **options: Unpack[RouteOptions]
+) -> Callable[[F], F]:
+    """Mark a method as an endpoint for several methods; several marks may stand on one."""
+    known = check_options(options, f"route {path!r}")
+    verb = Verb(path, tuple(methods or ()), known, registered_at())
+
+    def mark(function: F) -> F:
+        target = getattr(function, "__func__", function)
+        setattr(target, MARK, (verb, *getattr(target, MARK, ())))
+        return function
+
+    return mark
+
+
+def get(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for GET."""
+    return route(path, ("GET",), **options)
+
+
+def post(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for POST."""
+    return route(path, ("POST",), **options)
+
+
+def put(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for PUT."""
+    return route(path, ("PUT",), **options)
+
+
+def patch(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for PATCH."""
+    return route(path, ("PATCH",), **options)
+
+
+def delete(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for DELETE."""
+    return route(path, ("DELETE",), **options)
+
+
+def head(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for HEAD."""
+    return route(path, ("HEAD",), **options)
+
+
+def options(path: str = "", **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+    """Mark a controller method as the endpoint for OPTIONS."""
+    return route(path, ("OPTIONS",), **options)

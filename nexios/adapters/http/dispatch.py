@@ -1,0 +1,137 @@
+"""Finds the endpoint of a request; answers for paths and methods that have none."""
+
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import quote
+
+from nexios.adapters.http.compile import CompiledRoutes, Unit
+from nexios.adapters.http.endpoint import Endpoint, join
+from nexios.adapters.http.errors import HttpError, MethodNotAllowed, NotFoundException
+from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.flatten import Surroundings
+from nexios.adapters.http.handlers import ErrorPolicy, Handlers
+from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain
+from nexios.adapters.http.response import NO_BLOCK, BaseResponse, RedirectResponse
+from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.routing.table import ANY_METHOD, Found, MethodMiss, Table
+from nexios.adapters.routing.template import Template
+from nexios.container.entry import Entry, EntryPoint
+
+
+class Dispatcher:
+    """The compiled routes as one inner call. Immutable: a change makes a new one."""
+
+    __slots__ = ("_errors", "_find", "_holders", "_slash")
+
+    def __init__(
+        self,
+        routes: CompiledRoutes,
+        entries: Mapping[EntryPoint, Entry],
+        handlers: Handlers,
+        settings: HttpSettings,
+    ) -> None:
+        """Put endpoints into a table.
+
+        Args:
+            routes: All of them.
+            entries: What the container made of their points.
+            handlers: The app's exception handlers; those of routers stand before them.
+            settings: Of the app.
+        """
+        self._errors = ErrorPolicy([handlers])
+        self._slash = settings.trailing_slash
+        table: Table[Endpoint] = Table(
+            (template, method, endpoint)
+            for unit in routes.units
+            for endpoint in [_endpoint(unit, entries[unit.point], handlers)]
+            for template in unit.templates
+            for method in unit.flat.route.methods
+        )
+        self._find = table.find
+        self._holders: Table[Serve] = Table(
+            (Template.parse(holder.prefix, mount=True), ANY_METHOD, self._behind(holder, handlers))
+            for holder in routes.holders
+        )
+
+    async def dispatch(self, exchange: Exchange) -> Answer:
+        """Serve the request at its endpoint, or say why there is none."""
+        scope = exchange.scope
+        path: str = scope["path"]
+        root = scope.get("root_path")
+        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            path = path[len(root) :] or "/"
+        found = self._find(path, scope["method"])
+        if found is None and self._slash == "ignore" and path != "/":
+            other = path[:-1] if path.endswith("/") else f"{path}/"
+            found = self._find(other, scope["method"])
+        if not isinstance(found, Found):
+            return await self._miss(exchange, path, found)
+        if found.params:
+            scope["path_params"] = exchange.path_params = found.params
+        endpoint: Endpoint = found.target
+        exchange.route = endpoint.template
+        if endpoint.limits is not None:
+            exchange.limits = endpoint.limits
+        return await endpoint.serve(exchange)
+
+    async def _miss(self, exchange: Exchange, path: str, found: MethodMiss | None) -> Answer:
+        exchange.miss = self._answer_to_miss(exchange, path, found)
+        # A router's middleware also sees what misses below its prefix.
+        around = self._holders.find(path, ANY_METHOD)
+        if isinstance(around, Found):
+            serve: Serve = around.target
+            return await serve(exchange)
+        return await refuse(exchange, self._errors)
+
+    def _answer_to_miss(
+        self, exchange: Exchange, path: str, found: MethodMiss | None
+    ) -> BaseResponse | HttpError:
+        scope = exchange.scope
+        if found is not None:
+            if scope["method"] != "OPTIONS":
+                return MethodNotAllowed(found.allow)
+            answer = BaseResponse.made(b"", 204, NO_BLOCK)
+            answer.headers["allow"] = found.allow
+            return answer
+        other = self._other_slash(path, scope["method"])
+        if other is None:
+            return NotFoundException()
+        query = scope.get("query_string", b"").decode("latin-1")
+        target = f"{scope.get('root_path', '')}{quote(other)}"
+        return RedirectResponse(f"{target}?{query}" if query else target, 308)
+
+    def _other_slash(self, path: str, method: str) -> str | None:
+        """Return the path with or without its last slash, if that one leads somewhere."""
+        if self._slash != "redirect" or path == "/" or path.startswith(("//", "/\\")):
+            return None
+        other = path[:-1] if path.endswith("/") else f"{path}/"
+        return None if self._find(other, method) is None else other
+
+    def _behind(self, holder: Surroundings, handlers: Handlers) -> Serve:
+        errors = ErrorPolicy([*reversed(holder.handlers), handlers])
+        return chain(holder.middleware, partial(refuse, errors=errors), depth=ROUTE_DEPTH)
+
+
+async def refuse(exchange: Exchange, errors: ErrorPolicy) -> Answer:
+    """Answer a request that has no endpoint; users may have a handler for it."""
+    miss = exchange.miss
+    if isinstance(miss, BaseResponse):
+        return miss if exchange.builder is None else join(exchange.builder, miss)
+    if miss is None:
+        raise RuntimeError("only a miss is refused here")
+    answer = await errors.answer(exchange, miss)
+    if answer is None:
+        raise miss
+    return answer
+
+
+def _endpoint(unit: Unit, entry: Entry, handlers: Handlers) -> Endpoint:
+    around, route = unit.flat.around, unit.flat.route
+    return Endpoint(
+        entry,
+        unit.templates[0].raw,
+        ErrorPolicy([*reversed(around.handlers), handlers]),
+        (*around.middleware, *route.middleware),
+        limits=unit.limits,
+        status=route.options.get("status"),
+    )

@@ -1,0 +1,154 @@
+"""The slots of one request: the wire, its path values, and what was made of it so far."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from nexios.adapters.asgi.connection import DEFAULT_LIMITS
+from nexios.adapters.asgi.multidict import QueryParams
+from nexios.adapters.asgi.types import Receive, Scope, Send
+from nexios.adapters.http.body import BodyReader
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.errors import HttpError, UnsupportedMediaType
+from nexios.adapters.http.request import Request
+from nexios.adapters.http.response import BaseResponse
+from nexios.application.limits import Limits
+
+NO_PARAMS: Final[Mapping[str, Any]] = {}
+
+
+class Exchange:
+    """One request on its way through the house. Never shared, never kept.
+
+    Request, builder and body reader are made when somebody asks for them; a handler that needs
+    none of them and has no middleware around it causes none.
+
+    Attributes:
+        limits: Of the endpoint once it is known, of the app before.
+        path_params: Values of the path template, converted.
+        route: The template that matched, for logs; None on a miss.
+        inputs: Checked values of the binding, by its keys.
+        faults: What was wrong with simple parameters while the body is still to be read.
+        depth: How far into the middleware this request has come.
+        miss: What a path or method without an endpoint is answered with.
+        builder: The builder, if somebody asked for it.
+    """
+
+    __slots__ = (
+        "_query",
+        "_reader",
+        "_request",
+        "builder",
+        "depth",
+        "faults",
+        "inputs",
+        "limits",
+        "miss",
+        "path_params",
+        "receive",
+        "route",
+        "scope",
+        "send",
+    )
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        """Take one ASGI call apart; ``limits`` are the app's."""
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.limits = limits
+        self.path_params = NO_PARAMS
+        self.route: str | None = None
+        self.inputs: dict[str, object] | None = None
+        self.faults: tuple[list[dict[str, str]], int] | None = None
+        self.depth = 0
+        self.miss: BaseResponse | HttpError | None = None
+        self.builder: Response | None = None
+        self._request: Request | None = None
+        self._reader: BodyReader | None = None
+        self._query: QueryParams | None = None
+
+    @property
+    def request(self) -> Request:
+        """The request object, made when first asked for."""
+        request = self._request
+        if request is None:
+            request = self._request = Request(self.scope, self.receive, self.send, exchange=self)
+        return request
+
+    @property
+    def response(self) -> Response:
+        """The builder, made when first asked for."""
+        builder = self.builder
+        if builder is None:
+            builder = self.builder = Response(self.scope)
+        return builder
+
+    @property
+    def reader(self) -> BodyReader:
+        """The one reader of the body, shared by the binding and the request object."""
+        reader = self._reader
+        if reader is None:
+            reader = BodyReader(self.receive, self.scope["headers"], self.limits)
+            self._reader = reader
+        return reader
+
+    @property
+    def query(self) -> QueryParams:
+        """The query string, parsed when first asked for."""
+        query = self._query
+        if query is None:
+            query = QueryParams.parse(
+                self.scope.get("query_string", b""), limit=self.limits.query_fields
+            )
+            self._query = query
+        return query
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies. Asked of the request: whether the line is safe, proxies have a say in."""
+        return self.request.cookies
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the last header of this lower-case name."""
+        found = None
+        for key, value in self.scope["headers"]:
+            if key == name:
+                found = value
+        return found
+
+    async def read_json(self) -> bytes:
+        """Return the body, empty when none came.
+
+        Raises:
+            UnsupportedMediaType: There is one, and it does not say that it is JSON.
+            BodyTooLarge: It is over the limit.
+        """
+        if self.header(b"content-length") is None and self.header(b"transfer-encoding") is None:
+            # Without either there is no body (RFC 9112, 6.3); HTTP/2 may send one all the same.
+            content = await self.reader.read()
+            if content:
+                self._refuse_other_bodies()
+            return content
+        if self.header(b"content-length") != b"0":
+            self._refuse_other_bodies()
+        return await self.reader.read()
+
+    def _refuse_other_bodies(self) -> None:
+        encoding = self.header(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() != b"identity":
+            raise UnsupportedMediaType("the body must not be compressed")
+        # A page of another site can post text/plain without being asked first: no guessing.
+        if not is_json(self.header(b"content-type") or b""):
+            raise UnsupportedMediaType("the body must be application/json")
+
+
+@lru_cache(maxsize=64)
+def is_json(content_type: bytes) -> bool:
+    """Tell whether this is ``application/json`` or a ``+json`` type (RFC 6839, 3.1)."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (
+        kind.startswith(b"application/") and kind.endswith(b"+json")
+    )

@@ -1,0 +1,248 @@
+"""The ASGI callable for HTTP: from the scope to the last byte of the answer."""
+
+import inspect
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.asgi.headers import MutableHeaders
+from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
+from nexios.adapters.http.builder import Hook, Response
+from nexios.adapters.http.compile import CompiledRoutes
+from nexios.adapters.http.dispatch import Dispatcher
+from nexios.adapters.http.encode import encode
+from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed
+from nexios.adapters.http.ordering import Added, ordered
+from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
+from nexios.adapters.http.problems import internal_error
+from nexios.adapters.http.response import BaseResponse, has_no_body
+from nexios.adapters.http.settings import HttpSettings
+from nexios.container.entry import Entry, EntryPoint
+
+_log: Final = logging.getLogger("nexios.http")
+
+
+class Planner(Protocol):
+    """The container, as far as the gateway needs it."""
+
+    def entry(self, point: EntryPoint) -> Entry:
+        """Return the plan of an entry point; wiring errors are raised here."""
+
+
+Report = Callable[[BaseException, Connection, str, str], None]
+"""Told once of each error nobody answered: error, connection, its id, the route or path."""
+
+
+class Gateway:
+    """Serves every HTTP request of one app.
+
+    Whatever an ``Exception`` a request causes is answered here; what leaves are cancellation,
+    exits of the process, and errors after the head of an answer was sent.
+    """
+
+    def __init__(
+        self,
+        routes: CompiledRoutes,
+        container: Planner,
+        *,
+        middleware: Sequence[Added] = (),
+        exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
+        server_error_handler: Callable[..., Any] | None = None,
+        settings: HttpSettings,
+        report: Report,
+    ) -> None:
+        """Plan every route and put the table together.
+
+        Args:
+            routes: Compiled, without problems.
+            container: Built over ``routes.points``.
+            middleware: In the order of adding; each stands by its stage.
+            exception_handlers: Error class or status to ``(request, response, error)``.
+            server_error_handler: The last word on a 500, in debug too.
+            settings: Frozen with the configuration.
+            report: Must not raise.
+
+        Raises:
+            MiddlewareOrderError: Middleware cannot be put in order, or one it needs is absent.
+            NotMiddleware: One cannot be called as such.
+            ContainerError: Something a handler asks for cannot be given.
+        """
+        self._container = container
+        self._settings = settings
+        self._report = report
+        self._server_error_handler = server_error_handler
+        self._limits = settings.limits
+        self._middleware = tuple(middleware)
+        self._handlers = dict(exception_handlers or {})
+        self._errors = ErrorPolicy([self._handlers])
+        self._entries: dict[EntryPoint, Entry] = {}
+        self.routes = routes
+        self._serve: Serve = self._compile(routes)
+
+    def adopt(self, routes: CompiledRoutes) -> None:
+        """Serve these routes from the next request on.
+
+        Raises:
+            ContainerError: A new one cannot be wired; the table stays as it was.
+        """
+        self._serve = self._compile(routes)
+        self.routes = routes
+
+    def configure(
+        self,
+        *,
+        middleware: Sequence[Added] | None = None,
+        exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
+    ) -> None:
+        """Change what stands around the routes, from the next request on.
+
+        Raises:
+            MiddlewareOrderError: The middleware cannot be put in order; nothing has changed.
+            NotMiddleware: One cannot be called as such; nothing has changed.
+        """
+        before = self._middleware, self._handlers
+        if middleware is not None:
+            self._middleware = tuple(middleware)
+        if exception_handlers is not None:
+            self._handlers = dict(exception_handlers)
+        try:
+            self._serve = self._compile(self.routes)
+        except BaseException:
+            self._middleware, self._handlers = before
+            raise
+        self._errors = ErrorPolicy([self._handlers])
+
+    def _compile(self, routes: CompiledRoutes) -> Serve:
+        line = ordered(self._middleware)
+        entries = dict(self._entries)
+        for unit in routes.units:
+            if unit.point not in entries:
+                entries[unit.point] = self._container.entry(unit.point)
+                unit.source.seal()
+        entries = {unit.point: entries[unit.point] for unit in routes.units}
+        dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
+        serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH)
+        self._entries = entries
+        return serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        exchange = Exchange(scope, receive, send, self._limits)
+        try:
+            answer = _final(await self._serve(exchange))
+        except Exception as error:
+            rescued = await self._rescue(exchange, error)
+            if rescued is None:
+                return
+            answer = rescued
+        if type(answer).__call__ is not BaseResponse.__call__:
+            await self._send_itself(exchange, answer)
+            return
+        status = answer.status_code
+        headers = answer.raw_headers
+        if exchange.builder is not None and exchange.builder.hooks:
+            headers = _hooked(headers, exchange.builder.hooks)
+        hidden = scope["method"] == "HEAD" or has_no_body(status)
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if hidden else answer.body})
+        except OSError:
+            # ASGI 2.4: a server may say so when the peer has left.
+            _log.debug("the client left before its answer was sent")
+
+    async def _send_itself(self, exchange: Exchange, answer: BaseResponse) -> None:
+        """Send an answer that writes its own messages: another app's."""
+        sender = _Sender(exchange)
+        try:
+            await answer(exchange.scope, exchange.receive, sender)
+        except ClientDisconnect:
+            _log.debug("the client left before its answer was sent")
+        except Exception as error:
+            if sender.begun:
+                # There is no second head: the server cuts the connection, so that a part
+                # cannot pass for the whole.
+                self._note(exchange, error)
+                raise
+            rescued = await self._rescue(exchange, error)
+            if rescued is not None:
+                await rescued(exchange.scope, exchange.receive, sender)
+
+    async def _rescue(self, exchange: Exchange, error: Exception) -> BaseResponse | None:
+        """Return the answer to what nobody within answered; None when the peer has left."""
+        if isinstance(error, ClientDisconnect):
+            _log.debug("the client left before its request was read")
+            return None
+        if not isinstance(error, HandlerFailed):
+            try:
+                answer = await self._errors.answer(exchange, error)
+            except Exception as failed:
+                error = failed
+            else:
+                if answer is not None:
+                    return _final(answer)
+        error_id = self._note(exchange, error)
+        problem = internal_error(exchange.scope, error_id)
+        if self._server_error_handler is not None:
+            try:
+                return await self._last_word(self._server_error_handler, exchange, error)
+            except Exception as failed:
+                self._note(exchange, failed)
+        if exchange.builder is None:
+            return problem
+        return exchange.builder.drop_body().make_response(problem).get_response()
+
+    async def _last_word(
+        self, handler: Callable[..., Any], exchange: Exchange, error: Exception
+    ) -> BaseResponse:
+        builder = exchange.response.drop_body().status(500)
+        value = handler(exchange.request, builder, error)
+        if inspect.isawaitable(value):
+            value = await value
+        return take(builder, encode(value)).get_response()
+
+    def _note(self, exchange: Exchange, error: BaseException) -> str:
+        error_id = secrets.token_hex(8)
+        where = exchange.route or exchange.scope["path"]
+        self._report(error, exchange.request, error_id, where)
+        return error_id
+
+
+def _final(answer: Answer) -> BaseResponse:
+    return answer.get_response() if isinstance(answer, Response) else answer
+
+
+class _Sender:
+    """A ``send`` that adds what the hooks want and knows whether a head went out."""
+
+    __slots__ = ("_exchange", "begun")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            builder = self._exchange.builder
+            if builder is not None and builder.hooks:
+                message["headers"] = _hooked(list(message.get("headers", ())), builder.hooks)
+        await self._exchange.send(message)
+
+
+def _hooked(fields: list[RawHeader], hooks: Sequence[Hook]) -> list[RawHeader]:
+    """Return the fields with the hooks' own; what the handler set stays as it is."""
+    names = {name for name, _ in fields}
+    for hook in hooks:
+        if isinstance(hook, tuple):
+            fields += [pair for pair in hook if pair[0] not in names]
+            names = {name for name, _ in fields}
+        else:
+            headers = MutableHeaders(fields)
+            hook(headers)
+            fields = headers.raw
+            names = {name for name, _ in fields}
+    return fields

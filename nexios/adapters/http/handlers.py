@@ -1,0 +1,108 @@
+"""Who answers an error: the user's handlers by class and by status, then the table."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.http.encode import Encoded, encode
+from nexios.adapters.http.errors import HTTPException
+from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.pipeline import Answer, take
+from nexios.adapters.http.problems import problem_for
+
+Handler = Callable[..., Any]
+Handlers = Mapping[Any, Handler]
+
+# Handlers for these stand behind those for a status: they would take everything.
+_CATCH_ALL: Final = (Exception, HTTPException, BaseException)
+
+
+class HandlerFailed(ExceptionGroup[Exception]):
+    """An exception handler raised; both errors, the first one first."""
+
+
+class ErrorPolicy:
+    """The exception handlers that hold at one place; immutable.
+
+    Order (http.md, 7): the handler of the nearest class, at the innermost place that has one;
+    the handler of the status; a catch-all; the table. An error that none of them knows goes on.
+    """
+
+    __slots__ = ("_by_class", "_by_status", "_catch_all")
+
+    def __init__(self, layers: Sequence[Handlers]) -> None:
+        """Take mappings of error class or status to handler, innermost first."""
+        self._by_class = tuple(
+            {
+                key: handler
+                for key, handler in layer.items()
+                if isinstance(key, type) and key not in _CATCH_ALL
+            }
+            for layer in layers
+        )
+        self._by_status: dict[int, Handler] = {}
+        self._catch_all: dict[type[BaseException], Handler] = {}
+        for layer in layers:
+            for key, handler in layer.items():
+                if isinstance(key, int):
+                    self._by_status.setdefault(key, handler)
+                elif key in _CATCH_ALL:
+                    self._catch_all.setdefault(key, handler)
+
+    def handler_for(self, error: BaseException, status: int) -> Handler | None:
+        """Return the user's handler for this error, if there is one."""
+        kinds = type(error).__mro__
+        for layer in self._by_class:
+            for kind in kinds:
+                if kind in layer:
+                    return layer[kind]
+        if status in self._by_status:
+            return self._by_status[status]
+        return next((self._catch_all[kind] for kind in kinds if kind in self._catch_all), None)
+
+    async def answer(self, exchange: Exchange, error: Exception) -> Answer | None:
+        """Return the answer for ``error``; None when neither a handler nor the table knows it.
+
+        Raises:
+            HandlerFailed: The user's handler raised something the table does not know.
+        """
+        error = single(error)
+        if isinstance(error, ClientDisconnect):
+            return None
+        problem = problem_for(error, exchange.scope)
+        status = 500 if problem is None else problem.status_code
+        handler = self.handler_for(error, status)
+        if handler is not None:
+            return await _ask(handler, exchange, error, status)
+        if problem is None or exchange.builder is None:
+            return problem
+        return exchange.builder.drop_body().make_response(problem)
+
+
+async def _ask(handler: Handler, exchange: Exchange, error: Exception, status: int) -> Answer:
+    builder = exchange.response.drop_body()
+    try:
+        value = handler(exchange.request, builder, error)
+        if inspect.isawaitable(value):
+            value = await value
+        final = encode(value)
+    except Exception as second:
+        # The table answers for the second error; the first one is its context.
+        problem = problem_for(second, exchange.scope)
+        if problem is None:
+            text = "an exception handler raised an error of its own"
+            raise HandlerFailed(text, [error, second]) from None
+        return exchange.response.drop_body().make_response(problem)
+    if final is None or final is builder:
+        return builder if builder.status_set else builder.status(status)
+    own = builder.status_code if builder.status_set else status
+    take(builder, final)
+    return builder.status(own) if type(final) is Encoded else builder
+
+
+def single(error: Exception) -> Exception:
+    """Return the one error in a group of one, however deep; anything else as it is."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,244 @@
+"""Reads and checks the input of one request: every bad field of an endpoint in one answer."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import ValidationError, from_json
+
+from nexios.adapters.asgi.params import MISSING
+from nexios.adapters.http.body import check_json
+from nexios.adapters.http.errors import MalformedBody, RequestInvalid
+from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.faults import Fault, from_body, from_validation, missing
+from nexios.adapters.http.fields import Member, body_validator, members_validator
+from nexios.adapters.http.readers import Raw
+
+_COPIED: Final = (list, dict, set)
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """A parameter of text: its place and name on the wire, what it becomes, where it is read."""
+
+    key: str
+    place: str
+    name: str
+    annotation: Any
+    default: object
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPart:
+    """A parameter filled from the JSON body, or with ``embed`` from one member of it."""
+
+    key: str
+    name: str
+    annotation: Any
+    default: object
+    embed: bool
+
+
+class JsonBody:
+    """The validator of a body and what becomes of its value."""
+
+    __slots__ = ("_embedded", "_missing", "_parts", "_validate")
+
+    def __init__(self, parts: Sequence[BodyPart]) -> None:
+        self._parts = tuple(parts)
+        self._embedded = parts[0].embed
+        if self._embedded:
+            members = [Member(p.name, p.annotation, p.default is MISSING) for p in parts]
+            validator = members_validator(members)
+        else:
+            validator = body_validator(parts[0].annotation)
+        self._validate: Callable[[bytes], Any] = validator.validate_json
+        self._missing = [
+            missing("body", part.name if self._embedded else "")
+            for part in parts
+            if part.default is MISSING
+        ]
+
+    async def read(self, exchange: Exchange) -> tuple[dict[str, object], list[Fault], int]:
+        """Return the values by key, the faults, and how many faults there were in all.
+
+        Raises:
+            UnsupportedMediaType: The body is not JSON, or is compressed.
+            MalformedBody: It says it is JSON and is not.
+            BodyTooLarge: It is over the limit of the route.
+        """
+        content = await exchange.read_json()
+        if not content:
+            return self._defaults(), self._missing, len(self._missing)
+        limits = exchange.limits
+        check_json(content, limits)
+        try:
+            value = self._validate(content)
+        except ValidationError as error:
+            faults = _faults_of(error, content, limits.errors)
+            return dict.fromkeys(self._keys()), faults, error.error_count()
+        if not self._embedded:
+            return {self._parts[0].key: value}, [], 0
+        return {p.key: value.get(p.name, p.default) for p in self._parts}, [], 0
+
+    def _keys(self) -> list[str]:
+        return [part.key for part in self._parts]
+
+    def _defaults(self) -> dict[str, object]:
+        return {p.key: None if p.default is MISSING else _own(p.default) for p in self._parts}
+
+
+def _faults_of(error: ValidationError, content: bytes, limit: int) -> list[Fault]:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid" and not first["loc"]:
+        raise MalformedBody("the body is not JSON") from None
+    return from_body(error, from_json(content), limit)
+
+
+class Inputs:
+    """All that one endpoint, or one check before it, reads from a request.
+
+    Filled at start by the binding, sealed once, then only read. The first getter that runs
+    checks everything; the others take their value from the exchange.
+    """
+
+    __slots__ = (
+        "_body",
+        "_defaults",
+        "_first",
+        "_keys",
+        "_late_body",
+        "_parts",
+        "_places",
+        "_readers",
+        "_simple",
+        "_validate",
+    )
+
+    def __init__(self) -> None:
+        self._simple: list[Simple] = []
+        self._parts: list[BodyPart] = []
+        self._late_body = False
+        self._body: JsonBody | None = None
+        self._readers: tuple[tuple[str, Raw], ...] = ()
+        self._validate: Callable[[dict[str, object]], dict[str, object]] = dict
+        self._places: Mapping[str, tuple[str, str]] = {}
+        self._defaults: tuple[tuple[str, object], ...] = ()
+        self._keys: tuple[str, ...] = ()
+        self._first = ""
+
+    @property
+    def parts(self) -> Sequence[BodyPart]:
+        """The parameters that share the body."""
+        return self._parts
+
+    def add(self, simple: Simple) -> Callable[[Exchange], object]:
+        """Add a parameter and return its getter."""
+        self._simple.append(simple)
+        return self._reader(simple.key)
+
+    def add_part(self, part: BodyPart, *, of_target: bool) -> Callable[[Exchange], Any]:
+        """Add a body parameter and return its getter, to be awaited.
+
+        Args:
+            part: The parameter.
+            of_target: The handler itself asks, so this getter runs before anything is made for
+                it, and faults found earlier can wait for those of the body.
+        """
+        self._parts.append(part)
+        self._late_body = self._late_body or of_target
+        return self._body_reader(part.key)
+
+    def _reader(self, key: str) -> Callable[[Exchange], object]:
+        check = self._check
+
+        def read(exchange: Exchange) -> object:
+            inputs = exchange.inputs
+            if inputs is None or key not in inputs:
+                inputs = check(exchange)
+            return inputs[key]
+
+        return read
+
+    def _body_reader(self, key: str) -> Callable[[Exchange], Any]:
+        check = self._check_all
+
+        async def read(exchange: Exchange) -> object:
+            inputs = exchange.inputs
+            if inputs is None or key not in inputs:
+                inputs = await check(exchange)
+            return inputs[key]
+
+        return read
+
+    def seal(self) -> None:
+        """Build the validators. Called once, when every parameter is known."""
+        simple = self._simple
+        self._readers = tuple((item.key, item.raw) for item in simple)
+        self._places = {item.key: (item.place, item.name) for item in simple}
+        self._defaults = tuple((s.key, s.default) for s in simple if s.default is not MISSING)
+        self._keys = tuple(item.key for item in simple)
+        self._first = self._keys[0] if simple else ""
+        if simple:
+            members = [Member(s.key, s.annotation, s.default is MISSING) for s in simple]
+            self._validate = members_validator(members).validate_python
+        if self._parts:
+            self._body = JsonBody(self._parts)
+
+    def _check(self, exchange: Exchange) -> dict[str, object]:
+        values, faults, total = self._check_simple(exchange)
+        if total:
+            if not self._late_body:
+                raise RequestInvalid(faults, total)
+            exchange.faults = (faults, total)
+        return values
+
+    def _check_simple(self, exchange: Exchange) -> tuple[dict[str, object], list[Fault], int]:
+        given = {}
+        for key, raw in self._readers:
+            value = raw(exchange)
+            if value is not MISSING:
+                given[key] = value
+        faults: list[Fault] = []
+        total = 0
+        try:
+            values = self._validate(given)
+        except ValidationError as error:
+            values = dict.fromkeys(self._keys)
+            total = error.error_count()
+            faults = from_validation(error, self._places, exchange.limits.errors)
+        else:
+            for key, default in self._defaults:
+                if key not in values:
+                    values[key] = _own(default)
+        if exchange.inputs is None:
+            exchange.inputs = values
+        else:
+            exchange.inputs.update(values)
+        return exchange.inputs, faults, total
+
+    async def _check_all(self, exchange: Exchange) -> dict[str, object]:
+        inputs = exchange.inputs
+        faults: list[Fault] = []
+        total = 0
+        if exchange.faults is not None:
+            faults, total = exchange.faults
+        elif self._readers and (inputs is None or self._first not in inputs):
+            inputs, faults, total = self._check_simple(exchange)
+        if self._body is None:
+            raise RuntimeError("the inputs of this endpoint were not sealed")
+        values, of_body, more = await self._body.read(exchange)
+        if total + more:
+            raise RequestInvalid((faults + of_body)[: exchange.limits.errors], total + more)
+        if inputs is None:
+            inputs = exchange.inputs = values
+        else:
+            inputs.update(values)
+        return inputs
+
+
+def _own(default: object) -> object:
+    # A list given as default must not carry one request's items into the next.
+    return copy.copy(default) if type(default) in _COPIED else default
