@@ -115,6 +115,7 @@ class PostgresWire(Wire):
 
     @override
     async def commit(self) -> bool:
+        self.read_only = False
         return await self.command("COMMIT") == "COMMIT"
 
     @override
@@ -123,7 +124,8 @@ class PostgresWire(Wire):
 
     @override
     async def rollback(self) -> None:
-        await self.command("ROLLBACK" if self.in_transaction else ";")
+        self.read_only = False
+        await self.command("ROLLBACK" if self.in_transaction else "SELECT 1")
 
     @override
     def explain(self, error: Exception, sql: str, args: Sequence[object]) -> Exception:

@@ -145,6 +145,10 @@ class Database:
     async def execute_many(self, sql: Sql, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of values, all or none; see `fetch_all`."""
         run_all, statement = make_batch(sql, rows, self.store)
+        current = self._current.get()
+        if current is not None:
+            await current.take(run_all, statement)
+            return
         async with _Transacting(self, TransactionSettings()) as block:
             await block.take(run_all, statement)
 
@@ -189,25 +193,24 @@ class Database:
         statement = make_statement(sql, args, self.store)
         return Stream(_Transacting(self, TransactionSettings()), statement, batch)
 
-    async def begin(
+    def begin(
         self,
         *,
         isolation: str | None = None,
         read_only: bool = False,
         timeout_s: float | None = None,
         idle_timeout_s: float | None = None,
-        at_once: bool = True,
     ) -> Transaction:
         """Return a transaction that its holder ends: what a unit of work drives.
 
-        It is current in this task until `Database.end` is called with it.
+        It is current in this task and its later children until `end`. Its first statement takes
+        the connection and sends BEGIN, ``open()`` does so at once.
 
         Args:
             isolation: As for `transaction`.
             read_only: As for `transaction`.
             timeout_s: As for `transaction`.
             idle_timeout_s: How long the server waits for the next statement.
-            at_once: Send BEGIN now; otherwise the first statement takes the connection.
 
         Raises:
             TransactionOptions: There is a current one; join that instead.
@@ -216,8 +219,6 @@ class Database:
             raise TransactionOptions("there is a transaction in this task already; join it")
         settings = TransactionSettings(isolation, read_only, timeout_s, idle_timeout_s)
         transaction = Transaction(self._pool, settings)
-        if at_once:
-            await transaction.open()
         self._current.set(transaction)
         return transaction
 

@@ -13,10 +13,17 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from nexios.adapters.persistence.drivers import Row
-from nexios.adapters.persistence.errors import BadParameter, BadStatement, PlaceholderMismatch
+from nexios.adapters.persistence.errors import (
+    BadParameter,
+    BadStatement,
+    DatabaseError,
+    PlaceholderMismatch,
+)
 from nexios.adapters.persistence.parameters import to_sqlite
 from nexios.adapters.persistence.placeholders import Store, check_count, scan
 from nexios.adapters.persistence.pool import Lent
+from nexios.application.errors import ApplicationError
+from nexios.domain.errors import DomainError
 
 T = TypeVar("T")
 
@@ -110,9 +117,13 @@ async def _run(lent: Lent, ask: Ask[T], statement: Statement, timeout_s: float |
         # anyio's shield does not hold Task.cancel(); the driver has stopped the server.
         await wire.settle()
         raise
+    except (DatabaseError, DomainError, ApplicationError):
+        raise
     except Exception as error:
         driver_error = _driver_error(error)
-        ours = wire.explain(driver_error, statement.text or str(error), statement.args)
+        if isinstance(driver_error, DatabaseError | DomainError):
+            raise driver_error from error
+        ours = wire.explain(driver_error, statement.text, statement.args)
         if ours is error:
             raise
         raise ours from driver_error
@@ -167,5 +178,7 @@ def _driver_error(error: Exception) -> Exception:
         found = cause if isinstance(cause, Exception) else below
         return found if isinstance(found, Exception) else error
     if isinstance(error, StatementError):
+        if isinstance(error.orig, DomainError):
+            return error.orig
         return BadParameter(str(error.orig or error), error.statement or "")
     return error
