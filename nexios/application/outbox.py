@@ -63,8 +63,12 @@ class OutboxStore(Protocol):
     A worker that dies gives back what it held; nothing is lost and a lane's order holds.
     """
 
-    def claim(self) -> AbstractAsyncContextManager[Claim | None]:
-        """Take the next ready delivery; None when none is ready now."""
+    def claim(self, *, longest_s: float = 30.0) -> AbstractAsyncContextManager[Claim | None]:
+        """Take the next ready delivery; None when none is ready now.
+
+        Args:
+            longest_s: How long its handler may take.
+        """
         ...
 
     async def repair(self) -> int:

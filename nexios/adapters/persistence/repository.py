@@ -72,7 +72,9 @@ class MappedRepository(Repository[A, I], Generic[A, I]):
                 found[number] = seen
         numbers = sorted(found)
         items = tuple(self._item(run, found[number]) for number in numbers[:limit])
-        return Page(items, _cursor(items[-1].id) if len(numbers) > limit else None)
+        # A full answer goes on too: other tasks of this run may have tracked more meanwhile.
+        more = len(numbers) > limit or len(stored) == wanted
+        return Page(items, _cursor(items[-1].id) if more and items else None)
 
     def _run(self, method: str) -> Run:
         return self._uow.current(f"{type(self).__name__}.{method}()")

@@ -143,7 +143,10 @@ class StoreTransaction(ABC):
 class Rider(Protocol):
     """Wants to be part of the one run that a delivery causes (see ``delivery.py``)."""
 
-    store: object
+    @property
+    def store(self) -> object:
+        """The Database or MemoryStore whose run is meant."""
+        ...
 
     async def board(self, transaction: StoreTransaction) -> None:
         """Write what belongs into the same commit."""
@@ -380,7 +383,7 @@ class TrackingUnitOfWork(UnitOfWork):
     def _envelope(self, tracked: Tracked, event: DomainEvent) -> Envelope:
         caller = self.caller
         return Envelope(
-            id=Identity.new(),
+            id=UUID(int=Identity.new().int),
             name=event.__event_name__,
             version=event.__event_version__,
             stream=f"{tracked.mapper.root.name}:{tracked.aggregate.id}",

@@ -1,0 +1,110 @@
+"""The tables Nexios itself needs, and their creation for development and tests."""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy import Identity as Numbered
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from nexios.adapters.persistence.database import Database
+from nexios.adapters.persistence.types import IdentityType, UtcDateTime
+from nexios.domain.values import Identity
+
+_OURS: Final = MetaData()
+# SQLite numbers rows by itself in an INTEGER PRIMARY KEY only.
+_SEQ: Final = BigInteger().with_variant(Integer(), "sqlite")
+_JSON: Final = JSON().with_variant(JSONB(), "postgresql")
+
+OUTBOX: Final = Table(
+    "nx_outbox",
+    _OURS,
+    Column("seq", _SEQ, Numbered(), primary_key=True),
+    Column("id", IdentityType(Identity), nullable=False, unique=True),
+    Column("stream", Text, nullable=False),
+    Column("stream_version", Integer, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("payload", _JSON, nullable=False),
+    Column("headers", _JSON, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("stream", "stream_version", "idx"),
+    sqlite_autoincrement=True,
+)
+"""Every event, once. Kept a while after its deliveries, for consumers that are added later."""
+
+DELIVERY: Final = Table(
+    "nx_delivery",
+    _OURS,
+    Column("seq", _SEQ, ForeignKey(OUTBOX.c.seq), primary_key=True),
+    Column("consumer", Text, primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("error", Text),
+    # Dead tuples of settled deliveries would slow the claim down until vacuum comes by.
+    postgresql_with={
+        "fillfactor": 70,
+        "autovacuum_vacuum_threshold": 1000,
+        "autovacuum_vacuum_scale_factor": 0,
+    },
+)
+"""One row for each event and consumer until the consumer has done its work."""
+
+Index(
+    "nx_delivery_ready",
+    DELIVERY.c.not_before,
+    DELIVERY.c.seq,
+    postgresql_where=DELIVERY.c.state == "ready",
+    sqlite_where=DELIVERY.c.state == "ready",
+)
+Index(
+    "nx_delivery_lane",
+    DELIVERY.c.consumer,
+    DELIVERY.c.stream,
+    DELIVERY.c.seq,
+    postgresql_where=DELIVERY.c.state != "dead",
+    sqlite_where=DELIVERY.c.state != "dead",
+)
+
+
+def tables(metadata: MetaData) -> None:
+    """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""
+    for table in _OURS.sorted_tables:
+        if table.name not in metadata.tables:
+            table.to_metadata(metadata)
+
+
+async def create_tables(database: Database, *metadata: MetaData) -> None:
+    """Create what does not exist yet: Nexios' tables and those of ``metadata``.
+
+    For development and tests; it changes no table that is there. Production has migrations.
+
+    Args:
+        database: Where.
+        metadata: The application's tables.
+    """
+    made: set[str] = set()
+    async with database.transaction():
+        for one in (_OURS, *metadata):
+            for table in one.sorted_tables:
+                if table.key in made:
+                    continue
+                made.add(table.key)
+                await database.execute(CreateTable(table, if_not_exists=True))
+                for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                    await database.execute(CreateIndex(index, if_not_exists=True))

@@ -1,0 +1,204 @@
+"""Delivers what waits in the outbox: loops, wake-up, time limits, backing off."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import anyio
+
+from nexios.adapters.persistence.codec import check_events, load_event
+from nexios.adapters.persistence.errors import is_repeatable
+from nexios.application.errors import TimedOut, Unavailable
+from nexios.application.events import Envelope
+from nexios.application.outbox import Claim, OutboxStore
+from nexios.application.subscribers import Consumer
+from nexios.domain.errors import DomainError
+from nexios.domain.events import DomainEvent
+
+Deliver = Callable[[Consumer, DomainEvent, Envelope], Awaitable[None]]
+
+_FIRST_DELAY_S: Final = 1.0
+_MAX_DELAY_S: Final = 600.0
+_REPAIR_EVERY_S: Final = 30.0
+_ERROR_CHARACTERS: Final = 2000
+
+_log: Final = logging.getLogger("nexios.outbox")
+
+
+class Worker:
+    """Takes deliveries and calls their consumers until it is stopped.
+
+    An effect in the outbox's own database happens exactly once, in the order of its stream. A
+    handler that fails is tried again, later and later; one that dies with its process is tried
+    again by another.
+    """
+
+    def __init__(
+        self,
+        store: OutboxStore,
+        deliver: Deliver,
+        *,
+        consumers: Sequence[Consumer],
+        workers: int = 2,
+        poll_interval_s: float = 1.0,
+    ) -> None:
+        """Take everything; nothing runs before ``run``.
+
+        Args:
+            store: Where deliveries wait.
+            deliver: Calls the handler, in one run of a unit of work.
+            consumers: All that this application has.
+            workers: How many deliveries at a time.
+            poll_interval_s: The longest wait when a wake-up is lost.
+
+        Raises:
+            SameEventName: Two classes of one event name.
+            UncodableField: An event with a field that cannot be stored.
+        """
+        if workers < 1 or poll_interval_s <= 0:
+            raise ValueError(
+                "workers is at least 1 and poll_interval_s above 0; "
+                f"got {workers} and {poll_interval_s}"
+            )
+        check_events(consumer.event_type for consumer in consumers)
+        self._store = store
+        self._deliver = deliver
+        self._consumers = {consumer.name: consumer for consumer in consumers}
+        self._longest_s = max((one.timeout_s for one in consumers), default=0.0)
+        self._workers = workers
+        self._poll_interval_s = poll_interval_s
+        self._event = anyio.Event()
+        self._stopping = False
+        self._ended: anyio.Event | None = None
+        self.repaired = 0
+        store.on_commit(self.wake)
+
+    def wake(self) -> None:
+        """Look now: something was committed. Called from the worker's own loop."""
+        # A fresh one at once: who looks from now on waits for the next wake-up.
+        woken, self._event = self._event, anyio.Event()
+        woken.set()
+
+    async def run(self) -> None:
+        """Deliver until ``stop``. Never raises but when cancelled."""
+        self._stopping = False
+        self._ended = anyio.Event()
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(self._workers):
+                    group.start_soon(self._loop)
+                group.start_soon(self._look_after)
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Let the deliveries at hand finish, then end ``run``; returns when it has ended."""
+        self._stopping = True
+        self.wake()
+        if self._ended is not None:
+            await self._ended.wait()
+
+    async def deliver_ready(self) -> int:
+        """Deliver everything that is ready now, also what that leads to; for tests.
+
+        Returns:
+            How many attempts were made, failed ones too.
+        """
+        attempts = 0
+        while await self._one():
+            attempts += 1
+        return attempts
+
+    async def _loop(self) -> None:
+        while not self._stopping:
+            woken = self._event
+            try:
+                if await self._one():
+                    continue
+            except Exception as error:
+                self._log_undone(error)
+            await self._pause(woken)
+
+    async def _pause(self, woken: anyio.Event) -> None:
+        # ``woken`` was taken before looking, so a commit in between is not missed.
+        with anyio.move_on_after(self._poll_interval_s):
+            await woken.wait()
+
+    async def _look_after(self) -> None:
+        due = anyio.current_time() + _REPAIR_EVERY_S
+        while not self._stopping:
+            await self._pause(self._event)
+            if anyio.current_time() < due:
+                continue
+            due = anyio.current_time() + _REPAIR_EVERY_S
+            try:
+                self.repaired += await self._store.repair()
+            except Exception as error:
+                self._log_undone(error)
+
+    async def _one(self) -> bool:
+        """Make one attempt; False when nothing is ready."""
+        async with self._store.claim(longest_s=self._longest_s) as claim:
+            if claim is None:
+                return False
+            await self._attempt(claim)
+            return True
+
+    async def _attempt(self, claim: Claim) -> None:
+        name = claim.delivery.consumer
+        consumer = self._consumers.get(name)
+        if consumer is None:
+            # Another version of the application may know it.
+            await claim.fail("no handler of this name", delay_s=_delay_s(claim))
+            return
+        try:
+            async with claim.handling():
+                await self._handle(consumer, claim)
+        except Exception as error:
+            if is_repeatable(error) or isinstance(error, Unavailable):
+                # The database's doing, not the handler's: undo the claim, count nothing.
+                raise
+            await self._failed(consumer, claim, error)
+            return
+        await claim.settle()
+
+    async def _handle(self, consumer: Consumer, claim: Claim) -> None:
+        delivery = claim.delivery
+        envelope = delivery.envelope
+        if envelope.name != consumer.event_type.__event_name__:
+            raise DomainError(
+                f"{consumer.name} handles {consumer.event_type.__event_name__}, "
+                f"this is {envelope.name}"
+            )
+        event = load_event(consumer.event_type, envelope.version, delivery.payload)
+        with anyio.move_on_after(consumer.timeout_s):
+            await self._deliver(consumer, event, envelope)
+            return
+        raise TimedOut(f"{consumer.name} took longer than {consumer.timeout_s} s")
+
+    async def _failed(self, consumer: Consumer, claim: Claim, error: Exception) -> None:
+        delivery = claim.delivery
+        last = delivery.attempts + 1 >= consumer.attempts
+        _log.warning(
+            "delivery %s to %s failed, attempt %s of %s%s",
+            delivery.seq,
+            consumer.name,
+            delivery.attempts + 1,
+            consumer.attempts,
+            ", the last" if last else "",
+            exc_info=error,
+        )
+        text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_ERROR_CHARACTERS]
+        delay_s = None if last else _delay_s(claim)
+        await claim.fail(text, delay_s=delay_s, block=consumer.on_dead == "block")
+
+    def _log_undone(self, error: Exception) -> None:
+        _log.warning("the outbox could not be worked on: %s", error)
+        _log.debug("why", exc_info=error)
+
+
+def _delay_s(claim: Claim) -> float:
+    # Full jitter: those that failed together must not come back together.
+    bound = min(_FIRST_DELAY_S * 2.0 ** min(claim.delivery.attempts, 20), _MAX_DELAY_S)
+    return random.uniform(0, bound)  # noqa: S311
