@@ -22,6 +22,7 @@ from nexios.websockets.topic import LiveTopic
 from nexios.websockets.wire import Delivery
 
 WATCH_S: Final = 1.0
+PRESSED_TURNS: Final = 4
 
 
 class Declared(Protocol):
@@ -73,6 +74,7 @@ class Hub:
         self.backplane = backplane
         self.limits = limits
         self.clock = clock
+        self.pressed = False
         self._tasks = tasks
         self._report = report
         self._topics: dict[Topic, LiveTopic] = {}
@@ -124,10 +126,16 @@ class Hub:
     async def publish(
         self, topic: Topic, payload: bytes, *, id: str, key: str | None, keep: Keep
     ) -> Stored:
-        """Publish, and give the writers one turn: a loop of broadcasts must not starve them."""
+        """Publish, and give the writers a turn: a loop of broadcasts must not starve them.
+
+        Where a queue is more than half full they get a few, never so many as a member that
+        stands still would like.
+        """
+        self.pressed = False
         stored = await self.backplane.publish(topic, payload, id=id, key=key, keep=keep)
         if topic in self._topics:
-            await cancel_shielded_checkpoint()
+            for _ in range(PRESSED_TURNS if self.pressed else 1):
+                await cancel_shielded_checkpoint()
         return stored
 
     async def join(

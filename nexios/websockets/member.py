@@ -82,6 +82,7 @@ class Keeper(Protocol):
 
     limits: Limits
     clock: Callable[[], float]
+    pressed: bool
 
     def evict(self, outgoing: "Outgoing", code: int, reason: str) -> None:
         """Close a socket that cannot keep up, without waiting for it."""
@@ -156,8 +157,10 @@ class Outgoing:
         item = Item(frame, size, topic, key)
         if self._queue.offer(item, policy) is Verdict.FULL:
             self.evict(1013, "slow reader")
-        else:
-            self._rouse()
+            return
+        if len(self._queue) > self.limits.queue_out // 2:
+            self._keeper.pressed = True
+        self._rouse()
 
     def evict(self, code: int, reason: str) -> None:
         """Give the socket up."""

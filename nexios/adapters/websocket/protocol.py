@@ -34,6 +34,9 @@ _IN: Final[Mapping[tuple[SocketState, str], SocketState]] = {
     (SocketState.OPEN, "websocket.disconnect"): SocketState.CLOSED,
     (SocketState.CLOSING, "websocket.receive"): SocketState.CLOSING,
     (SocketState.CLOSING, "websocket.disconnect"): SocketState.CLOSED,
+    # A failing send closes while the handler waits in receive(): what comes then is dropped.
+    (SocketState.CLOSED, "websocket.receive"): SocketState.CLOSED,
+    (SocketState.CLOSED, "websocket.disconnect"): SocketState.CLOSED,
 }
 
 _OUT: Final[Mapping[tuple[SocketState, str], SocketState]] = {
