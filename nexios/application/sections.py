@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from nexios.application.settings import Values
 
@@ -10,19 +11,50 @@ Texts = tuple[str, ...]
 
 
 class Section:
-    """Base of the sections: freezes mappings and refuses numbers below zero."""
+    """Base of the sections: freezes lists and mappings, and refuses what does not fit."""
 
     __slots__ = ()
 
     def __post_init__(self) -> None:
         for one in fields(self):  # type: ignore[arg-type]  # every child is a dataclass
             value = getattr(self, one.name)
-            if isinstance(value, Mapping):
-                object.__setattr__(self, one.name, Values(value))
+            if isinstance(value, Mapping) and not isinstance(value, Values):
+                value = Values(value)
+                object.__setattr__(self, one.name, value)
             elif isinstance(value, list):
-                object.__setattr__(self, one.name, tuple(value))
-            elif isinstance(value, (int, float)) and not 0 <= value < float("inf"):
+                value = tuple(value)
+                object.__setattr__(self, one.name, value)
+            if not _fits(value, one.type):
+                raise ValueError(f"{one.name} must be {_shown(one.type)}")
+            if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
                 raise ValueError(f"{one.name} must not be negative or endless")
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Return whether a value is of the type a field says; deep enough for the fields below."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is tuple:
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    if origin is Callable:
+        return callable(value)
+    if kind in {int, float}:
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    return isinstance(value, origin or kind)
+
+
+def _shown(kind: Any) -> str:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return " or ".join(_shown(part) for part in parts)
+    if origin is Literal:
+        return " or ".join(repr(part) for part in parts)
+    names = {tuple: "a list of texts", Callable: "a function", Mapping: "a mapping"}
+    plain = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+    return names.get(origin) or plain.get(kind) or "None"
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

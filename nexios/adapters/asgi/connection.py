@@ -218,10 +218,15 @@ class Connection(Mapping[str, Any]):
         """Whoever was proven to be calling, else the app's anonymous user.
 
         ``Any``: the user object is the application's own.
+
+        Raises:
+            Unavailable: What proves users broke. Somebody unknown is not nobody.
         """
         scope = self.scope
         if "user" in scope:
             return scope["user"]
+        if "broken_identity" in scope:
+            raise scope["broken_identity"]
         app: HostApp | None = scope.get("app")
         return None if app is None else app.anonymous_user
 
@@ -237,7 +242,9 @@ class Connection(Mapping[str, Any]):
 
     @property
     def caller(self) -> Caller:
-        """Who is calling, in the words of the application."""
+        """Who is calling, in the words of the application; raises as `user` does."""
+        if "broken_identity" in self.scope:
+            raise self.scope["broken_identity"]
         caller: Caller = self.scope.get("caller", ANONYMOUS)
         return caller
 

@@ -1,0 +1,99 @@
+"""The port of authentication: a backend finds out who is asking."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from nexios.adapters.asgi.connection import Connection
+
+NO_CLAIMS: Final[Mapping[str, object]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a backend found out about a request.
+
+    Attributes:
+        user: The application's own object.
+        scheme: The name of the backend that proved it.
+        subject: What the credential calls the user; None when it does not.
+        claims: What else the credential says.
+    """
+
+    user: object
+    scheme: str
+    subject: str | None = None
+    claims: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResult:
+    """2.11's way to say what a backend found out."""
+
+    success: bool
+    identity: object = None
+    scope: str = ""
+
+
+class AuthenticationBackend:
+    """Base of the backends. It holds settings; nothing about a request is kept on it.
+
+    A child owes ``authenticate``: return a `Proof`, a user, ``(user, scheme)``, an `AuthResult`,
+    or None for "no credential of my kind". A credential that is there and bad may be refused
+    with `AuthenticationFailed`. Every other exception means that the identity could not be
+    established; it is never taken for nobody.
+    """
+
+    scheme: str = ""
+
+    def challenge(self) -> str | None:
+        """Return the ``WWW-Authenticate`` value that asks for this credential, or None."""
+        return None
+
+    def bind(self, app: Any) -> None:
+        """Take what is needed from the app, once, before the first request.
+
+        ``app`` is Any: it stands floors above.
+        """
+
+    authenticate: Callable[..., Awaitable[object]]
+
+
+def asker(backend: Any) -> Callable[[Connection, object], Awaitable[object]]:
+    """Return how to ask a backend: with the connection, or with 2.11's request and response.
+
+    Raises:
+        TypeError: It has no coroutine function ``authenticate`` of one or two parameters.
+    """
+    authenticate = getattr(backend, "authenticate", None)
+    name = type(backend).__qualname__
+    if not inspect.iscoroutinefunction(authenticate):
+        raise TypeError(
+            f"{name} is no authentication backend: it has no `async def authenticate(connection)`"
+        )
+    needed = [
+        parameter
+        for parameter in inspect.signature(authenticate).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is parameter.empty
+    ]
+    if len(needed) == 1:
+        return lambda connection, _: authenticate(connection)
+    if len(needed) == 2:
+        return authenticate
+    raise TypeError(f"{name}.authenticate takes (connection) or (request, response)")
+
+
+def as_proof(result: object, scheme: str) -> Proof | None:
+    """Turn what a backend returned into one form; None and falsy users prove nothing."""
+    if isinstance(result, Proof):
+        return result if result.user else None
+    if isinstance(result, AuthResult):
+        if not result.success or not result.identity:
+            return None
+        return Proof(result.identity, result.scope or scheme)
+    if isinstance(result, tuple) and len(result) == 2:
+        user, named = result
+        return Proof(user, str(named or scheme)) if user else None
+    return Proof(result, scheme) if result else None

@@ -1,0 +1,214 @@
+"""Bearer tokens: the backend, and the two functions to make and read a token by hand."""
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from time import time
+from typing import Any, Final
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.security.jwt import (
+    HmacKey,
+    JwtVerifier,
+    Profile,
+    UnusableKey,
+    encode,
+    hmac_keys,
+)
+from nexios.application.keyring import Secret
+from nexios.application.tokens import TokenCodec, TokenError
+from nexios.auth.backends.base import AuthenticationBackend, Proof
+from nexios.auth.backends.loading import Loader
+from nexios.auth.exceptions import AuthenticationFailed
+from nexios.config import default_config
+
+_DEFAULT_LIFETIME_S: Final = 3600
+_BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
+_REFUSED: Final = 'Bearer error="invalid_token"'
+
+SecretKey = str | Secret | Sequence[str | Secret]
+
+
+class MissingSecret(UnusableKey):
+    """A JWT backend was added to an app, and there is no key to verify with."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return (
+            f"the JWT backend {self.name!r} has no key to verify tokens with\n"
+            "  fix: NexiosApp(config=MakeConfig(secret_key=...))   (or NEXIOS_SECRET_KEY)\n"
+            "    or JWTAuthBackend(..., secret_key=...)\n"
+            "    or bind a TokenCodec: module.bind(TokenCodec).to(...)"
+        )
+
+
+class JWTAuthBackend(AuthenticationBackend):
+    """Proves a user by exactly one ``Authorization: Bearer`` token.
+
+    Args:
+        load_user: Called with the claims as keywords, only those it has parameters for, or all
+            for ``**claims``. It may ask for services with ``Depend``. What it returns is
+            ``request.user``; None is nobody. Without it the claims are the user.
+        secret_key: Overrides the app's; several verify all.
+        algorithms: Overrides the app's ``jwt_algorithms``.
+        audience: With ``issuer``: only their access tokens for this audience are accepted.
+        issuer: See ``audience``.
+        leeway_s: By how many seconds clocks may differ.
+        identifier: The claim that names the actor.
+        codec: Verifies instead of the built-in verifier.
+        authenticate_func: 2.11's name of ``load_user``.
+
+    Raises:
+        UnusableKey: Issuer without audience, an unknown algorithm, or a key that is none.
+    """
+
+    def __init__(
+        self,
+        load_user: Callable[..., Any] | None = None,
+        *,
+        secret_key: SecretKey | None = None,
+        algorithms: Sequence[str] | None = None,
+        audience: str | None = None,
+        issuer: str | None = None,
+        leeway_s: float = 0.0,
+        identifier: str = "sub",
+        name: str = "jwt",
+        codec: TokenCodec | None = None,
+        authenticate_func: Callable[..., Any] | None = None,
+    ) -> None:
+        load_user = authenticate_func if load_user is None else load_user
+        self.scheme = name
+        self._identifier = identifier
+        self._loader = None if load_user is None else Loader(load_user, f"loader of {name!r}")
+        self._profile = Profile(issuer, audience, leeway_s)
+        self._secret = None if secret_key is None else _listed(secret_key)
+        self._algorithms = algorithms
+        self._codec: TokenCodec | JwtVerifier | None = codec
+        if codec is None and self._secret is not None and algorithms is not None:
+            # Everything is known, so a mistake shows where it was written.
+            self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
+
+    @property
+    def loader(self) -> Loader | None:
+        """The loader with its entry point, for whoever proves the wiring."""
+        return self._loader
+
+    def bind(self, app: Any) -> None:
+        """Build the verifier from the app's settings.
+
+        Raises:
+            MissingSecret: There is a key nowhere.
+            UnusableKey: A key is short and ``env`` is ``prod``, or it is none at all.
+        """
+        if self._loader is not None:
+            self._loader.bind(app)
+        if self._codec is not None:
+            return
+        config = app.config
+        secrets = self._secret or (None if app.keyring is None else app.keyring.all)
+        if not secrets:
+            raise MissingSecret(self.scheme)
+        self._codec = JwtVerifier(
+            hmac_keys(secrets, self._algorithms or config.jwt_algorithms),
+            self._profile,
+            max_bytes=app.limits.token_bytes,
+            refuse_short=config.env == "prod",
+        )
+
+    def challenge(self) -> str:
+        """Return the bare challenge (RFC 6750, 3)."""
+        return "Bearer"
+
+    async def authenticate(self, connection: Connection) -> Proof | None:
+        """Return who the token proves, or None when there is not exactly one.
+
+        Raises:
+            AuthenticationFailed: There is one, and it is not to be believed.
+        """
+        token = bearer_token(connection)
+        if token is None:
+            return None
+        if self._codec is None:
+            raise MissingSecret(self.scheme)
+        try:
+            claims = self._codec.verify(token)
+        except TokenError:
+            raise AuthenticationFailed(challenges=(_REFUSED,)) from None
+        user = claims if self._loader is None else await self._loader(claims)
+        if not user:
+            raise AuthenticationFailed(challenges=(_REFUSED,))
+        subject = claims.get(self._identifier)
+        return Proof(user, self.scheme, None if subject is None else str(subject), claims)
+
+
+def bearer_token(connection: Connection) -> str | None:
+    """Return the token of the one ``Authorization`` field; None for none, two, or another kind."""
+    fields = connection.headers.getlist("authorization")
+    found = _BEARER.fullmatch(fields[0]) if len(fields) == 1 else None
+    return None if found is None else found[1]
+
+
+def create_jwt(
+    payload: Mapping[str, object],
+    secret: str | Secret | None = None,
+    algorithm: str = "HS256",
+    expires_in: float | timedelta | None = None,
+) -> str:
+    """Return a signed token with these claims. ``payload`` is not changed.
+
+    Args:
+        secret: At least 32 bytes. Taking it from `set_config` is deprecated.
+        expires_in: Seconds, or a timedelta; without it the payload's own ``exp``, else 3600 s.
+
+    Raises:
+        UnusableKey: There is no secret, or it or the algorithm cannot be used.
+        ValueError: A claim cannot be written as JSON.
+    """
+    claims = {name: _as_number(value) for name, value in payload.items()}
+    if expires_in is not None or "exp" not in claims:
+        seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
+        claims["exp"] = int(time() + (_DEFAULT_LIFETIME_S if seconds is None else seconds))
+    (material,) = _listed(_secret_or_default(secret))
+    (key,) = hmac_keys([material], [algorithm])
+    return encode(claims, key)
+
+
+def decode_jwt(
+    token: str, secret: str | Secret | None = None, algorithms: Sequence[str] | None = None
+) -> dict[str, object]:
+    """Return the claims of a token that is signed with ``secret`` and has not ended.
+
+    Raises:
+        TokenError: "Token has expired" or "Invalid token".
+        UnusableKey: There is no secret, or it or an algorithm cannot be used.
+    """
+    secrets = _listed(_secret_or_default(secret))
+    keys: tuple[HmacKey, ...] = hmac_keys(secrets, algorithms or ("HS256",))
+    return JwtVerifier(keys).verify(token)
+
+
+def _listed(secret: SecretKey) -> tuple[str | Secret, ...]:
+    return (secret,) if isinstance(secret, (str, Secret)) else tuple(secret)
+
+
+def _secret_or_default(secret: str | Secret | None) -> str | Secret:
+    if secret is not None:
+        return secret
+    config = default_config()
+    if config is None or config.secret_key is None:
+        raise UnusableKey("no secret was given; fix: pass secret=...")
+    warnings.warn(
+        "taking the secret from set_config() is deprecated: pass secret=...",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return config.secret_key
+
+
+def _as_number(value: object) -> object:
+    """Write dates the way tokens do (RFC 7519, 2: NumericDate)."""
+    return int(value.timestamp()) if isinstance(value, datetime) else value

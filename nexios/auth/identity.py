@@ -1,0 +1,152 @@
+"""What is known about the caller of one request, and how more is found out."""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.application.caller import ANONYMOUS
+from nexios.application.errors import Unauthenticated, Unavailable
+from nexios.auth.backends.base import Proof, as_proof
+
+IDENTITY: Final = "identity"
+"""The scope's key for the `Identity` of a request."""
+
+BROKEN: Final = "broken_identity"
+"""The scope's key for the error that reading the user raises (adapters/asgi/connection.py)."""
+
+CHALLENGES: Final = "nexios.challenges"
+"""The scope's key for what a 401 asks for (adapters/http/problems.py)."""
+_RETRY_AFTER_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A backend and how to ask it; the same for every request."""
+
+    backend: Any
+    scheme: str
+    ask: Callable[[Connection, object], Awaitable[object]]
+
+
+class Identity:
+    """Who is calling, as far as anybody asked. Lives and dies with its request."""
+
+    __slots__ = ("_asked", "_backends", "_logger", "_response", "_user_model", "proof", "refused")
+
+    def __init__(
+        self,
+        backends: tuple[Asked, ...],
+        response: object,
+        user_model: Any,
+        logger: logging.Logger,
+    ) -> None:
+        self._backends = backends
+        self._response = response
+        self._user_model = user_model
+        self._logger = logger
+        self._asked: set[str] = set()
+        self.proof: Proof | None = None
+        self.refused: dict[str, tuple[str, ...]] = {}
+
+    async def establish(self, connection: Connection) -> None:
+        """Ask the backends in their order until one proves somebody."""
+        for asked in self._backends:
+            if await self._ask(asked, connection) or BROKEN in connection.scope:
+                return
+
+    async def proven_by(self, connection: Connection, schemes: Collection[str]) -> Proof | None:
+        """Return the proof of one of ``schemes``, any if there are none; ask who was not asked.
+
+        Raises:
+            Unavailable: A backend broke, so nobody knows who this is.
+        """
+        self._raise_broken(connection)
+        if self.proof is not None and (not schemes or self.proof.scheme in schemes):
+            return self.proof
+        for asked in self._backends:
+            if asked.scheme in schemes and asked.scheme not in self._asked:
+                found = await self._ask(asked, connection)
+                self._raise_broken(connection)
+                if found is not None:
+                    return found
+        return None
+
+    def challenges(self, schemes: Collection[str]) -> tuple[str, ...]:
+        """Return one challenge for each backend that could satisfy ``schemes``."""
+        told: list[str] = []
+        for asked in self._backends:
+            if schemes and asked.scheme not in schemes:
+                continue
+            bare = asked.backend.challenge() if hasattr(asked.backend, "challenge") else None
+            told.extend(self.refused.get(asked.scheme) or ((bare,) if bare else ()))
+        return tuple(dict.fromkeys(told))
+
+    def _raise_broken(self, connection: Connection) -> None:
+        broken = connection.scope.get(BROKEN)
+        if broken is not None:
+            raise broken
+
+    async def _ask(self, asked: Asked, connection: Connection) -> Proof | None:
+        self._asked.add(asked.scheme)
+        try:
+            proof = as_proof(await asked.ask(connection, self._response), asked.scheme)
+            if proof is not None and self._user_model is not None:
+                user = await self._user_model.load_user(proof.user)
+                proof = replace(proof, user=user) if user else None
+        except Unauthenticated as refusal:
+            self.refused[asked.scheme] = getattr(refusal, "challenges", ())
+            return None
+        except Exception as error:
+            # Whatever broke, nobody may be taken for nobody because of it.
+            self._logger.exception("authentication backend %r broke", asked.scheme)
+            broken = Unavailable(retry_after_s=_RETRY_AFTER_S)
+            broken.__cause__ = error
+            connection.scope[BROKEN] = broken
+            return None
+        if proof is not None:
+            self.proof = proof
+            _note(connection, proof, self._logger)
+        return proof
+
+
+def _note(connection: Connection, proof: Proof, logger: logging.Logger) -> None:
+    scope = connection.scope
+    scope["user"] = proof.user
+    scope["auth"] = proof.scheme
+    scope["caller"] = replace(
+        scope.get("caller", ANONYMOUS), actor=actor_of(proof, logger), scheme=proof.scheme
+    )
+
+
+@lru_cache(maxsize=64)
+def _warn_nameless(scheme: str, logger: logging.Logger) -> None:
+    # Kept results make it one line in the life of the process, not one for each request.
+    logger.warning(
+        "the users of %r have neither subject, identity nor id: "
+        "rules that compare owners refuse them",
+        scheme,
+    )
+
+
+def actor_of(proof: Proof, logger: logging.Logger) -> str | None:
+    """Return what rules call the user: the credential's subject, else what the user says."""
+    user = proof.user
+    found = proof.subject
+    if found is None:
+        found = getattr(user, "identity", None)
+    if found is None and isinstance(user, Mapping):
+        found = user.get("id")
+    if found is None:
+        found = getattr(user, "id", None)
+    if found is None:
+        _warn_nameless(proof.scheme, logger)
+    return None if found is None else str(found)
+
+
+def identity_of(connection: Connection) -> Identity | None:
+    """Return what is known about the caller; None without ``AuthenticationMiddleware``."""
+    found: Identity | None = connection.scope.get(IDENTITY)
+    return found

@@ -1,0 +1,136 @@
+"""Finds out who is calling, before anything of the application runs."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, ClassVar, Final
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.stages import Stage
+from nexios.application.spelling import suggestion
+from nexios.auth.backends.base import asker
+from nexios.auth.decorator import SchemeGuard, guards_below
+from nexios.auth.identity import CHALLENGES, IDENTITY, Asked, Identity
+from nexios.container.entry import EntryPoint
+
+_LOGGER: Final = logging.getLogger("nexios.auth")
+
+
+class AuthenticationSetup(ValueError):
+    """Backends, guards and middleware do not fit together; shown before the first request."""
+
+
+class AuthenticationMiddleware:
+    """Asks each backend in order; the first that proves somebody wins.
+
+    Sets ``request.user``, ``request.auth`` and the caller use cases see. A backend that breaks
+    makes the identity unknown: a guard, or reading ``request.user``, answers 503, and a handler
+    that never looks is served. Sockets pass the same way before they are accepted.
+
+    Args:
+        backend: One backend, or a list.
+        user_model: A class whose ``load_user(identity)`` makes the user of what a backend found.
+
+    Raises:
+        AuthenticationSetup: No backend, or two of one name.
+        TypeError: A backend has no usable ``authenticate``.
+    """
+
+    stage: ClassVar = Stage.AUTHENTICATION
+
+    def __init__(self, backend: Any, user_model: Any = None) -> None:
+        backends = list(backend) if isinstance(backend, (list, tuple)) else [backend]
+        if not backends:
+            raise AuthenticationSetup("AuthenticationMiddleware was given no backend")
+        asked = [Asked(one, getattr(one, "scheme", "") or "", asker(one)) for one in backends]
+        names = [one.scheme for one in asked if one.scheme]
+        for name in names:
+            if names.count(name) > 1:
+                both = " and ".join(
+                    type(one.backend).__qualname__ for one in asked if one.scheme == name
+                )
+                raise AuthenticationSetup(
+                    f"two backends are named {name!r}: {both}\n  fix: give one another name="
+                )
+        self._backends = tuple(asked)
+        self._user_model = user_model
+        self._logger = _LOGGER
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The names of the backends; "" for one that names its scheme when it succeeds."""
+        return tuple(one.scheme for one in self._backends)
+
+    @property
+    def points(self) -> tuple[EntryPoint, ...]:
+        """The loaders that ask the container, for whoever proves the wiring at start."""
+        loaders = (getattr(one.backend, "loader", None) for one in self._backends)
+        points = (getattr(loader, "point", None) for loader in loaders)
+        return tuple(point for point in points if point is not None)
+
+    def bind(self, app: Any) -> None:
+        """Hand the app to the backends; called once, at start. ``app`` is floors above."""
+        logger = getattr(app, "logger", None)
+        self._logger = logger if isinstance(logger, logging.Logger) else _LOGGER
+        for one in self._backends:
+            if hasattr(one.backend, "bind"):
+                one.backend.bind(app)
+
+    async def __call__(
+        self, request: Connection, response: object, call_next: Callable[[], Awaitable[object]]
+    ) -> object:
+        """Find out who is calling and go on; nobody is refused here."""
+        await self._identify(request, response)
+        return await call_next()
+
+    async def handshake(self, websocket: Connection) -> None:
+        """Find out who opens the socket, before it is accepted."""
+        await self._identify(websocket, None)
+
+    async def _identify(self, connection: Connection, response: object) -> None:
+        identity = Identity(self._backends, response, self._user_model, self._logger)
+        connection.scope[IDENTITY] = identity
+        await identity.establish(connection)
+        connection.scope[CHALLENGES] = identity.challenges(())
+
+
+def setup_problems(
+    points: Iterable[EntryPoint], middleware: Sequence[object]
+) -> list[AuthenticationSetup]:
+    """Return what is wrong between the guards of the routes and the middleware of the app.
+
+    Args:
+        points: Every route; their guards are read from ``before``.
+        middleware: All that was added, in any order.
+    """
+    found = [one for one in middleware if isinstance(one, AuthenticationMiddleware)]
+    problems = []
+    if len(found) > 1:
+        problems.append(
+            AuthenticationSetup(
+                "AuthenticationMiddleware was added twice\n"
+                "  fix: AuthenticationMiddleware(backend=[first, second])"
+            )
+        )
+    known = [scheme for one in found for scheme in one.schemes]
+    for point in points:
+        for guard in guards_below(point.before):
+            if not found:
+                problems.append(
+                    AuthenticationSetup(
+                        f"{point.label} is guarded by {guard}, and nothing proves users\n"
+                        "  fix: app.add_middleware(AuthenticationMiddleware(backend=...))"
+                    )
+                )
+            elif isinstance(guard, SchemeGuard) and "" not in known:
+                problems.extend(_unknown(point.label, guard, known))
+    return problems
+
+
+def _unknown(label: str, guard: SchemeGuard, known: Sequence[str]) -> list[AuthenticationSetup]:
+    problems = []
+    for scheme in guard.schemes:
+        if scheme not in known:
+            near = suggestion(scheme, known)
+            hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}"
+            problems.append(AuthenticationSetup(f"unknown scheme {scheme!r} in {label}; {hint}"))
+    return problems
