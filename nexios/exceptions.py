@@ -1,0 +1,36 @@
+"""What handlers raise and what a request may fail with, at the address people type."""
+
+from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.asgi.headers import InvalidHeader
+from nexios.adapters.http.errors import (
+    BodyTooLarge,
+    HTTPException,
+    MalformedBody,
+    NotFoundException,
+    PaginationError,
+    RequestInvalid,
+    UnsupportedMediaType,
+)
+from nexios.adapters.routing.errors import DuplicateRoute
+from nexios.adapters.websocket.closing import WebSocketDisconnect, WebSocketException
+from nexios.auth.exceptions import AuthenticationFailed, AuthException, PermissionDenied
+from nexios.config import ConfigError
+
+__all__ = [
+    "AuthException",
+    "AuthenticationFailed",
+    "BodyTooLarge",
+    "ClientDisconnect",
+    "ConfigError",
+    "DuplicateRoute",
+    "HTTPException",
+    "InvalidHeader",
+    "MalformedBody",
+    "NotFoundException",
+    "PaginationError",
+    "PermissionDenied",
+    "RequestInvalid",
+    "UnsupportedMediaType",
+    "WebSocketDisconnect",
+    "WebSocketException",
+]

@@ -1,0 +1,72 @@
+"""Requests, answers and what a handler reads, at the address people type."""
+
+from nexios.adapters.asgi.multidict import ImmutableMultiDict, MultiDict, QueryParams
+from nexios.adapters.asgi.params import Body, Cookie, Header, Path, Query
+from nexios.adapters.asgi.state import State
+from nexios.adapters.asgi.url import URL, Address, URLPath
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.controller import (
+    Controller,
+    delete,
+    get,
+    head,
+    options,
+    patch,
+    post,
+    put,
+    route,
+)
+from nexios.adapters.http.fields import Parsed
+from nexios.adapters.http.request import Request
+from nexios.adapters.http.response import (
+    Accepted,
+    BaseResponse,
+    Created,
+    HTMLResponse,
+    JSONResponse,
+    NoContent,
+    PlainTextResponse,
+    ProblemResponse,
+    RedirectResponse,
+    TextResponse,
+)
+
+# `nexios.http.request` and other modules of 2.11 are found by compat.py, which needs a package.
+__path__: list[str] = []
+
+__all__ = [
+    "URL",
+    "Accepted",
+    "Address",
+    "BaseResponse",
+    "Body",
+    "Controller",
+    "Cookie",
+    "Created",
+    "HTMLResponse",
+    "Header",
+    "ImmutableMultiDict",
+    "JSONResponse",
+    "MultiDict",
+    "NoContent",
+    "Parsed",
+    "Path",
+    "PlainTextResponse",
+    "ProblemResponse",
+    "Query",
+    "QueryParams",
+    "RedirectResponse",
+    "Request",
+    "Response",
+    "State",
+    "TextResponse",
+    "URLPath",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "route",
+]
