@@ -226,9 +226,7 @@ class Registry:
                     return self._yielded(own[0])
         return binding
 
-    def _walk_added(
-        self, module: Module, key: AnyKey, seen: set[Module]
-    ) -> Iterator[Binding]:
+    def _walk_added(self, module: Module, key: AnyKey, seen: set[Module]) -> Iterator[Binding]:
         seen.add(module)
         inner = list(module.included)
         if self.everywhere is not None:
@@ -259,4 +257,3 @@ def _built_in() -> dict[AnyKey, Binding]:
         opener: Binding(opener, Answer.VALUE, where=where, origin=Origin.BUILT_IN),
         current: Binding(current, Answer.CURRENT, where=where, origin=Origin.BUILT_IN),
     }
-

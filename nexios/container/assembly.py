@@ -1,0 +1,239 @@
+"""What a container has built: registry, graph, engine, entries; and how it grows."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio.lowlevel
+
+from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.calls import plan_of
+from nexios.container.checks import check, refuse
+from nexios.container.depend import Scopes
+from nexios.container.entry import Entry, EntryPoint, Plan
+from nexios.container.errors import WrongEventLoop, WrongReplacement
+from nexios.container.graph import Graph, Paths
+from nexios.container.interpreter import Interpreter
+from nexios.container.keys import AnyKey, Key
+from nexios.container.module import Module
+from nexios.container.override import Overrides
+from nexios.container.ports import misfit, misfit_of_value
+from nexios.container.providers import Engine
+from nexios.container.registry import Registry
+from nexios.container.scope import Resolver, Scope, ScopeContext
+from nexios.container.signature import place_of
+from nexios.container.wiring import Builder
+from nexios.layers.rules import LayerMap
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a container was asked to build."""
+
+    root: Module
+    everywhere: Module | None
+    layers: LayerMap
+    close_timeout_s: float
+
+
+class Assembly:
+    """The built container. Grows by drafts that replace what is there only when they check."""
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        points: Sequence[EntryPoint],
+        resolver: Resolver,
+        scopes: Scopes,
+    ) -> None:
+        """Build and check.
+
+        Raises:
+            WiringProblem: The one problem there is.
+            WiringErrors: All of them.
+        """
+        self.blueprint = blueprint
+        self.close_timeout_s = blueprint.close_timeout_s
+        self.registry = Registry(blueprint.root, blueprint.everywhere)
+        self.builder = Builder(self.registry)
+        self.builder.build(points, whole=True)
+        refuse(check(self.builder, blueprint.layers, points, whole=True))
+        self.overrides = Overrides(self)
+        self.engine = Engine(self.overrides.noticed)
+        self.interpreter = Interpreter(self.engine, Paths(self.graph), self.check_loop)
+        self.entries: dict[EntryPoint, Entry] = {}
+        self.growing = threading.RLock()
+        self.started_on: tuple[object, str] | None = None
+        self.resolver = resolver
+        self.root = self.stopped()
+        self._scopes = scopes
+        self._originals: dict[EntryPoint, Plan] = {}
+        self._reach: dict[EntryPoint, frozenset[int]] = {}
+        self.eager: frozenset[int] = frozenset()
+        self._commit(self.builder)
+        self.eager = frozenset(
+            node.slot
+            for node in self.graph.nodes
+            if node.lifetime is Scope.SINGLETON
+            and node.binding.answer is Answer.SOURCE
+            and not node.binding.lazy
+        )
+        for point in points:
+            self._ready(point)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the moment."""
+        return self.builder.graph
+
+    @property
+    def running(self) -> bool:
+        """Whether the root scope is open."""
+        return not self.root.closed
+
+    def stopped(self) -> ScopeContext:
+        """Return a root scope that refuses everything."""
+        root = ScopeContext(self.resolver, Scope.SINGLETON)
+        root.closed = True
+        return root
+
+    def is_constant(self, slot: int) -> bool:
+        """Return whether a slot holds a value or a started singleton, and nothing stands in."""
+        instead = self.interpreter.paths.instead
+        if slot in instead or any(item in instead for item in self.graph.reach((slot,))):
+            return False
+        if self.graph.nodes[slot].binding.answer is Answer.VALUE:
+            return True
+        return slot in self.eager and (not self.running or slot in self.root.cache)
+
+    def child(
+        self,
+        parent: ScopeContext,
+        kind: Scope,
+        values: dict[AnyKey, object] | None,
+        supplies: Mapping[AnyKey, Callable[[], object]] | None = None,
+    ) -> ScopeContext:
+        """Return a scope below ``parent``."""
+        return ScopeContext(self.resolver, kind, parent, values, supplies)
+
+    def entry(self, point: EntryPoint) -> Entry:
+        """Return the entry of a point, wiring it when it is new.
+
+        Raises:
+            WiringProblem: It cannot be wired; everything stays as it was.
+        """
+        known = self.entries.get(point)
+        if known is not None:
+            return known
+        with self.growing:
+            draft = self.draft()
+            draft.build([point], whole=False)
+            refuse(check(draft, self.blueprint.layers, [point], whole=False))
+            self._commit(draft)
+            return self._ready(point)
+
+    def draft(self) -> Builder:
+        """Return a builder that grows a copy of the graph."""
+        return Builder(self.registry, self.builder)
+
+    def grow(self, draft: Builder) -> None:
+        """Check what a draft added, and take it.
+
+        Raises:
+            WiringProblem: What it added is wrong; everything stays as it was.
+        """
+        refuse(check(draft, self.blueprint.layers, (), whole=False))
+        self._commit(draft)
+
+    def instead(self, slots: Mapping[int, int | None], affected: frozenset[int]) -> None:
+        """Walk and plan from now on with these slots standing in for others."""
+        self.interpreter.paths = Paths(self.graph, slots)
+        for point, entry in self.entries.items():
+            if self._reach[point] & affected:
+                entry.plan = plan_of(self, self.graph.wired[point])
+                continue
+            whole = not self.running or all(
+                slot in self.root.cache for slot in self._reach[point] & self.eager
+            )
+            if not whole:
+                self._originals[point] = plan_of(self, self.graph.wired[point])
+            entry.plan = self._originals[point]
+
+    def stand_in_value(self, slot: int, value: object) -> object:
+        """Return a provider of ``value``.
+
+        Raises:
+            WrongReplacement: It does not fit the key.
+        """
+        key = self.graph.nodes[slot].binding.key
+        if says := misfit_of_value(key, value):
+            raise WrongReplacement(str(key), says)
+        return self.engine.constant(value)
+
+    def stand_in(self, slot: int, source: object) -> int:
+        """Return the slot of a source wired to stand in for ``slot``.
+
+        Raises:
+            WrongReplacement: It does not fit the key.
+            WiringProblem: It cannot be wired.
+        """
+        node = self.graph.nodes[slot]
+        key = node.binding.key
+        if says := misfit(key, source):
+            raise WrongReplacement(str(key), says)
+        scope = Scope.TRANSIENT if node.lifetime is Scope.TRANSIENT else node.lifetime
+        if node.binding.answer is Answer.ALIAS:
+            scope = self.graph.effective(slot)
+        with self.growing:
+            draft = self.draft()
+            binding = draft.made.setdefault(
+                ("override", slot, source),
+                Binding(
+                    key, Answer.SOURCE, source, scope, lazy=True,
+                    where=place_of(source), origin=Origin.OVERRIDE,
+                ),
+            )  # fmt: skip
+            inner = draft.slot(binding, None, node.module)
+            draft.settle()
+            self.grow(draft)
+            return inner
+
+    def check_loop(self) -> None:
+        """Refuse another event loop than the one the container started on.
+
+        Raises:
+            WrongEventLoop: Naming both.
+        """
+        if self.started_on is None:
+            return
+        here = loop_of_now()
+        if here is not None and here[0] != self.started_on[0]:
+            raise WrongEventLoop(self.started_on[1], here[1])
+
+    def _commit(self, draft: Builder) -> None:
+        built_in = draft.registry.built_in
+        opener: AnyKey = Key(Scopes)
+        values: dict[int, object] = {}
+        slot = draft.slots.get(built_in[opener])
+        if slot is not None:
+            values[slot] = self._scopes
+        self.builder = draft
+        self.engine.grow(draft.graph, values)
+        self.interpreter.paths = Paths(draft.graph, self.interpreter.paths.instead)
+
+    def _ready(self, point: EntryPoint) -> Entry:
+        wired = self.graph.wired[point]
+        plan = plan_of(self, wired)
+        self._originals[point] = plan
+        self._reach[point] = self.graph.reach(slot for call in wired.calls for slot in call.slots)
+        entry = self.entries[point] = Entry(point, plan)
+        return entry
+
+
+def loop_of_now() -> tuple[object, str] | None:
+    """Return the token and the name of the running event loop; None outside of one."""
+    try:
+        token = anyio.lowlevel.current_token()
+    except RuntimeError:
+        return None
+    return token, f"{type(token).__name__} {id(getattr(token, 'native_token', token)):#x}"

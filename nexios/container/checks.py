@@ -1,0 +1,377 @@
+"""Every check of the wiring: graph in, problems out, all of them, in a stable order."""
+
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+
+from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.entry import EntryPoint
+from nexios.container.errors import (
+    AmbiguousBinding,
+    DuplicateBinding,
+    MissingBinding,
+    MissingValue,
+    ModuleMisuse,
+    NeedsAwait,
+    NotVisible,
+    PortMismatch,
+    Step,
+    UnreadableParameter,
+    UnusableSource,
+    WiringErrors,
+    WiringProblem,
+)
+from nexios.container.fixes import bind_line, close_name, describe, module_place, near, variable
+from nexios.container.graph import Argument, Asked, Call, Graph, Node, Paths, Wired, path_of
+from nexios.container.keys import AnyKey, Key, is_value_type, show
+from nexios.container.module import Module
+from nexios.container.ports import misfit
+from nexios.container.registry import Found, Registry
+from nexios.container.rules import breaches, captives, cycles, unmatched_waivers
+from nexios.container.scope import Scope, ScopeContext
+from nexios.container.signature import display, kind_of, makes_context_manager, place_of, read
+from nexios.container.wiring import Builder
+from nexios.layers.rules import LayerMap
+
+
+def refuse(problems: Iterable[WiringProblem]) -> None:
+    """Raise one problem as itself, several as a group; return when there is none.
+
+    Raises:
+        WiringProblem: The one.
+        WiringErrors: All, sorted by entry label, then file and line.
+    """
+    found = sorted(problems, key=lambda problem: problem.order)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise WiringErrors(f"{len(found)} wiring problems", found)
+
+
+def check(
+    builder: Builder, layers: LayerMap, points: Sequence[EntryPoint], *, whole: bool
+) -> list[WiringProblem]:
+    """Return all problems of what a builder added.
+
+    Args:
+        points: The entries to look at.
+        whole: Whether modules and waivers are looked at too.
+    """
+    graph, registry = builder.graph, builder.registry
+    wired = [graph.wired[point] for point in points]
+    problems: list[WiringProblem] = []
+    if whole:
+        problems += _modules(registry)
+    for node in builder.new:
+        problems += _sources(graph, node)
+    problems += _faults(builder, wired)
+    problems += cycles(graph, builder.new)
+    problems += captives(graph, builder.new, wired)
+    problems += breaches(graph, registry, layers, builder.new, wired)
+    if whole:
+        problems += unmatched_waivers(graph, registry, layers, builder.new, wired)
+    if not problems:
+        # Both walk the order of making, which only a graph without cycles has.
+        problems += _awaiting(graph, wired)
+        problems += _values(graph, wired)
+    return problems
+
+
+def problem_of_ask(
+    builder: Builder, key: AnyKey | None, found: Found | None, argument: Argument | None = None
+) -> WiringProblem:
+    """Return the problem of something asked at run time."""
+    if argument is not None and argument.fault is not None:
+        step = Step("asked by", argument.parameter.where.text, argument.parameter.where)
+        return _problem(builder, argument, builder.registry.root, (step,), "")
+    assert key is not None
+    assert found is not None
+    return _unanswered(builder.registry, builder.registry.root, key, found, (), "")
+
+
+def _faults(builder: Builder, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
+    seen: set[object] = set()
+    for entry in wired:
+        module = entry.point.module or builder.registry.root
+        for call in entry.calls:
+            for argument in call.arguments:
+                asked = _asked(argument, None, entry.point.label)
+                yield from _fault(builder, argument, module, asked, seen)
+    for node in builder.new:
+        for argument in node.arguments:
+            label = node.point.label if node.point is not None and node.asked_by is None else ""
+            asked = _asked(argument, node.slot, label)
+            yield from _fault(builder, argument, node.module, asked, seen)
+
+
+def _asked(argument: Argument, slot: int | None, label: str) -> Asked:
+    where = argument.parameter.where
+    return Asked(Step("asked by", where.text, where), slot, label)
+
+
+def _fault(
+    builder: Builder, argument: Argument, module: Module, asked: Asked, seen: set[object]
+) -> Iterator[WiringProblem]:
+    fault = argument.fault
+    if fault is None:
+        return
+    if fault.error is MissingBinding:
+        # One mistake, one problem: who else asks for the same key has the same fix.
+        name = (module, fault.key)
+        if name in seen:
+            return
+        seen.add(name)
+    steps, label = path_of(builder.graph, asked)
+    yield _problem(builder, argument, module, steps, label)
+
+
+def _problem(
+    builder: Builder, argument: Argument, module: Module, steps: Sequence[Step], label: str
+) -> WiringProblem:
+    fault = argument.fault
+    assert fault is not None
+    if fault.found is None or fault.key is None or fault.says:
+        return fault.error(fault.says, key=fault.key, asked_by=steps, fix=fault.fix, label=label)
+    return _unanswered(builder.registry, module, fault.key, fault.found, steps, label)
+
+
+def _unanswered(
+    registry: Registry,
+    module: Module,
+    key: AnyKey,
+    found: Found,
+    steps: Sequence[Step],
+    label: str,
+) -> WiringProblem:
+    if found.many:
+        named = ", ".join(describe(binding) for binding in found.bindings)
+        return AmbiguousBinding(
+            f"one {key} asked, several added: {named}",
+            key=key, asked_by=steps, label=label, fix=f"ask for list[{key}]",
+        )  # fmt: skip
+    if found.bindings:
+        homes = " and ".join(f'"{registry.home[item].name}"' for item in found.bindings)
+        places = tuple(f"bound  {describe(item)}  {item.where}" for item in found.bindings)
+        return AmbiguousBinding(
+            f"{homes} {'both' if len(found.bindings) == 2 else 'all'} export {key}",
+            key=key, asked_by=steps, notes=places, label=label,
+            fix=f"qualify one of them: bind(Key({key}, '...'))",
+        )  # fmt: skip
+    if found.private:
+        home = registry.home[found.private[0]]
+        fix = f"{variable(home.name)}.export({key})"
+        if home not in module.included:
+            fix += f", and {variable(module.name)}.include({variable(home.name)})"
+        return NotVisible(
+            f'{key} is private to module "{home.name}"',
+            key=key, asked_by=steps, label=label, fix=f"{fix}   {module_place(home)}",
+        )  # fmt: skip
+    return MissingBinding(
+        f"nothing provides {key}",
+        key=key, asked_by=steps, notes=near(registry, key), label=label,
+        fix=bind_line(registry, module, key),
+    )  # fmt: skip
+
+
+def _modules(registry: Registry) -> Iterator[WiringProblem]:
+    for ring in registry.cycles:
+        names = " -> ".join(f'"{module.name}"' for module in ring)
+        yield ModuleMisuse(
+            f"modules include each other: {names}",
+            asked_by=[Step("module", f'"{item.name}"', item.where) for item in ring[:-1]],
+            fix="move what both need into a module that both include",
+        )
+    for module in registry.modules:
+        yield from _declarations(registry, module)
+        yield from _duplicates(registry, module)
+        for misuse in module.misuses:
+            error = UnusableSource if misuse.source else ModuleMisuse
+            steps = [Step("written", f'module "{module.name}"', misuse.where)]
+            yield error(misuse.says, asked_by=steps, fix=misuse.fix)
+        for key, where in module.exported:
+            if registry.exports_nothing(module, key):
+                yield ModuleMisuse(
+                    f'module "{module.name}" exports {key}, which it does not have',
+                    key=key,
+                    asked_by=[Step("export", f'module "{module.name}"', where)],
+                    notes=near(registry, key),
+                    fix=bind_line(registry, module, key),
+                )
+    for clash in registry.clashes():
+        yield _duplicate(registry, clash.own.key, (clash.own, clash.other))
+
+
+def _declarations(registry: Registry, module: Module) -> Iterator[WiringProblem]:
+    for binding in registry.bindings:
+        if registry.home[binding] is not module:
+            continue
+        steps = [Step("bound", f'module "{module.name}"', binding.where)]
+        for fault in binding.faults:
+            yield ModuleMisuse(fault, key=binding.key, asked_by=steps, fix="drop one of the two")
+        if binding.replace and registry.replaces_nothing(binding):
+            yield ModuleMisuse(
+                f'{binding.key} has replace=True, and module "{module.name}" sees nothing to '
+                "replace",
+                key=binding.key, asked_by=steps, fix="drop replace=True, or include the module "
+                "that exports it",
+            )  # fmt: skip
+
+
+def _duplicates(registry: Registry, module: Module) -> Iterator[WiringProblem]:
+    for key in dict.fromkeys(item.key for item in module.declarations if not item.many):
+        own = registry.own(module, key)
+        if len(own) > 1:
+            yield _duplicate(registry, key, own)
+
+
+def _duplicate(registry: Registry, key: AnyKey, bindings: Sequence[Binding]) -> WiringProblem:
+    homes = list(dict.fromkeys(registry.home[item].name for item in bindings))
+    where = f'in module "{homes[0]}"' if len(homes) == 1 else "for " + " and ".join(
+        f'"{name}"' for name in homes
+    )  # fmt: skip
+    return DuplicateBinding(
+        f"two bindings for {key} {where}",
+        key=key,
+        asked_by=[Step("bound", describe(item), item.where) for item in bindings],
+        fix="remove one, or say replace=True, or use add() for many",
+    )
+
+
+def _sources(graph: Graph, node: Node) -> Iterator[WiringProblem]:
+    binding = node.binding
+    if binding.answer is Answer.VALUE and binding.origin is Origin.DECLARED:
+        if says := _misfit_of_value(binding):
+            yield PortMismatch(says, key=binding.key, asked_by=_bound(node), fix="give another")
+        return
+    if binding.answer is not Answer.SOURCE or binding.origin is Origin.FUNCTION:
+        return
+    if says := _unusable(binding):
+        line = f"{variable(node.module.name)}.bind({binding.key})"
+        fix = f"{line}.value(...)" if not callable(binding.source) else f"{line}.to(...)"
+        if makes_context_manager(binding.source):
+            fix = f"drop @contextmanager: {display(binding.source)}() yields the value itself"
+        yield UnusableSource(says, key=binding.key, asked_by=_bound(node), fix=fix)
+        return
+    if says := misfit(binding.key, binding.source):
+        place = Step("written", display(binding.source), place_of(binding.source))
+        yield PortMismatch(
+            says,
+            key=binding.key,
+            asked_by=(place, *_bound(node)),
+            fix=f"give {display(binding.source)} the signature that {show(binding.key.form)} has",
+        )
+    if binding.using and callable(binding.source):
+        yield from _unknown_using(node)
+
+
+def _misfit_of_value(binding: Binding) -> str:
+    from_value = misfit(binding.key, type(binding.source))
+    return "" if isinstance(binding.source, type) else from_value
+
+
+def _unusable(binding: Binding) -> str:
+    source = binding.source
+    itself = source is binding.key.form
+    if not callable(source):
+        return f"{binding.key} is answered by {source!r:.60}, which makes nothing"
+    if makes_context_manager(source):
+        return f"{display(source)}() makes a context manager, not a {binding.key}"
+    if is_value_type(source):
+        return f"{binding.key} says no source"
+    kind = "a Protocol" if getattr(source, "_is_protocol", False) else ""
+    kind = kind or ("abstract" if inspect.isabstract(source) else "")
+    if kind and isinstance(source, type):
+        whose = "itself" if itself else str(binding.key)
+        return f"{display(source)} is {kind} and cannot answer for {whose}"
+    return ""
+
+
+def _unknown_using(node: Node) -> Iterator[WiringProblem]:
+    source = node.binding.source
+    assert callable(source)
+    names = [parameter.name for parameter in read(source).parameters]
+    for name in node.binding.using:
+        if name not in names:
+            meant = close_name(name, names)
+            fix = f".using({meant}=...)" if meant else f"one of {', '.join(names) or 'none'}"
+            yield UnreadableParameter(
+                f"{display(source)} has no parameter {name}",
+                key=node.binding.key, asked_by=_bound(node), fix=fix,
+            )  # fmt: skip
+
+
+def _bound(node: Node) -> tuple[Step, ...]:
+    where = node.binding.where
+    return (Step("bound", f'{node.title} in module "{node.module.name}"', where),)
+
+
+def _awaiting(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
+    eager = frozenset(
+        node.slot for node in graph.nodes
+        if node.lifetime is Scope.SINGLETON and not node.binding.lazy
+    )  # fmt: skip
+    paths = Paths(graph)
+    for entry in wired:
+        target = entry.target
+        if target.awaits or target.function is None:
+            continue
+        slot = paths.first_awaiting(target.slots, eager)
+        if slot is None:
+            continue
+        node = graph.nodes[slot]
+        name = display(target.function)
+        steps, _ = path_of(graph, node.asked_by)
+        if not steps or steps[-1].text != entry.point.label:
+            steps = (*steps, Step("asked by", entry.point.label))
+        yield NeedsAwait(
+            f"plain def {name}() needs {node.title}, which awaits",
+            key=node.binding.key, asked_by=steps, label=entry.point.label,
+            fix=f"async def {name.rpartition('.')[2]}(...)",
+        )  # fmt: skip
+
+
+def _values(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
+    current: AnyKey = Key(ScopeContext)
+    points = list(graph.wired)
+    for entry in wired:
+        point = entry.point
+        have = set(point.values) | set(point.supplies)
+        if current in have:
+            for other in points:
+                if other.scope is Scope.CONNECTION:
+                    have |= set(other.values) | set(other.supplies)
+        for slot in sorted(graph.reach(s for call in entry.calls for s in call.slots)):
+            node = graph.nodes[slot]
+            if node.binding.answer is Answer.GIVEN and node.binding.key not in have:
+                yield _missing_value(graph, entry, node, points)
+
+
+def _missing_value(
+    graph: Graph, entry: Wired, node: Node, points: Sequence[EntryPoint]
+) -> WiringProblem:
+    key = node.binding.key
+    givers = [other for other in points if key in other.values or key in other.supplies]
+    if any(other.scope is Scope.CONNECTION for other in givers) or (
+        node.lifetime is Scope.CONNECTION
+    ):
+        who = "which only a connection supplies"
+    elif givers:
+        who = f"which {givers[0].label} supplies"
+    else:
+        who = "which nothing here supplies"
+    call = next((item for item in entry.calls if _needs(graph, item, node.slot)), entry.target)
+    asker = display(call.function) if call.function is not None else entry.point.label
+    function = call.function or entry.point.target
+    steps = [Step("asked by", asker, place_of(function)), Step("asked by", entry.point.label)]
+    return MissingValue(
+        f"{entry.point.label} needs {key}, {who}",
+        key=key, asked_by=steps, label=entry.point.label,
+        fix=f"ask for what this entry has: {', '.join(_names(entry.point)) or 'nothing'}",
+    )  # fmt: skip
+
+
+def _needs(graph: Graph, call: Call, slot: int) -> bool:
+    return slot in graph.reach(call.slots)
+
+
+def _names(point: EntryPoint) -> list[str]:
+    return sorted(str(key) for key in {*point.values, *point.supplies})

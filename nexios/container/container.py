@@ -1,0 +1,222 @@
+"""The container: builds, checks, starts, hands out, overrides, stops."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from types import TracebackType
+from typing import Self, TypeVar, overload
+
+from typing_extensions import TypeForm
+
+from nexios.container.assembly import Assembly, Blueprint, loop_of_now
+from nexios.container.depend import Scopes
+from nexios.container.entry import Entry, EntryPoint
+from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
+from nexios.container.fixes import variable
+from nexios.container.graph import Graph
+from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
+from nexios.container.module import Module
+from nexios.container.override import Replacement
+from nexios.container.providers import Engine
+from nexios.container.resolving import Resolution
+from nexios.container.scope import Scope, ScopeContext
+from nexios.layers.rules import Layer, LayerMap
+
+T = TypeVar("T")
+
+
+class Container:
+    """One root module and what it includes, proven, then running.
+
+    ``async with Container(root) as container`` validates, makes the eager singletons in
+    dependency order, and closes them in reverse. A stopped container may be started again.
+    """
+
+    def __init__(
+        self,
+        root: Module,
+        *,
+        entries: Sequence[EntryPoint] = (),
+        everywhere: Module | None = None,
+        layers: Mapping[str, Layer] | None = None,
+        close_timeout_s: float = 5.0,
+    ) -> None:
+        """Take what to build; nothing is read before it is needed.
+
+        Args:
+            root: The module whose view this container has, private keys included.
+            entries: What the adapters want called.
+            everywhere: A module whose exports every module sees.
+            layers: Dotted path to layer, beside those read from paths and marks.
+            close_timeout_s: How long one clean-up may take at the end of a scope.
+        """
+        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), close_timeout_s)
+        self._points = list(entries)
+        self._resolution = Resolution(self, close_timeout_s)
+        self._assembly: Assembly | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop; an exception of the body is thrown into the generators and goes on."""
+        await self.stop(error)
+
+    def __contains__(self, form: object) -> bool:
+        """Return whether a key is known: bound, or a collection."""
+        bare, _ = optional_of(form)
+        key = key_of(bare)
+        registry = self.assembly.registry
+        return collected(key) is not None or registry.has(registry.root, key)
+
+    @property
+    def assembly(self) -> Assembly:
+        """What is built; the first ask builds and checks it."""
+        if self._assembly is None:
+            scopes = Scopes(self)
+            self._assembly = Assembly(self._blueprint, self._points, self._resolution, scopes)
+        return self._assembly
+
+    @property
+    def running(self) -> bool:
+        """Whether the container has started and not stopped."""
+        return self._assembly is not None and self._assembly.running
+
+    @property
+    def graph(self) -> Graph:
+        """The wiring as data."""
+        return self.assembly.graph
+
+    @property
+    def engine(self) -> Engine:
+        """The dependency-injector side: one provider for each node."""
+        return self.assembly.engine
+
+    def validate(self) -> None:
+        """Check everything.
+
+        Raises:
+            WiringProblem: The one problem there is.
+            WiringErrors: All of them, in a stable order.
+        """
+        _ = self.assembly
+
+    async def start(self) -> None:
+        """Validate, then make the eager singletons in dependency order.
+
+        Raises:
+            ContainerError: It is running already.
+        """
+        assembly = self.assembly
+        if assembly.running:
+            raise ContainerError("the container is running already")
+        assembly.started_on = loop_of_now()
+        assembly.root = ScopeContext(self._resolution, Scope.SINGLETON)
+        try:
+            wanted = tuple(sorted(assembly.eager))
+            await assembly.interpreter.fill(assembly.root, wanted, ())
+        except BaseException as error:
+            await self.stop(error)
+            raise
+
+    async def stop(self, error: BaseException | None = None) -> None:
+        """Close the singletons, the last one made first."""
+        assembly = self.assembly
+        root, assembly.root = assembly.root, assembly.stopped()
+        assembly.started_on = None
+        assembly.overrides.forget()
+        try:
+            await root.close(error)
+        finally:
+            root.cache = {}
+
+    def derive(self) -> "Container":
+        """Return an unstarted twin: same modules and entries, nothing mutable shared."""
+        twin = Container(
+            self._blueprint.root,
+            entries=tuple(self._points),
+            everywhere=self._blueprint.everywhere,
+            close_timeout_s=self._blueprint.close_timeout_s,
+        )
+        twin._blueprint = self._blueprint  # noqa: SLF001  # its twin
+        return twin
+
+    def entry(self, point: EntryPoint) -> Entry:
+        """Return the entry of a point, wiring it now when it was not there at the build.
+
+        Raises:
+            WiringProblem: It cannot be wired; the container stays as it was.
+        """
+        entry = self.assembly.entry(point)
+        if point not in self._points:
+            self._points.append(point)
+        return entry
+
+    def enter(
+        self, kind: Scope = Scope.REQUEST, *, values: Mapping[object, object] | None = None
+    ) -> ScopeContext:
+        """Return a scope below the root, to be used in an ``async with``.
+
+        Args:
+            kind: REQUEST or CONNECTION.
+            values: Key to value, for bindings declared with ``given()``.
+
+        Raises:
+            ContainerNotRunning: Before the start or after the stop.
+        """
+        return self._resolution.enter(self.assembly.root, kind, values)
+
+    @overload
+    async def get(self, form: Key[T]) -> T: ...
+    @overload
+    async def get(self, form: TypeForm[T]) -> T: ...
+    async def get(self, form: object) -> object:
+        """Return a singleton; what is shorter-lived needs a scope."""
+        return await self._resolution.get(self.assembly.root, form)
+
+    @overload
+    def override(self, key: Key[T], *, module: Module | None = None) -> Replacement[T]: ...
+    @overload
+    def override(self, key: TypeForm[T], *, module: Module | None = None) -> Replacement[T]: ...
+    def override(self, key: object, *, module: Module | None = None) -> Replacement[object]:
+        """Let something stand in for a key: ``with container.override(Port).value(fake): ...``.
+
+        Args:
+            key: What is replaced; private keys too.
+            module: Whose binding, when several modules bind the key privately.
+
+        Raises:
+            UnknownKey: Nothing binds it.
+            AmbiguousBinding: Several modules do; pass ``module``.
+        """
+        return Replacement(self.assembly.overrides, self._overridable(key_of(key), module))
+
+    def _overridable(self, key: AnyKey, module: Module | None) -> int:
+        assembly = self.assembly
+        registry = assembly.registry
+        found = registry.find(module or registry.root, key)
+        bindings = found.bindings or found.private
+        known = {
+            slot
+            for binding, slot in assembly.builder.slots.items()
+            if (binding in bindings if bindings else binding.key == key)
+            and binding.answer is not None
+        }
+        if len(known) > 1:
+            homes = [assembly.graph.nodes[slot].module for slot in sorted(known)]
+            names = ", ".join(f'"{home.name}"' for home in homes)
+            raise AmbiguousBinding(
+                f"{names} bind {key}",
+                key=key,
+                fix=f"container.override({key}, module={variable(homes[0].name)})",
+            )
+        if not known:
+            names = sorted({str(other) for other in registry.keys})
+            raise UnknownKey(str(key), get_close_matches(str(key), names, n=3))
+        return known.pop()

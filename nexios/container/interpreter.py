@@ -1,0 +1,251 @@
+"""Walks the order, drives what awaits or cleans up, and calls providers for the rest."""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from functools import partial
+from typing import cast
+
+from nexios.container.errors import (
+    ContainerError,
+    NeedsAwait,
+    NothingYielded,
+    ScopeClosed,
+    WrongScope,
+)
+from nexios.container.graph import Argument, Node, Paths
+from nexios.container.keys import MISSING
+from nexios.container.providers import Engine, within
+from nexios.container.scope import Exit, Scope, ScopeContext, task_name
+from nexios.container.signature import SourceKind
+
+Values = tuple[object, ...]
+Prepared = dict[int, deque[object]]
+
+
+class Interpreter:
+    """Makes objects by calling their providers, deps first, in the one order."""
+
+    def __init__(self, engine: Engine, paths: Paths, check_loop: Callable[[], None]) -> None:
+        """Take the engine and the order.
+
+        Args:
+            check_loop: Refuses another event loop than the one the container started on.
+        """
+        self.engine = engine
+        self.paths = paths
+        self._check_loop = check_loop
+
+    async def fill(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
+        """Make everything that ``slots`` need; what remains is calls of providers."""
+        for slot in self.paths.order(slots):
+            if not self.is_made(scope, slot):
+                await self._step(scope, slot, values)
+        prepared: Prepared = {}
+        for slot in self.paths.transients(slots):
+            made = await self._drive(scope, slot, values, holder=slot)
+            prepared.setdefault(slot, deque()).append(made)
+        return prepared
+
+    def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
+        """Do the same without awaiting."""
+        for slot in self.paths.order(slots):
+            if not self.is_made(scope, slot):
+                self._step_now(scope, slot, values)
+        prepared: Prepared = {}
+        for slot in self.paths.transients(slots):
+            made = self._drive_now(scope, slot, values, holder=slot)
+            prepared.setdefault(slot, deque()).append(made)
+        return prepared
+
+    async def fetch(self, scope: ScopeContext, slot: int) -> object:
+        """Return the object of ``slot`` for ``scope``."""
+        self.refuse_if_over(scope, slot)
+        prepared = await self.fill(scope, (slot,), ())
+        return within(scope, prepared, partial(self.engine.call, slot))
+
+    def fetch_now(self, scope: ScopeContext, slot: int) -> object:
+        """Return the object of ``slot`` for ``scope`` without awaiting.
+
+        Raises:
+            NeedsAwait: Something it needs awaits and has not been made.
+        """
+        self.refuse_if_over(scope, slot)
+        prepared = self.fill_now(scope, (slot,), ())
+        return within(scope, prepared, partial(self.engine.call, slot))
+
+    def is_made(self, scope: ScopeContext, slot: int) -> bool:
+        """Return whether the object of ``slot`` is in the cache that owns it."""
+        owner = self._owner(scope, self.paths.graph.nodes[slot])
+        return slot in owner.cache
+
+    def refuse_if_over(self, scope: ScopeContext, slot: int) -> None:
+        """Raise ScopeClosed when a scope that would own something has ended."""
+        above: ScopeContext | None = scope
+        while above is not None:
+            if above.closed:
+                above.refuse_if_closed(self.paths.graph.nodes[slot].title)
+            above = above.parent
+
+    def arguments(
+        self, arguments: Sequence[Argument], read: Sequence[object], scope: ScopeContext,
+        prepared: Prepared,
+    ) -> tuple[list[object], dict[str, object]]:  # fmt: skip
+        """Return positionals and keywords; ``read`` holds what the getters gave, in order."""
+        positional: list[object] = []
+        named: dict[str, object] = {}
+        rest = iter(read)
+
+        def evaluate() -> None:
+            for argument in arguments:
+                if argument.slot is not None:
+                    value = self.engine.call(argument.slot)
+                else:
+                    value = next(rest) if argument.getter is not None else argument.value
+                if argument.by_name:
+                    named[argument.parameter.name] = value
+                else:
+                    positional.append(value)
+
+        within(scope, prepared, evaluate)
+        return positional, named
+
+    async def read(self, arguments: Sequence[Argument], values: Values) -> list[object]:
+        """Return what the getters among ``arguments`` read."""
+        found: list[object] = []
+        for argument in arguments:
+            if argument.getter is not None:
+                value = argument.getter.read(*values)
+                found.append(await value if argument.getter.awaits else value)  # type: ignore[misc]  # it says it awaits
+        return found
+
+    def read_now(self, arguments: Sequence[Argument], values: Values) -> list[object]:
+        """Return what the getters read, where none awaits."""
+        return [item.getter.read(*values) for item in arguments if item.getter is not None]
+
+    def _owner(self, scope: ScopeContext, node: Node) -> ScopeContext:
+        owner = scope.at(node.lifetime)
+        if owner is None:
+            raise WrongScope(node.title, node.lifetime.value, scope.kind.value)
+        return owner
+
+    async def _step(self, scope: ScopeContext, slot: int, values: Values) -> None:
+        if not self.paths.step_awaits(slot):
+            self._step_now(scope, slot, values)
+            return
+        node = self.paths.graph.nodes[slot]
+        owner = self._owner(scope, node)
+        self._check_loop()
+        try:
+            lock = owner.async_lock(slot)
+            await lock.acquire()
+        except RuntimeError as held:
+            raise ContainerError(f"{node.title} asks for itself while it is made") from held
+        try:
+            if slot not in owner.cache:
+                made = await self._drive(owner, slot, values, holder=slot)
+                owner.cache[slot] = made
+        finally:
+            lock.release()
+
+    def _step_now(self, scope: ScopeContext, slot: int, values: Values) -> None:
+        node = self.paths.graph.nodes[slot]
+        owner = self._owner(scope, node)
+        with owner.lock(slot):
+            if slot not in owner.cache:
+                made = self._drive_now(owner, slot, values, holder=slot)
+                owner.cache[slot] = made
+
+    async def _drive(
+        self, owner: ScopeContext, slot: int, values: Values, *, holder: int
+    ) -> object:
+        """Make one object whose cached dependencies are made."""
+        node = self.paths.graph.nodes[slot]
+        owner.refuse_if_closed(node.title)
+        prepared: Prepared = {}
+        for inner in self.paths.prepares(slot):
+            made = await self._drive(owner, inner, values, holder=holder)
+            prepared.setdefault(inner, deque()).append(made)
+        if not node.driven:
+            return self._provided(owner, node, prepared)
+        read = await self.read(node.arguments, values)
+        positional, named = self.arguments(node.arguments, read, owner, prepared)
+        source = cast("Callable[..., object]", node.binding.source)
+        with _noting(node):
+            made = source(*positional, **named)
+            if node.kind is SourceKind.COROUTINE:
+                return await made  # type: ignore[misc]  # a coroutine
+            if node.kind is SourceKind.ASYNC_GENERATOR:
+                return await self._opened(owner, node, made, holder)
+            if node.kind is SourceKind.GENERATOR:
+                return self._opened_now(owner, node, made, holder)
+            return made
+
+    def _drive_now(self, owner: ScopeContext, slot: int, values: Values, *, holder: int) -> object:
+        node = self.paths.graph.nodes[slot]
+        owner.refuse_if_closed(node.title)
+        if node.awaits:
+            raise NeedsAwait(
+                f"{node.title} awaits, and was asked without await",
+                key=node.binding.key,
+                fix=f"await scope.get({node.title})",
+            )
+        prepared: Prepared = {}
+        for inner in self.paths.prepares(slot):
+            made = self._drive_now(owner, inner, values, holder=holder)
+            prepared.setdefault(inner, deque()).append(made)
+        if not node.driven:
+            return self._provided(owner, node, prepared)
+        read = self.read_now(node.arguments, values)
+        positional, named = self.arguments(node.arguments, read, owner, prepared)
+        source = cast("Callable[..., object]", node.binding.source)
+        with _noting(node):
+            made = source(*positional, **named)
+            if node.kind is SourceKind.GENERATOR:
+                return self._opened_now(owner, node, made, holder)
+            return made
+
+    def _provided(self, owner: ScopeContext, node: Node, prepared: Prepared) -> object:
+        with _noting(node):
+            return within(owner, prepared, partial(self.engine.call, node.slot))
+
+    async def _opened(
+        self, owner: ScopeContext, node: Node, generator: object, holder: int
+    ) -> object:
+        opened = cast("AsyncGenerator[object, None]", generator)
+        try:
+            value = await anext(opened)
+        except StopAsyncIteration:
+            raise NothingYielded(node.title) from None
+        if owner.closed:
+            await opened.aclose()
+            raise ScopeClosed(owner.kind.value, node.title, task_name())
+        owner.exits.append(Exit(node.title, opened, owner.resolver.tags(owner, holder)))
+        return value
+
+    def _opened_now(
+        self, owner: ScopeContext, node: Node, generator: object, holder: int
+    ) -> object:
+        opened = cast("Generator[object, None, None]", generator)
+        value = next(opened, MISSING)
+        if value is MISSING:
+            raise NothingYielded(node.title)
+        owner.exits.append(Exit(node.title, opened, owner.resolver.tags(owner, holder)))
+        return value
+
+
+class _noting:  # noqa: N801  # reads as a statement
+    """Adds the node to what its making raises."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, ContainerError):
+            above = self._node.asked_by
+            asker = f" for {above.step.text}" if above is not None else ""
+            error.add_note(f"while making {self._node.title}{asker}")

@@ -1,0 +1,237 @@
+"""Overrides: what stands in, who is shelved meanwhile, and how all of it comes back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from nexios.container.graph import Graph
+from nexios.container.keys import MISSING
+from nexios.container.providers import Engine
+from nexios.container.scope import Exit, ScopeContext, close_exits, close_exits_now
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What overrides need of the container."""
+
+    root: ScopeContext
+    engine: Engine
+    close_timeout_s: float
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the moment."""
+
+    def instead(self, slots: Mapping[int, int | None], affected: frozenset[int]) -> None:
+        """Walk and plan from now on with these slots standing in for others."""
+
+    def check_loop(self) -> None:
+        """Refuse another event loop than the one the container started on."""
+
+    def stand_in_value(self, slot: int, value: object) -> object:
+        """Return a provider of ``value``, refused when it does not fit."""
+
+    def stand_in(self, slot: int, source: object) -> int:
+        """Return the slot of a source wired to stand in for ``slot``."""
+
+
+@dataclass(eq=False, slots=True)
+class Token:
+    """One active override."""
+
+    number: int
+    slot: int
+    provider: object
+    instead: int | None
+
+
+@dataclass(slots=True)
+class Overrides:
+    """All active overrides, and the root's objects made under other sets of them.
+
+    A root object belongs to its slot and to the overrides that reach it. So the cache of any set
+    of overrides is found again, whatever the order in which they end.
+    """
+
+    host: Host
+    tokens: list[Token] = field(default_factory=list)
+    _shelf: dict[tuple[int, frozenset[int]], object] = field(default_factory=dict)
+    _reached: dict[int, frozenset[int]] = field(default_factory=dict)
+    _numbers: "count[int]" = field(default_factory=count)
+
+    def tags(self, slot: int) -> frozenset[int]:
+        """Return the active overrides that reach ``slot``."""
+        return frozenset(number for number, slots in self._reached.items() if slot in slots)
+
+    def begin(self, slot: int, provider: object, instead: int | None) -> Token:
+        """Put ``provider`` in the place of a slot's own."""
+        token = Token(next(self._numbers), slot, provider, instead)
+        foreign = self._foreign(slot)
+        self._change(lambda: self.tokens.append(token), slot, foreign)
+        return token
+
+    def end(self, token: Token) -> list[Exit]:
+        """Take an override back, in any order; return the clean-ups of what it created."""
+        foreign = self._foreign(token.slot)
+        self._change(lambda: self.tokens.remove(token), token.slot, foreign)
+        return self._drop(token.number)
+
+    def noticed(self, slot: int) -> None:
+        """Follow a raw ``provider.override`` or ``reset`` done by hand."""
+        number = _raw(slot)
+        self._change(lambda: None, None, ())
+        if number not in self._reached:
+            exits = self._drop(number)
+            self.host.root.exits += exits
+
+    def forget(self) -> None:
+        """Drop what is shelved; the root has ended."""
+        self._shelf.clear()
+
+    def _foreign(self, slot: int) -> tuple[object, ...]:
+        own = {id(token.provider) for token in self.tokens}
+        return tuple(item for item in self.host.engine.overridden(slot) if id(item) not in own)
+
+    def _change(
+        self, change: Callable[[], None], slot: int | None, foreign: Sequence[object]
+    ) -> None:
+        root = self.host.root
+        for made, value in root.cache.items():
+            self._shelf[made, self.tags(made)] = value
+        change()
+        if slot is not None:
+            stack = [token.provider for token in self.tokens if token.slot == slot]
+            self.host.engine.override(slot, [*foreign, *stack])
+        instead = self._settle()
+        current = {made: value for (made, tags), value in self._shelf.items()
+                   if tags == self.tags(made)}  # fmt: skip
+        for made in current:
+            del self._shelf[made, self.tags(made)]
+        root.cache = current
+        affected = frozenset().union(*self._reached.values())
+        self.host.instead(instead, affected)
+
+    def _settle(self) -> dict[int, int | None]:
+        graph = self.host.graph
+        known = {id(token.provider): token for token in self.tokens}
+        instead: dict[int, int | None] = {}
+        self._reached = {
+            token.number: graph.dependents([token.slot, *_slots(token)]) for token in self.tokens
+        }
+        for node in graph.nodes:
+            stack = self.host.engine.overridden(node.slot)
+            if not stack:
+                continue
+            token = known.get(id(stack[-1]))
+            instead[node.slot] = None if token is None else token.instead
+            if any(id(item) not in known for item in stack):
+                self._reached[_raw(node.slot)] = graph.dependents([node.slot])
+        return instead
+
+    def _drop(self, number: int) -> list[Exit]:
+        for made in [item for item in self._shelf if number in item[1]]:
+            del self._shelf[made]
+        root = self.host.root
+        dropped = [item for item in root.exits if number in item.tags]
+        root.exits = [item for item in root.exits if number not in item.tags]
+        return dropped
+
+
+def _raw(slot: int) -> int:
+    return -1 - slot
+
+
+def _slots(token: Token) -> tuple[int, ...]:
+    return () if token.instead is None else (token.instead,)
+
+
+class Replacement(Generic[T]):
+    """The second half of ``override(key)``: what stands in."""
+
+    __slots__ = ("_overrides", "_slot")
+
+    def __init__(self, overrides: Overrides, slot: int) -> None:
+        """Made by ``Container.override``."""
+        self._overrides = overrides
+        self._slot = slot
+
+    def value(self, value: T) -> "Override":
+        """Let this very object stand in; it is never closed."""
+        return Override(self._overrides, self._slot, value=value)
+
+    def to(self, source: Callable[..., object]) -> "Override":
+        """Let what a class or function makes stand in; it is wired like a binding."""
+        return Override(self._overrides, self._slot, source=source)
+
+
+class Override:
+    """A context in which something stands in; ``with`` or ``async with``.
+
+    ``async with`` closes at its end what the stand-in opened. ``with`` leaves clean-ups that
+    await to the stop of the container.
+    """
+
+    __slots__ = ("_overrides", "_slot", "_source", "_token", "_value")
+
+    def __init__(
+        self,
+        overrides: Overrides,
+        slot: int,
+        *,
+        value: object = MISSING,
+        source: Callable[..., object] | None = None,
+    ) -> None:
+        """Made by ``Replacement``."""
+        self._overrides = overrides
+        self._slot = slot
+        self._value = value
+        self._source = source
+        self._token: Token | None = None
+
+    def __enter__(self) -> Self:
+        """Let it stand in from now on."""
+        host = self._overrides.host
+        host.check_loop()
+        if self._token is not None:
+            raise RuntimeError("this override is active already; make another one")
+        instead: int | None = None
+        if self._source is None:
+            provider = host.stand_in_value(self._slot, self._value)
+        else:
+            instead = host.stand_in(self._slot, self._source)
+            provider = host.engine.providers[instead]
+        self._token = self._overrides.begin(self._slot, provider, instead)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give back what was there."""
+        exits = self._end()
+        self._overrides.host.root.exits[:0] = [item for item in exits if item.awaits]
+        close_exits_now([item for item in exits if not item.awaits], error)
+
+    async def __aenter__(self) -> Self:
+        """Let it stand in from now on."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give back what was there, and close what the stand-in opened."""
+        await close_exits(self._end(), error, self._overrides.host.close_timeout_s)
+
+    def _end(self) -> list[Exit]:
+        if self._token is None:
+            raise RuntimeError("this override is not active")
+        token, self._token = self._token, None
+        return self._overrides.end(token)

@@ -1,0 +1,156 @@
+"""Does a class, a source or a value satisfy the port it is bound to?"""
+
+import collections.abc
+import inspect
+from collections.abc import Callable
+from typing import NewType, get_args, get_origin
+
+from typing_extensions import get_protocol_members, is_protocol
+
+from nexios.container.keys import MISSING, AnyKey, show
+from nexios.container.signature import Unresolved, hint_of, kind_of
+
+_YIELDING = (
+    collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable,
+    collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable,
+)  # fmt: skip
+_AWAITABLE = (collections.abc.Awaitable, collections.abc.Coroutine)
+
+
+def misfit(key: AnyKey, source: object) -> str:
+    """Return why ``source`` cannot answer for ``key``; empty when it can, or nobody can tell."""
+    port = class_of(key.form)
+    made = _made_by(source)
+    if port is None or made is None:
+        return ""
+    return misfit_of_class(port, made)
+
+
+def misfit_of_value(key: AnyKey, value: object) -> str:
+    """Return why ``value`` cannot answer for ``key``; empty when it can, or nobody can tell."""
+    port = class_of(key.form)
+    if port is None or port is object:
+        return ""
+    if is_protocol(port):
+        if isinstance(value, type) or hasattr(type(value), "__getattr__"):
+            return ""
+        return _protocol_misfit(port, type(value), holder=value)
+    try:
+        fits = isinstance(value, port) or _promotes(value, port)
+    except TypeError:
+        return ""
+    return "" if fits else f"{type(value).__name__} {value!r:.40} is no {show(port)}"
+
+
+def misfit_of_class(port: type, made: type) -> str:
+    """Return why instances of ``made`` do not satisfy ``port``; empty when they do."""
+    if port is object or made is object:
+        return ""
+    if is_protocol(port):
+        if port in made.__mro__:
+            return ""
+        return _protocol_misfit(port, made)
+    try:
+        fits = issubclass(made, port)
+    except TypeError:
+        return ""
+    return "" if fits else f"{show(made)} is no {show(port)}"
+
+
+def class_of(form: object) -> type | None:
+    """Return the class behind a key's type; None where a value cannot be compared with it."""
+    while isinstance(form, NewType):
+        form = form.__supertype__
+    origin = get_origin(form)
+    if isinstance(origin, type):
+        return None if origin in (type,) else origin
+    return form if isinstance(form, type) else None
+
+
+def _made_by(source: object) -> type | None:
+    if isinstance(source, type):
+        return source
+    if isinstance(get_origin(source), type):
+        return class_of(source)
+    if not callable(source):
+        return None
+    hint = hint_of(source)
+    if isinstance(hint, Unresolved) or hint is MISSING:
+        return None
+    if kind_of(source).exits:
+        if get_origin(hint) not in _YIELDING or not get_args(hint):
+            return None
+        hint = get_args(hint)[0]
+    elif get_origin(hint) in _AWAITABLE:
+        return None
+    return class_of(hint)
+
+
+def _promotes(value: object, port: type) -> bool:
+    return port is float and isinstance(value, int)
+
+
+def _protocol_misfit(port: type, made: type, holder: object = None) -> str:
+    name = f"{show(made)} does not satisfy {show(port)}"
+    for member in sorted(get_protocol_members(port)):
+        wanted = inspect.getattr_static(port, member, MISSING)
+        if not inspect.isfunction(wanted):
+            continue
+        found = inspect.getattr_static(made, member, MISSING)
+        if found is MISSING and holder is not None:
+            found = getattr(holder, member, MISSING)
+            if found is not MISSING:
+                continue
+        if found is MISSING:
+            if hasattr(made, "__getattr__") or member in getattr(made, "__annotations__", {}):
+                continue
+            return f"{name}: it has no {member}()"
+        if found is None:
+            return f"{name}: its {member} is None"
+        if says := _method_misfit(member, wanted, found):
+            return f"{name}: {says}"
+    return ""
+
+
+def _method_misfit(name: str, wanted: Callable[..., object], found: object) -> str:
+    bound = not isinstance(found, staticmethod)
+    function = getattr(found, "__func__", found)
+    if not inspect.isfunction(function):
+        return ""
+    if _awaited(wanted) and not _may_be_awaited(function):
+        return f"{name}() is a plain function, the port awaits it"
+    try:
+        ours, theirs = inspect.signature(wanted), inspect.signature(function)
+    except (TypeError, ValueError):
+        return ""
+    passed = [item for item in list(ours.parameters.values())[1:]]
+    positional = [item for item in passed if item.kind in _POSITIONAL]
+    named = {item.name: None for item in passed if item.kind is inspect.Parameter.KEYWORD_ONLY}
+    try:
+        theirs.bind(*([None] * (len(positional) + bound)), **named)
+    except TypeError:
+        takes = [
+            item for item in list(theirs.parameters.values())[bound:] if item.kind in _POSITIONAL
+        ]
+        missing = set(named) - set(theirs.parameters)
+        if missing:
+            return f"{name}() takes no {sorted(missing)[0]}, the port passes it"
+        many = "parameter" if len(takes) == 1 else "parameters"
+        return f"{name}() takes {len(takes)} {many}, the port passes {len(positional)}"
+    return ""
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _awaited(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function)
+
+
+def _may_be_awaited(function: Callable[..., object]) -> bool:
+    if inspect.iscoroutinefunction(inspect.unwrap(function)) or hasattr(function, "__wrapped__"):
+        return True
+    hint = hint_of(function)
+    if hint is MISSING:
+        return inspect.iscoroutinefunction(function)
+    return isinstance(hint, Unresolved) or get_origin(hint) in _AWAITABLE

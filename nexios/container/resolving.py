@@ -1,0 +1,202 @@
+"""Answers what running scopes ask: by key, by slot, or by calling something."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, cast
+
+from nexios.container.assembly import Assembly
+from nexios.container.checks import problem_of_ask, refuse
+from nexios.container.errors import (
+    ContainerNotRunning,
+    MisplacedArgument,
+    UnusableSource,
+    WrongReplacement,
+)
+from nexios.container.graph import Call
+from nexios.container.interpreter import Interpreter
+from nexios.container.keys import MISSING, AnyKey, Key, key_of, optional_of, show
+from nexios.container.ports import misfit_of_value
+from nexios.container.scope import Scope, ScopeContext
+from nexios.container.signature import SourceKind, display, kind_of, read
+from nexios.container.wiring import View
+
+_REMEMBERED_CALLS = 256
+
+
+class Owner(Protocol):
+    """What holds the assembly, once it is built."""
+
+    @property
+    def assembly(self) -> Assembly:
+        """The built container."""
+
+
+class Resolution:
+    """The container, as its scopes see it."""
+
+    def __init__(self, owner: Owner, close_timeout_s: float) -> None:
+        """Take the container and the limit of one clean-up, in seconds."""
+        self.close_timeout_s = close_timeout_s
+        self._owner = owner
+        self._asks: dict[AnyKey, int] = {}
+        self._calls: dict[tuple[object, frozenset[str]], Call] = {}
+
+    @property
+    def _interpreter(self) -> Interpreter:
+        return self._owner.assembly.interpreter
+
+    def enter(
+        self, parent: ScopeContext, kind: Scope, values: Mapping[object, object] | None
+    ) -> ScopeContext:
+        """Return a new scope below ``parent``.
+
+        Raises:
+            ContainerNotRunning: Before the start or after the stop.
+            WrongReplacement: A given value does not fit its key.
+        """
+        assembly = self._owner.assembly
+        if parent.closed and parent.kind is Scope.SINGLETON:
+            raise ContainerNotRunning(f"a {kind.value} scope")
+        parent.refuse_if_closed(f"a {kind.value} scope")
+        if kind not in (Scope.REQUEST, Scope.CONNECTION):
+            raise MisplacedArgument(f"enter() opens REQUEST or CONNECTION, not {kind.value}")
+        assembly.check_loop()
+        given: dict[AnyKey, object] = {}
+        for form, value in (values or {}).items():
+            key = key_of(form)
+            if says := misfit_of_value(key, value):
+                raise WrongReplacement(str(key), says)
+            given[key] = value
+        return assembly.child(parent, kind, given or None)
+
+    async def get(self, scope: ScopeContext, form: object) -> object:
+        """Return the object for ``form``, awaiting where its graph does."""
+        slot = self._slot(scope, form)
+        return None if slot is None else await self._interpreter.fetch(scope, slot)
+
+    def get_now(self, scope: ScopeContext, form: object) -> object:
+        """Return the object for ``form``, or refuse where its graph awaits."""
+        slot = self._slot(scope, form)
+        return None if slot is None else self._interpreter.fetch_now(scope, slot)
+
+    async def fetch(self, scope: ScopeContext, slot: int) -> object:
+        """Return the object of a slot."""
+        return await self._interpreter.fetch(scope, slot)
+
+    def fetch_now(self, scope: ScopeContext, slot: int) -> object:
+        """Return the object of a slot, or refuse where its graph awaits."""
+        return self._interpreter.fetch_now(scope, slot)
+
+    def tags(self, scope: ScopeContext, slot: int) -> frozenset[int]:
+        """Return the overrides under which a root object is made; scopes below carry none."""
+        if scope.kind is not Scope.SINGLETON:
+            return frozenset()
+        return self._owner.assembly.overrides.tags(slot)
+
+    async def call(
+        self, scope: ScopeContext, target: Callable[..., object], given: Mapping[str, object]
+    ) -> object:
+        """Call ``target``, or make it when it is a class, filling what is not given."""
+        _refuse_closed(scope, display(target))
+        call, attributes = self._wired(target, frozenset(given))
+        _refuse_misplaced(target, given)
+        interpreter = self._interpreter
+        prepared = await interpreter.fill(scope, call.slots, ())
+        positional, named = interpreter.arguments(call.arguments, (), scope, prepared)
+        if attributes:
+            made = target()
+            for name, value in {**named, **given}.items():
+                setattr(made, name, value)
+            return made
+        result = target(*positional, **named, **given)
+        return await cast("Awaitable[object]", result) if call.awaits else result
+
+    def _slot(self, scope: ScopeContext, form: object) -> int | None:
+        bare, optional = optional_of(form)
+        key = key_of(bare)
+        _refuse_closed(scope, str(key))
+        known = self._asks.get(key)
+        if known is not None:
+            return known
+        assembly = self._owner.assembly
+        with assembly.growing:
+            draft = assembly.draft()
+            found = draft.ask(assembly.registry.root, key)
+            if isinstance(found, int):
+                if draft.new:
+                    assembly.grow(draft)
+                self._asks[key] = found
+                return found
+        if optional and not found.bindings:
+            return None
+        raise problem_of_ask(assembly.builder, key, found)
+
+    def _wired(self, target: Callable[..., object], given: frozenset[str]) -> tuple[Call, bool]:
+        _refuse_abstract(target)
+        assembly = self._owner.assembly
+        signature = read(target, assembly.builder.names)
+        try:
+            known = self._calls.get((target, given))
+        except TypeError:  # a callable object without a hash
+            return self._wire(target, given), signature.attributes
+        if known is None:
+            if len(self._calls) >= _REMEMBERED_CALLS:
+                self._calls.clear()
+            known = self._calls[target, given] = self._wire(target, given)
+        return known, signature.attributes
+
+    def _wire(self, target: Callable[..., object], given: frozenset[str]) -> Call:
+        assembly = self._owner.assembly
+        with assembly.growing:
+            draft = assembly.draft()
+            view = View(assembly.registry.root, target)
+            call = draft.call(target, view, given=given)
+            draft.settle()
+            refuse(
+                problem_of_ask(draft, None, None, argument)
+                for argument in call.arguments
+                if argument.fault is not None
+            )
+            if draft.new:
+                assembly.grow(draft)
+        return call
+
+
+def _refuse_closed(scope: ScopeContext, asked: str) -> None:
+    above: ScopeContext | None = scope
+    while above is not None:
+        if above.closed:
+            if above.kind is Scope.SINGLETON:
+                raise ContainerNotRunning(asked)
+            above.refuse_if_closed(asked)
+        above = above.parent
+
+
+def _refuse_abstract(target: Callable[..., object]) -> None:
+    if isinstance(target, type) and (
+        inspect.isabstract(target) or getattr(target, "_is_protocol", False)
+    ):
+        raise UnusableSource(
+            f"{show(target)} is abstract, so it cannot be made", fix="call a class that is not"
+        )
+    if not isinstance(target, type) and kind_of(target).exits:
+        raise UnusableSource(
+            f"{display(target)}() is a {kind_of(target).value}, so it cannot be called",
+            fix="bind it as a source, and ask for what it yields",
+        )
+
+
+def _refuse_misplaced(target: Callable[..., object], given: Mapping[str, object]) -> None:
+    signature = read(target)
+    known = {parameter.name: parameter for parameter in signature.parameters}
+    for name, value in given.items():
+        parameter = known.get(name)
+        if parameter is None:
+            if signature.open_keywords:
+                continue
+            raise MisplacedArgument(f"{display(target)}() takes no {name}")
+        form, optional = optional_of(parameter.annotation)
+        if form is MISSING or (optional and value is None) or not isinstance(form, type):
+            continue
+        if says := misfit_of_value(Key(form), value):
+            raise MisplacedArgument(f"{display(target)}({name}): {says}, not a {show(form)}")
