@@ -1,5 +1,9 @@
 """What can go wrong on the wire, before anybody's rules are asked."""
 
+from typing import Final
+
+from nexios.adapters.asgi.types import Scope
+
 
 class WireError(Exception):
     """Something on the wire is not as its protocol says. The table of each protocol answers it."""
@@ -36,3 +40,17 @@ class CookiesTooLarge(WireError):
             f"the cookie header has more than {self.limit} {self.unit}; "
             f"fix: raise limits.cookie_{self.unit}"
         )
+
+
+ERROR_EXTENSION: Final = "nexios.error"
+"""Key of ``scope["extensions"]`` under which a test client wants to hear of unhandled errors."""
+
+
+def tell_client(scope: Scope, error: BaseException) -> None:
+    """Hand an error that became a 500 to a client in this process that asked for it.
+
+    No server sets the key, so nothing of an error leaves the process this way.
+    """
+    listen = (scope.get("extensions") or {}).get(ERROR_EXTENSION)
+    if listen is not None:
+        listen(error)
