@@ -4,6 +4,7 @@ SQLite in `shop.db` by default; `NEXIOS_DATABASE_URL=postgresql://...` puts it o
 """
 
 from functools import partial
+from typing import Final
 
 from examples.shop.catalog.adapters.persistence.tables import metadata as catalog_tables
 from examples.shop.catalog.application.stocking import Stocking
@@ -15,10 +16,12 @@ from examples.shop.persistence import persistence
 from examples.shop.seeding import fill
 from nexios import MakeConfig, NexiosApp
 
+DEFAULT_URL: Final = "sqlite:///shop.db"
+
 
 def shop(config: MakeConfig) -> NexiosApp:
     """Compose the whole shop over the database that ``config`` names."""
-    store = persistence(config.database_url, catalog_tables, order_tables)
+    store = persistence(config.database_url or DEFAULT_URL, catalog_tables, order_tables)
     goods = catalog(store)
     app = NexiosApp(store, goods, orders(store, goods), config=config, title="Shop")
     app.add_ws_route(path="/ws/orders/{order_id:uuid}", handler=follow)
@@ -32,4 +35,4 @@ async def open_shop(app: NexiosApp) -> None:
         await fill(await scope.get(Stocking))
 
 
-app = shop(MakeConfig(defaults={"database_url": "sqlite:///shop.db"}))
+app = shop(MakeConfig())

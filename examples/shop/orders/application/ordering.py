@@ -57,5 +57,5 @@ class Ordering(ApplicationService):
     async def of_customer(
         self, customer: CustomerId, limit: int = 50, after: str | None = None
     ) -> Page[Order]:
-        """Return one page of a customer's orders, oldest first."""
+        """Return one page of a customer's orders, in the order of their ids: roughly by age."""
         return await self._orders.select(OfCustomer(customer), limit=limit, after=after)

@@ -50,5 +50,14 @@ def test_the_domain_loads_only_the_standard_library_and_the_words(context: str) 
     assert {"asyncio", "http", "socket", "ssl", "sqlite3"}.isdisjoint(top)
 
 
+@pytest.mark.parametrize("context", ["orders", "catalog"])
+def test_use_cases_load_no_adapter_no_container_and_no_third_party_code(context: str) -> None:
+    loaded = loaded_by(f"examples.shop.{context}.application")
+    top = {name.partition(".")[0] for name in loaded}
+    assert top - sys.stdlib_module_names - {"__main__", "examples", "nexios"} == set()
+    assert not any(name.startswith(("nexios.adapters", "nexios.container")) for name in loaded)
+    assert not any(name.startswith("examples.shop.") and ".adapters" in name for name in loaded)
+
+
 def test_the_wall_is_not_blind() -> None:
     assert "socket" in loaded_by("examples.shop.orders.domain", "http")

@@ -5,7 +5,8 @@ from typing import Annotated
 from examples.shop.catalog.adapters.http.models import Delivery, ProductOut, ProductPage
 from examples.shop.catalog.application.browsing import Browsing
 from examples.shop.catalog.application.stocking import Stocking
-from nexios import Controller, Depend, Query, get, post
+from nexios import Depend
+from nexios.http import Controller, Query, get, post
 
 
 class ProductController(Controller, path="/products"):

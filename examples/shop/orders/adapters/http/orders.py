@@ -5,7 +5,7 @@ from typing import Annotated
 from examples.shop.orders.adapters.http.models import NewLine, NewOrder, OrderOut, OrderPage
 from examples.shop.orders.application.ordering import Ordering
 from examples.shop.orders.domain.values import CustomerId, OrderId
-from nexios import Controller, Created, Query, get, post, put
+from nexios.http import Controller, Created, Query, get, post, put
 
 
 class OrderController(Controller, path="/orders"):
