@@ -170,7 +170,8 @@ class _Rest(_Edge[T]):
     __slots__ = ("_tail",)
 
     def __init__(self, node: _Node[T], tail: int) -> None:
-        super().__init__(node, (Kind.REST, tail))  # the shortest tail leaves the longest rest
+        # What says more about the end of a path is asked first, or it could never answer.
+        super().__init__(node, (Kind.REST, -tail))
         self._tail = tail
 
     def take(self, segments: Sequence[str], index: int, end: int) -> tuple[int, Values] | None:

@@ -197,7 +197,9 @@ def _segment(text: str, raw: str, where: str) -> Segment:
     end = 0
     for match in _FIELD.finditer(text):
         literals.append(text[end : match.start()])
-        fields.append(_field(match[1].strip(), (match[2] or "str").strip(), raw, where))
+        fields.append(
+            _field(match[1].strip(), ("str" if match[2] is None else match[2]).strip(), raw, where)
+        )
         end = match.end()
     literals.append(text[end:])
     if any(brace in literal for literal in literals for brace in "{}"):
