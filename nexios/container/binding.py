@@ -1,8 +1,9 @@
 """One registration: what the key is, what answers for it, and where that is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import cast
 
 from nexios.container.errors import NOWHERE, Where
 from nexios.container.keys import AnyKey
@@ -59,6 +60,16 @@ class Binding:
     origin: Origin = Origin.DECLARED
     faults: tuple[str, ...] = ()
     members: tuple["Binding", ...] = ()
+
+    @property
+    def function(self) -> Callable[..., object]:
+        """The source, as what is called."""
+        return cast("Callable[..., object]", self.source)
+
+    @property
+    def other(self) -> AnyKey:
+        """The other key: of an alias, or of what a handle hands out."""
+        return cast("AnyKey", self.source)
 
 
 @dataclass(slots=True)

@@ -144,6 +144,14 @@ def _waits(argument: Argument) -> bool:
     return argument.getter is not None and argument.getter.awaits
 
 
+def _function(call: Call) -> Function:
+    return _nothing if call.function is None else call.function
+
+
+def _nothing(*_: object) -> None:
+    return
+
+
 def _with_owner(call: Call) -> tuple[Argument, ...]:
     if call.owner is None:
         return call.arguments
@@ -162,26 +170,23 @@ class _Straight:
     def plan(self) -> Plan:
         """Return the plan, the target called directly where nothing has to be awaited first."""
         steps = [self._step(call) for call in self._wired.calls]
-        before = [step for step in steps[:-1] if step[0] is not None]
+        before = steps[:-1]
         function, awaits = steps[-1]
-        assert function is not None
         finish = self._wired.point.finish
         if not before and not awaits:
             return Plan(_finished(function, finish), awaits=False)
         if not before:
             return Plan(_finished_later(function, finish), awaits=True)
         if not awaits and not any(waits for _, waits in before):
-            guards = [guard for guard, _ in before if guard is not None]
+            guards = [guard for guard, _ in before]
             return Plan(_guarded(guards, _finished(function, finish)), awaits=False)
         return Plan(_guarded_later(before, steps[-1], finish), awaits=True)
 
-    def _step(self, call: Call) -> tuple[Function | None, bool]:
-        if call.function is None:
-            return None, False
+    def _step(self, call: Call) -> tuple[Function, bool]:
         arguments = _with_owner(call)
         if any(_waits(item) for item in arguments):
             return self._reading_later(call, arguments), True
-        return self._reading(call.function, arguments), call.awaits
+        return self._reading(_function(call), arguments), call.awaits
 
     def _read(self, argument: Argument) -> Function:
         if argument.getter is not None:
@@ -219,8 +224,7 @@ class _Straight:
         return call
 
     def _reading_later(self, call: Call, arguments: tuple[Argument, ...]) -> Function:
-        function, awaits = call.function, call.awaits
-        assert function is not None
+        function, awaits = _function(call), call.awaits
         readers = [
             (
                 None if not item.by_name else item.parameter.name,
@@ -292,8 +296,8 @@ def _guarded(guards: list[Function], function: Function) -> Function:
 
 
 def _guarded_later(
-    before: list[tuple[Function | None, bool]],
-    target: tuple[Function | None, bool],
+    before: list[tuple[Function, bool]],
+    target: tuple[Function, bool],
     finish: Callable[[object], object] | None,
 ) -> Function:
     steps = [*before, target]
@@ -301,7 +305,6 @@ def _guarded_later(
     async def call(*values: object) -> object:
         result: object = None
         for function, waits in steps:
-            assert function is not None
             result = function(*values)
             if waits:
                 result = await cast("Awaitable[object]", result)

@@ -21,14 +21,14 @@ from nexios.container.errors import (
     WiringProblem,
 )
 from nexios.container.fixes import bind_line, close_name, describe, module_place, near, variable
-from nexios.container.graph import Argument, Asked, Call, Graph, Node, Paths, Wired, path_of
+from nexios.container.graph import Argument, Asked, Call, Fault, Graph, Node, Paths, Wired, path_of
 from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module
 from nexios.container.ports import misfit
 from nexios.container.registry import Found, Registry
 from nexios.container.rules import breaches, captives, cycles, unmatched_waivers
 from nexios.container.scope import Scope, ScopeContext
-from nexios.container.signature import display, kind_of, makes_context_manager, place_of, read
+from nexios.container.signature import display, makes_context_manager, place_of, read
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
 
@@ -62,7 +62,7 @@ def check(
     if whole:
         problems += _modules(registry)
     for node in builder.new:
-        problems += _sources(graph, node)
+        problems += _sources(node)
     problems += _faults(builder, wired)
     problems += cycles(graph, builder.new)
     problems += captives(graph, builder.new, wired)
@@ -76,16 +76,17 @@ def check(
     return problems
 
 
-def problem_of_ask(
-    builder: Builder, key: AnyKey | None, found: Found | None, argument: Argument | None = None
-) -> WiringProblem:
-    """Return the problem of something asked at run time."""
-    if argument is not None and argument.fault is not None:
-        step = Step("asked by", argument.parameter.where.text, argument.parameter.where)
-        return _problem(builder, argument, builder.registry.root, (step,), "")
-    assert key is not None
-    assert found is not None
+def problem_of_ask(builder: Builder, key: AnyKey, found: Found) -> WiringProblem:
+    """Return the problem of a key asked at run time."""
     return _unanswered(builder.registry, builder.registry.root, key, found, (), "")
+
+
+def problems_of_call(builder: Builder, call: Call) -> Iterator[WiringProblem]:
+    """Return the problems of something called at run time."""
+    for argument in call.arguments:
+        if argument.fault is not None:
+            asked = _asked(argument, None, "")
+            yield _problem(builder, argument.fault, builder.registry.root, (asked.step,), "")
 
 
 def _faults(builder: Builder, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
@@ -121,14 +122,16 @@ def _fault(
             return
         seen.add(name)
     steps, label = path_of(builder.graph, asked)
-    yield _problem(builder, argument, module, steps, label)
+    yield _problem(builder, fault, module, steps, label)
 
 
 def _problem(
-    builder: Builder, argument: Argument, module: Module, steps: Sequence[Step], label: str
+    builder: Builder,
+    fault: Fault,
+    module: Module,
+    steps: Sequence[Step],
+    label: str,
 ) -> WiringProblem:
-    fault = argument.fault
-    assert fault is not None
     if fault.found is None or fault.key is None or fault.says:
         return fault.error(fault.says, key=fault.key, asked_by=steps, fix=fault.fix, label=label)
     return _unanswered(builder.registry, module, fault.key, fault.found, steps, label)
@@ -236,7 +239,7 @@ def _duplicate(registry: Registry, key: AnyKey, bindings: Sequence[Binding]) -> 
     )
 
 
-def _sources(graph: Graph, node: Node) -> Iterator[WiringProblem]:
+def _sources(node: Node) -> Iterator[WiringProblem]:
     binding = node.binding
     if binding.answer is Answer.VALUE and binding.origin is Origin.DECLARED:
         if says := _misfit_of_value(binding):
@@ -286,8 +289,7 @@ def _unusable(binding: Binding) -> str:
 
 
 def _unknown_using(node: Node) -> Iterator[WiringProblem]:
-    source = node.binding.source
-    assert callable(source)
+    source = node.binding.function
     names = [parameter.name for parameter in read(source).parameters]
     for name in node.binding.using:
         if name not in names:

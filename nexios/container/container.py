@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from typing_extensions import TypeForm
 
@@ -144,7 +144,7 @@ class Container:
             everywhere=self._blueprint.everywhere,
             close_timeout_s=self._blueprint.close_timeout_s,
         )
-        twin._blueprint = self._blueprint  # noqa: SLF001  # its twin
+        twin._blueprint = self._blueprint  # its twin
         return twin
 
     def entry(self, point: EntryPoint) -> Entry:
@@ -184,7 +184,7 @@ class Container:
     def override(self, key: Key[T], *, module: Module | None = None) -> Replacement[T]: ...
     @overload
     def override(self, key: TypeForm[T], *, module: Module | None = None) -> Replacement[T]: ...
-    def override(self, key: object, *, module: Module | None = None) -> Replacement[object]:
+    def override(self, key: object, *, module: Module | None = None) -> Replacement[Any]:
         """Let something stand in for a key: ``with container.override(Port).value(fake): ...``.
 
         Args:
@@ -210,9 +210,9 @@ class Container:
         }
         if len(known) > 1:
             homes = [assembly.graph.nodes[slot].module for slot in sorted(known)]
-            names = ", ".join(f'"{home.name}"' for home in homes)
+            binders = ", ".join(f'"{home.name}"' for home in homes)
             raise AmbiguousBinding(
-                f"{names} bind {key}",
+                f"{binders} bind {key}",
                 key=key,
                 fix=f"container.override({key}, module={variable(homes[0].name)})",
             )

@@ -39,7 +39,7 @@ class Marker:
         """Refuse: the function was called without the container."""
         self._refuse()
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuse, as for an attribute."""
         self._refuse()
 

@@ -22,7 +22,7 @@ class Getter:
     awaits: bool = False
 
 
-class Unreadable(Exception):  # noqa: N818  # a fact an adapter reports, shown as NX211
+class Unreadable(Exception):  # a fact an adapter reports, shown as NX211
     """Raised by a ``ParameterSource``: the parameter is its own, and it cannot read it."""
 
     def __init__(self, says: str, fix: str) -> None:

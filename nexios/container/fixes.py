@@ -49,18 +49,16 @@ def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
         ]  # fmt: skip
         if homes:
             home = registry.home[homes[0]].name
-            lines.append(
-                f'near: {show(answer)} satisfies it; module "{home}" has it under its own name only'
-            )
+            own = f'module "{home}" has it under its own name only'
+            lines.append(f"near: {show(answer)} satisfies it; {own}")
         else:
             lines.append(f"near: {show(answer)} satisfies it")
-    for other in sorted({str(item) for item in registry.keys if _same_type(item, key)}):
-        lines.append(f"near: {other} is bound")
+    same = sorted({str(item) for item in registry.keys if _same_type(item, key)})
+    lines += [f"near: {other} is bound" for other in same]
     names = sorted({str(item) for item in registry.keys} - {str(key)})
     taken = " ".join(lines)
-    for close in get_close_matches(str(key), names, n=2, cutoff=0.75):
-        if close not in taken:
-            lines.append(f"near: {close} is bound")
+    close = get_close_matches(str(key), names, n=2, cutoff=0.75)
+    lines += [f"near: {item} is bound" for item in close if item not in taken]
     return tuple(lines[:3])
 
 
@@ -98,7 +96,7 @@ def describe(binding: Binding) -> str:
     """Return what answers in a binding, for lists of candidates."""
     if binding.answer is Answer.SOURCE:
         return display(binding.source)
-    return binding.answer.value
+    return str(binding.answer.value)
 
 
 def close_name(name: str, names: Iterable[str]) -> str:

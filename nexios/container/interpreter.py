@@ -15,7 +15,7 @@ from nexios.container.errors import (
 from nexios.container.graph import Argument, Node, Paths
 from nexios.container.keys import MISSING
 from nexios.container.providers import Engine, within
-from nexios.container.scope import Exit, Scope, ScopeContext, task_name
+from nexios.container.scope import Exit, ScopeContext, task_name
 from nexios.container.signature import SourceKind
 
 Values = tuple[object, ...]

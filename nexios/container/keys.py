@@ -1,7 +1,7 @@
 """What people ask for: types, qualified types and collections, in one normal form."""
 
 import collections.abc
-import datetime
+import datetime as dt
 import decimal
 import operator
 import pathlib
@@ -107,8 +107,8 @@ AnyKey = Key[Any]
 _VALUE_TYPES: Final = frozenset(
     {
         str, int, float, bool, bytes, bytearray, complex, dict, list, set, tuple, frozenset,
-        object, type, type(None), datetime.datetime, datetime.date, datetime.time,
-        datetime.timedelta, decimal.Decimal, uuid.UUID, pathlib.Path, pathlib.PurePath,
+        object, type, type(None), dt.datetime, dt.date, dt.time,
+        dt.timedelta, decimal.Decimal, uuid.UUID, pathlib.Path, pathlib.PurePath,
     }
 )  # fmt: skip
 _COLLECTIONS: Final = {
@@ -158,7 +158,7 @@ def optional_of(form: object) -> tuple[object, bool]:
         bare, optional = optional_of(inner)
         if not optional:
             return form, False
-        return operator.getitem(Annotated, (bare, *metadata)), True  # type: ignore[call-overload]  # a special form
+        return operator.getitem(Annotated, (bare, *metadata)), True
     if origin in (typing.Union, types.UnionType):
         members = [member for member in get_args(form) if member is not type(None)]
         if len(members) == 1 and len(members) != len(get_args(form)):
@@ -175,12 +175,13 @@ def union_members(form: object) -> tuple[object, ...]:
 
 def is_value_type(form: object) -> bool:
     """Return whether ``form`` is a bare type such as ``str`` that says nothing as a key."""
-    return form is Any or (isinstance(form, Hashable) and form in _VALUE_TYPES)
+    return form is Any or (is_form(form) and form in _VALUE_TYPES)
 
 
 def collected(key: AnyKey) -> tuple[Collected, AnyKey] | None:
     """Return how ``key`` collects and what, or None when it is no collection."""
-    how = _COLLECTIONS.get(get_origin(key.form))
+    origin: Any = get_origin(key.form)
+    how = _COLLECTIONS.get(origin)
     arguments = get_args(key.form)
     if how is None or not arguments:
         return None

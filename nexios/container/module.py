@@ -4,7 +4,7 @@ import collections.abc
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar, get_args, get_origin, overload
+from typing import Any, Generic, Self, TypeVar, get_args, get_origin, overload
 
 from typing_extensions import TypeForm
 
@@ -121,11 +121,11 @@ class Module:
         self.waivers: list[Waiver] = []
         self.misuses: list[Misuse] = []
         for item in bind:
-            pair = isinstance(item, tuple) and len(item) == 2
-            key, source = item if pair else (item, MISSING)  # type: ignore[misc]  # a pair
-            declaration = self._declare(key, self.where)
-            if pair:
-                declaration.answered(Answer.SOURCE, source)
+            if isinstance(item, tuple):
+                key, source = item
+                self._declare(key, self.where).answered(Answer.SOURCE, source)
+            else:
+                self._declare(item, self.where)
         self._include(include)
         self._export(export, self.where)
         self._controllers(controllers, self.where)
@@ -162,7 +162,7 @@ class Module:
         default: bool = False,
         replace: bool = False,
         lazy: bool = False,
-    ) -> Binder[object]:
+    ) -> Binder[Any]:
         """Bind a key; alone it binds a class to itself.
 
         Args:
@@ -183,9 +183,7 @@ class Module:
     def add(
         self, key: TypeForm[T], *, scope: Scope | None = None, lazy: bool = False
     ) -> Binder[T]: ...
-    def add(
-        self, key: object, *, scope: Scope | None = None, lazy: bool = False
-    ) -> Binder[object]:
+    def add(self, key: object, *, scope: Scope | None = None, lazy: bool = False) -> Binder[Any]:
         """Bind one of many: asked as ``list[T]``, ``tuple[T, ...]`` or ``Sequence[T]``."""
         declaration = self._declare(key, _caller())
         declaration.scope, declaration.lazy, declaration.many = scope, lazy, True
@@ -265,10 +263,12 @@ class Module:
             else:
                 hint = arguments[0]
         if isinstance(hint, Unresolved):
-            return self._unusable(name, f"the return type {hint.text} of", where)
+            self._unusable(name, f"the return type {hint.text} of", where)
+            return None
         if hint is MISSING or hint is None or hint is type(None):
             what = "no yield type on" if kind.exits else "no return type on"
-            return self._unusable(name, what, where)
+            self._unusable(name, what, where)
+            return None
         return hint
 
     def _unusable(self, name: str, what: str, where: Where) -> None:

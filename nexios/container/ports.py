@@ -3,7 +3,7 @@
 import collections.abc
 import inspect
 from collections.abc import Callable
-from typing import NewType, get_args, get_origin
+from typing import Any, NewType, get_args, get_origin
 
 from typing_extensions import get_protocol_members, is_protocol
 
@@ -63,7 +63,7 @@ def class_of(form: object) -> type | None:
         form = form.__supertype__
     origin = get_origin(form)
     if isinstance(origin, type):
-        return None if origin in (type,) else origin
+        return None if origin is type else origin
     return form if isinstance(form, type) else None
 
 
@@ -123,7 +123,7 @@ def _method_misfit(name: str, wanted: Callable[..., object], found: object) -> s
         ours, theirs = inspect.signature(wanted), inspect.signature(function)
     except (TypeError, ValueError):
         return ""
-    passed = [item for item in list(ours.parameters.values())[1:]]
+    passed = list(ours.parameters.values())[1:]
     positional = [item for item in passed if item.kind in _POSITIONAL]
     named = {item.name: None for item in passed if item.kind is inspect.Parameter.KEYWORD_ONLY}
     try:
@@ -134,7 +134,7 @@ def _method_misfit(name: str, wanted: Callable[..., object], found: object) -> s
         ]
         missing = set(named) - set(theirs.parameters)
         if missing:
-            return f"{name}() takes no {sorted(missing)[0]}, the port passes it"
+            return f"{name}() takes no {min(missing)}, the port passes it"
         many = "parameter" if len(takes) == 1 else "parameters"
         return f"{name}() takes {len(takes)} {many}, the port passes {len(positional)}"
     return ""
@@ -151,6 +151,6 @@ def _may_be_awaited(function: Callable[..., object]) -> bool:
     if inspect.iscoroutinefunction(inspect.unwrap(function)) or hasattr(function, "__wrapped__"):
         return True
     hint = hint_of(function)
-    if hint is MISSING:
-        return inspect.iscoroutinefunction(function)
-    return isinstance(hint, Unresolved) or get_origin(hint) in _AWAITABLE
+    if hint is MISSING or hint is Any or isinstance(hint, Unresolved):
+        return True
+    return get_origin(hint) in _AWAITABLE or hint in _AWAITABLE

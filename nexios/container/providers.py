@@ -138,7 +138,7 @@ class ScopedFactory(_Announcing, providers.Factory[T]):
                 owner.refuse_if_closed(self.title)
                 token = _frame.set(Frame(owner, current.prepared))
                 try:
-                    value = super()._provide(args, kwargs)
+                    value = super()._provide(args, kwargs)  # type: ignore[misc]  # not in its stubs
                 finally:
                     _frame.reset(token)
                 # Taken again: an override swaps the root's cache while an object is made.
@@ -180,9 +180,8 @@ class Engine:
             self.container.set_provider(f"p{node.slot:04d}_{name}", provider)
         for node in new:
             self._connect(node)
-        assert len(self.providers) == len(graph.nodes)
         if difference := self.difference(graph, new):
-            raise AssertionError(difference)
+            raise InternalError(difference)
 
     def call(self, slot: int) -> object:
         """Return what the provider of ``slot`` gives in the running frame."""
@@ -245,8 +244,7 @@ class Engine:
                 return self._taking(_handle(handle, node))
             case Answer.GIVEN:
                 return self._scoped(node, _given(binding.key))
-        source = binding.source
-        assert callable(source)
+        source = binding.function
         if node.lifetime is not Scope.TRANSIENT:
             return self._scoped(node, source)
         return self._taking(_take(node)) if node.driven else PlainFactory(source)
@@ -263,6 +261,8 @@ class Engine:
         return provider
 
     def _connect(self, node: Node) -> None:
+        if not node.arguments:
+            return
         provider = self.providers[node.slot]
         edges = [argument for argument in node.arguments if argument.getter is None]
         if node.soft or node.driven:

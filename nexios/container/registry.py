@@ -9,7 +9,7 @@ from nexios.container.depend import Scopes
 from nexios.container.errors import Where
 from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
-from nexios.container.scope import Scope, ScopeContext
+from nexios.container.scope import ScopeContext
 
 BUILT_IN: Final = Module("nexios.container")
 

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, cast
 
+from nexios.container.asking import View
 from nexios.container.assembly import Assembly
-from nexios.container.checks import problem_of_ask, refuse
+from nexios.container.checks import problem_of_ask, problems_of_call, refuse
 from nexios.container.errors import (
     ContainerNotRunning,
     MisplacedArgument,
@@ -17,8 +18,7 @@ from nexios.container.interpreter import Interpreter
 from nexios.container.keys import MISSING, AnyKey, Key, key_of, optional_of, show
 from nexios.container.ports import misfit_of_value
 from nexios.container.scope import Scope, ScopeContext
-from nexios.container.signature import SourceKind, display, kind_of, read
-from nexios.container.wiring import View
+from nexios.container.signature import display, kind_of, read
 
 _REMEMBERED_CALLS = 256
 
@@ -152,11 +152,7 @@ class Resolution:
             view = View(assembly.registry.root, target)
             call = draft.call(target, view, given=given)
             draft.settle()
-            refuse(
-                problem_of_ask(draft, None, None, argument)
-                for argument in call.arguments
-                if argument.fault is not None
-            )
+            refuse(problems_of_call(draft, call))
             if draft.new:
                 assembly.grow(draft)
         return call

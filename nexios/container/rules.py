@@ -178,15 +178,14 @@ def _waivers(registry: Registry, edge: _Edge) -> list[Waiver]:
 
 
 def _breach(graph: Graph, registry: Registry, edge: _Edge) -> WiringProblem:
-    assert edge.asker_layer is not None
-    assert edge.layer is not None
+    outer, inner = edge.asker_layer or Layer.COMPOSITION, edge.layer or Layer.COMPOSITION
     asked = show(edge.form)
     name = display(edge.asker)
     where = edge.argument.parameter.where
     steps, label = path_of(graph, edge.asked)
-    own = Step(f"{edge.asker_layer.value:<{_LAYER_WIDTH}}", where.text, where)
+    own = Step(f"{outer.value:<{_LAYER_WIDTH}}", where.text, where)
     other = Step(
-        f"{edge.layer.value:<{_LAYER_WIDTH}}",
+        f"{inner.value:<{_LAYER_WIDTH}}",
         f'{asked} in module "{edge.target.module.name}"',
         edge.target.binding.where,
     )
@@ -195,10 +194,10 @@ def _breach(graph: Graph, registry: Registry, edge: _Edge) -> WiringProblem:
     if port is not None:
         fix = f"ask for {port}, which {asked} is bound to"
     return LayerBreach(
-        f"{name} ({edge.asker_layer.value}) asks for {asked} ({edge.layer.value})",
+        f"{name} ({outer.value}) asks for {asked} ({inner.value})",
         key=edge.target.binding.key,
         asked_by=(own, other, *steps[1:]),
-        notes=(f"rule: {rule(edge.asker_layer)}",),
+        notes=(f"rule: {rule(outer)}",),
         fix=fix,
         label=label,
     )

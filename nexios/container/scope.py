@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self, TypeVar, overload
+from typing import Any, Protocol, Self, TypeVar, overload
 
 import anyio
 from typing_extensions import TypeForm
@@ -90,7 +91,7 @@ class ScopeContext:
     """
 
     __slots__ = (
-        "__weakref__", "_guard", "_locks", "cache", "closed", "exits", "kind", "parent",
+        "__weakref__", "_locks", "cache", "closed", "exits", "kind", "parent",
         "resolver", "root", "supplies", "values",
     )  # fmt: skip
 
@@ -120,8 +121,7 @@ class ScopeContext:
         self.cache: dict[int, object] = {}
         self.exits: list[Exit] = []
         self.closed = False
-        self._locks: dict[int, anyio.Lock | threading.RLock] | None = None  # type: ignore[valid-type]  # a factory in the stubs
-        self._guard: threading.Lock = root_guard if parent is None else parent._guard
+        self._locks: dict[int, Any] = {}
 
     @overload
     async def get(self, form: Key[T]) -> T: ...
@@ -196,13 +196,15 @@ class ScopeContext:
             scope = scope.parent
         return MISSING
 
-    def lock(self, slot: int) -> threading.RLock:  # type: ignore[valid-type]  # a factory in the stubs
+    def lock(self, slot: int) -> AbstractContextManager[object]:
         """Return the thread lock under which the object of ``slot`` is made."""
-        return self._lock(slot, threading.RLock)
+        lock: AbstractContextManager[object] = self._lock(slot, threading.RLock)
+        return lock
 
     def async_lock(self, slot: int) -> anyio.Lock:
         """Return the task lock under which the object of ``slot`` is made."""
-        return self._lock(slot, _fast_lock)  # type: ignore[no-any-return]
+        lock: anyio.Lock = self._lock(slot, _fast_lock)
+        return lock
 
     def refuse_if_closed(self, asked: str) -> None:
         """Raise ScopeClosed when this scope has ended."""
@@ -258,14 +260,10 @@ class ScopeContext:
         """Close synchronously; an exception of the body goes on."""
         self.close_now(error)
 
-    def _lock(self, slot: int, make: Callable[[], object]) -> object:  # type: ignore[explicit-any]
-        with self._guard:
-            if self._locks is None:
-                self._locks = {}
-            return self._locks.setdefault(slot, make())
-
-
-root_guard = threading.Lock()
+    def _lock(self, slot: int, make: Callable[[], object]) -> Any:
+        known = self._locks.get(slot)
+        # ``setdefault`` is one step: of two threads that come at once both get the same lock.
+        return self._locks.setdefault(slot, make()) if known is None else known
 
 
 def _fast_lock() -> anyio.Lock:
@@ -299,7 +297,7 @@ async def close_exits(
                 await _afinish(item.name, item.generator, current)
             if limit.cancelled_caught:
                 raise CleanupTimedOut(item.name, timeout_s)
-        except BaseException as failure:  # noqa: BLE001  # all clean-ups run; it is raised below
+        except BaseException as failure:  # all clean-ups run; it is raised below
             if failure is not current:
                 failed.append(failure)
                 current = failure
@@ -314,7 +312,7 @@ def close_exits_now(exits: Sequence[Exit], error: BaseException | None) -> None:
         try:
             if isinstance(item.generator, Generator):
                 _finish(item.name, item.generator, current)
-        except BaseException as failure:  # noqa: BLE001  # all clean-ups run; it is raised below
+        except BaseException as failure:  # all clean-ups run; it is raised below
             if failure is not current:
                 failed.append(failure)
                 current = failure

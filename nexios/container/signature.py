@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, ClassVar, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, ClassVar, Final, cast, get_args, get_origin, get_type_hints
 
 from nexios.container.depend import Marker
 from nexios.container.errors import Where
@@ -126,8 +126,7 @@ def place_of(source: object, text: str = "") -> Where:
     function = inspect.unwrap(_callee(source)) if callable(source) else source
     origin = get_origin(source)
     if isinstance(source, type) or isinstance(origin, type):
-        owner = source if isinstance(source, type) else origin
-        return _place_of_class(owner, text)
+        return _place_of_class(source if isinstance(source, type) else cast("type", origin), text)
     code = getattr(function, "__code__", None)
     if code is None:
         return Where("", 0, text)
@@ -158,7 +157,8 @@ def read(
     """
     origin = get_origin(source)
     if isinstance(source, type) or isinstance(origin, type):
-        return _read_class(source if isinstance(source, type) else origin, names or {})
+        cls = source if isinstance(source, type) else cast("type", origin)
+        return _read_class(cls, names or {})
     return _read_function(source, display(source), _Names.of(source, names), bound=bound)
 
 
@@ -217,7 +217,7 @@ def _callee(source: object) -> typing.Any:
         return source.__func__
     if inspect.isroutine(source) or isinstance(source, type):
         return source
-    call = getattr(type(source), "__call__", None)
+    call = inspect.getattr_static(type(source), "__call__", None)
     return call if inspect.isfunction(call) else source
 
 

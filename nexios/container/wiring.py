@@ -1,13 +1,21 @@
 """Decides what fills each parameter, and so grows the graph from entries and bindings."""
 
-import functools
-import inspect
-import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Final, get_args, get_origin
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, cast, get_args, get_origin
 
+from nexios.container.asking import (
+    View,
+    binds_itself,
+    disagreement,
+    has_source,
+    hint_text,
+    nameless,
+    readable,
+    registry_names,
+    unreadable,
+)
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Lazy, Marker, Provider
 from nexios.container.entry import EntryPoint, Unreadable
@@ -23,8 +31,6 @@ from nexios.container.keys import (
     is_value_type,
     key_of,
     optional_of,
-    show,
-    union_members,
 )
 from nexios.container.module import Module
 from nexios.container.registry import Found, Registry
@@ -32,12 +38,9 @@ from nexios.container.scope import Scope
 from nexios.container.signature import (
     Kind,
     Parameter,
-    Signature,
     SourceKind,
-    Unresolved,
     display,
     kind_of,
-    makes_context_manager,
     place_of,
     read,
 )
@@ -50,40 +53,18 @@ _MANY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """Where a parameter is looked at from.
-
-    Attributes:
-        point: The entry whose adapter reads what the container does not; None in constructors.
-        automatic: Whether concrete classes bind themselves: handlers put directly on the app,
-            and what was bound that way.
-        marked: Whether only marked parameters are the container's.
-        explicit: Whether the ask is a ``Depend`` written on the handler itself.
-    """
-
-    module: Module
-    asker: Callable[..., object]
-    point: EntryPoint | None = None
-    before: bool = False
-    automatic: bool = False
-    marked: bool = False
-    using: Mapping[str, object] = field(default_factory=dict)
-
-
 class Builder:
     """Grows a graph. What it cannot fill it notes as a fault on the argument."""
 
     def __init__(self, registry: Registry, other: "Builder | None" = None) -> None:
         """Start empty, or from what another builder has, which stays as it is."""
         self.registry = registry
-        self.graph = Graph() if other is None else other.graph.copy()
+        self.graph: Graph = Graph() if other is None else other.graph.copy()
         self.slots: dict[Binding, int] = {} if other is None else dict(other.slots)
         self.made: dict[object, Binding] = {} if other is None else dict(other.made)
-        self.names = registry_names(registry) if other is None else other.names
+        self.names: dict[str, object] = registry_names(registry) if other is None else other.names
         self._connected: set[type] = set()
         self._pending: deque[int] = deque()
-        self._late: list[tuple[int | None, int, Argument]] = []
         self.first_new = len(self.graph.nodes)
 
     @property
@@ -124,7 +105,7 @@ class Builder:
         if point.owner is not None:
             asked = Asked(Step("asked by", display(point.target), place_of(point.target)), None,
                           point.label)  # fmt: skip
-            owner = self.owner(module, point.owner, asked, automatic=point.module is None)
+            owner = self.owner(module, point.owner, asked)
         target = self.call(point.target, view, owner=owner)
         self.graph.wired[point] = Wired(point, before, target)
 
@@ -139,13 +120,11 @@ class Builder:
         """Wire the parameters of something that is called, not kept."""
         signature = read(function, self.names, bound=owner is not None)
         wanted = tuple(item for item in signature.parameters if item.name not in given)
-        arguments = self._arguments(replace_parameters(signature, wanted), view, None)
+        arguments = self._arguments(wanted, view, None)
         awaits = kind_of(function) is SourceKind.COROUTINE
         return Call(function, owner, arguments, awaits)
 
-    def owner(
-        self, module: Module, cls: type, asked: Asked | None, *, automatic: bool = False
-    ) -> int:
+    def owner(self, module: Module, cls: type, asked: Asked | None) -> int:
         """Return the slot of a controller or guard class, bound as one where nobody bound it."""
         found = self.registry.find(module, Key(cls)).one
         if found is None:
@@ -174,7 +153,7 @@ class Builder:
             return known
         home = self.registry.home.get(binding) or module or self.registry.root
         slot = len(self.graph.nodes)
-        kind = kind_of(binding.source) if _has_source(binding) else None  # type: ignore[arg-type]
+        kind = kind_of(binding.function) if has_source(binding) else None
         lifetime = binding.scope or Scope.TRANSIENT
         if binding.answer is Answer.VALUE:
             lifetime = Scope.SINGLETON
@@ -196,73 +175,68 @@ class Builder:
                 place_of(item.source) if callable(item.source) else place_of(point.target),
             )  # fmt: skip
             view = View(module, point.target, point, before=True, automatic=automatic)
-            return Call(None, None, (self._argument(parameter, view, None, by_name=False),), False)
+            argument = self._argument(parameter, view, None, by_name=False)
+            return Call(None, None, () if argument is None else (argument,), awaits=False)
         if isinstance(item, type):
-            check = getattr(item, "check", None) or item.__call__
+            check: Callable[..., object] = getattr(item, "check", None) or item.__call__
             step = Step("asked by", f"guard {display(item)}", place_of(item))
-            owner = self.owner(module, item, Asked(step, None, point.label), automatic=automatic)
+            owner = self.owner(module, item, Asked(step, None, point.label))
             view = View(module, check, point, before=True, automatic=automatic)
             return self.call(check, view, owner=owner)
-        function = getattr(item, "check", item)
+        function: Callable[..., object] = getattr(item, "check", None) or cast("Any", item)
         view = View(module, function, point, before=True, automatic=automatic)
         return self.call(function, view)
 
     def _wire(self, node: Node) -> None:
         binding = node.binding
         match binding.answer:
-            case Answer.ALIAS:
-                key = binding.source
-                assert isinstance(key, Key)
-                parameter = _nameless(str(key), binding)
-                fill = self._filled(key, parameter, View(node.module, self.ask), node.slot)
-                node.arguments = (fill,)
             case Answer.SOURCE if binding.origin is Origin.FUNCTION:
                 self._wire_function(node)
-            case Answer.SOURCE if _readable(binding.source):
+            case Answer.SOURCE if readable(binding.source):
                 self._wire_source(node)
             case Answer.LIST | Answer.TUPLE | Answer.DICT:
                 asked = Asked(Step("asked by", str(binding.key)), node.slot)
                 node.arguments = tuple(
-                    Argument(_nameless(str(member.key), member), by_name=False,
+                    Argument(nameless(str(member.key), member), by_name=False,
                              slot=self.slot(member, asked), asked=member.key)
                     for member in binding.members
                 )  # fmt: skip
-            case Answer.PROVIDER | Answer.LAZY:
-                inner = binding.source
-                assert isinstance(inner, Key)
-                parameter = _nameless(str(inner), binding)
-                view = View(node.module, self.ask)
-                node.arguments = (self._filled(inner, parameter, view, node.slot),)
+            case Answer.ALIAS | Answer.PROVIDER | Answer.LAZY:
+                node.arguments = (self._other(node),)
+
+    def _other(self, node: Node) -> Argument:
+        """Fill the one edge of an alias or a handle."""
+        key = node.binding.other
+        parameter = nameless(str(key), node.binding)
+        return self._filled(key, parameter, View(node.module, self.ask), node.slot)
 
     def _wire_source(self, node: Node) -> None:
         binding = node.binding
-        source = binding.source
-        assert callable(source)
+        source = binding.function
         signature = read(source, self.names)
         node.attributes = signature.attributes
         automatic = binding.origin is Origin.AUTOMATIC or (
             binding.origin is Origin.CONTROLLER and node.module is self.registry.root
         )
         view = View(node.module, source, automatic=automatic, using=binding.using)
-        node.arguments = self._arguments(signature, view, node.slot)
+        node.arguments = self._arguments(signature.parameters, view, node.slot)
 
     def _wire_function(self, node: Node) -> None:
-        source = node.binding.source
-        assert callable(source)
+        source = node.binding.function
         point = node.point
         view = View(
             node.module, source, point,
             before=node.before, automatic=point is not None and point.module is None,
             marked=True,
         )  # fmt: skip
-        node.arguments = self._arguments(read(source, self.names), view, node.slot)
+        node.arguments = self._arguments(read(source, self.names).parameters, view, node.slot)
 
     def _arguments(
-        self, signature: Signature, view: View, slot: int | None
+        self, parameters: Sequence[Parameter], view: View, slot: int | None
     ) -> tuple[Argument, ...]:
         found: list[Argument] = []
         by_name = False
-        for parameter in signature.parameters:
+        for parameter in parameters:
             named = by_name or parameter.kind is Kind.KEYWORD_ONLY
             argument = self._argument(parameter, view, slot, by_name=named)
             if argument is None:
@@ -305,7 +279,7 @@ class Builder:
                 return Argument(parameter, by_name, getter=getter)
         if parameter.has_default:
             return None
-        hint = "TheService" if annotation is MISSING else _hint_text(annotation)
+        hint = "TheService" if annotation is MISSING else hint_text(annotation)
         fault = Fault(
             UnreadableParameter,
             says=f"nothing fills {parameter.where.text}",
@@ -345,35 +319,16 @@ class Builder:
             return Argument(parameter, by_name, slot=inner)
         bare, optional = optional_of(source)
         key = key_of(bare)
-        if fault := _disagreement(parameter, key):
-            return Argument(parameter, by_name, fault=fault)
+        if contradiction := disagreement(parameter, key):
+            return Argument(parameter, by_name, fault=contradiction)
         return self._filled(key, parameter, view, slot, by_name=by_name, optional=optional)
 
     def _hinted(
         self, parameter: Parameter, view: View, slot: int | None, *, by_name: bool
     ) -> Argument | None:
         form, optional = optional_of(parameter.annotation)
-        says = fix = ""
-        members = union_members(form)
-        if form is MISSING:
-            says = f"{parameter.where.text} has no annotation"
-            fix = f"{parameter.name}: TheType"
-        elif isinstance(form, Unresolved):
-            says = f"{parameter.where.text} is annotated {form.text!r}, and no {form.unknown} " \
-                   "is known where it stands"  # fmt: skip
-            fix = f"import {form.unknown} at run time, outside `if TYPE_CHECKING:`"
-        elif members:
-            names = ", ".join(map(show, members))
-            says = f"{parameter.where.text} may be any of {names}"
-            fix = f"ask for one of {names}, or for a port they share"
-        elif not is_form(form):
-            says = f"{parameter.where.text} is annotated {form!r}, which is no type"
-            fix = f"{parameter.name}: TheType"
-        if says:
-            if parameter.has_default:
-                return None
-            fault = Fault(UnreadableParameter, says=says, fix=fix)
-            return Argument(parameter, by_name, fault=fault)
+        if fault := unreadable(parameter, form):
+            return None if parameter.has_default else Argument(parameter, by_name, fault=fault)
         key = key_of(form)
         return self._filled(key, parameter, view, slot, by_name=by_name, optional=optional)
 
@@ -414,7 +369,7 @@ class Builder:
             return found
         if module is self.registry.root and (made := self.made.get(("auto", key))) is not None:
             return self.slot(made, asked, module)
-        if (handle := _HANDLES.get(get_origin(key.form) or type)) is not None:
+        if (handle := _HANDLES.get(_origin(key.form))) is not None:
             inner: AnyKey = Key(get_args(key.form)[0], key.name)
             binding = self._made(
                 (module, key), lambda: Binding(key, handle, inner, origin=Origin.BUILT_IN)
@@ -422,7 +377,7 @@ class Builder:
             return self.slot(binding, asked, module)
         if (how := collected(key)) is not None:
             return self.slot(self._collection(module, key, *how), asked, module)
-        if view.automatic and _binds_itself(key, view):
+        if view.automatic and binds_itself(key, view):
             cls = key.form
             binding = self._made(
                 ("auto", key),
@@ -483,82 +438,5 @@ class Builder:
         return replace(argument, fault=None, slot=self.slots[made])
 
 
-def registry_names(registry: Registry) -> dict[str, object]:
-    """Return the classes that are bound, by name, where the name says one thing only."""
-    names: dict[str, object] = {}
-    twice: set[str] = set()
-    for key in registry.keys:
-        if isinstance(key.form, type):
-            name = key.form.__name__
-            if names.setdefault(name, key.form) is not key.form:
-                twice.add(name)
-    return {name: form for name, form in names.items() if name not in twice}
-
-
-def replace_parameters(signature: Signature, parameters: tuple[Parameter, ...]) -> Signature:
-    """Return ``signature`` with other parameters."""
-    return replace(signature, parameters=parameters)
-
-
-def _has_source(binding: Binding) -> bool:
-    return binding.answer is Answer.SOURCE and callable(binding.source)
-
-
-def _readable(source: object) -> bool:
-    return callable(source) and not makes_context_manager(source)
-
-
-def _nameless(text: str, binding: Binding) -> Parameter:
-    where = replace(binding.where, text=text)
-    return Parameter(text, MISSING, MISSING, Kind.POSITIONAL_ONLY, 0, where)
-
-
-def _hint_text(annotation: object) -> str:
-    if isinstance(annotation, Unresolved):
-        return annotation.text
-    return show(annotation) if is_form(annotation) else "TheService"
-
-
-def _disagreement(parameter: Parameter, key: AnyKey) -> Fault | None:
-    annotation = parameter.annotation
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    annotation, _ = optional_of(annotation)
-    form = key.form
-    if not isinstance(annotation, type) or not isinstance(form, type) or annotation is object:
-        return None
-    if getattr(annotation, "_is_protocol", False) or get_origin(annotation) or get_origin(form):
-        return None
-    if issubclass(form, annotation):
-        return None
-    return Fault(
-        UnreadableParameter, key,
-        says=f"{parameter.where.text} is annotated {show(annotation)} and marked Depend({key})",
-        fix=f"{parameter.name}: {key} = Depend()",
-    )  # fmt: skip
-
-
-def _binds_itself(key: AnyKey, view: View) -> bool:
-    """Return whether a class that nothing binds may be made for a handler on the app."""
-    cls = key.form
-    if not isinstance(cls, type) or key.is_named or get_origin(cls) is not None:
-        return False
-    top = cls.__module__.partition(".")[0]
-    if top == "nexios" or (top in sys.stdlib_module_names and top != "__main__"):
-        return False
-    if inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
-        return False
-    if view.point is not None:
-        return True
-    asker = view.asker
-    while isinstance(asker, functools.partial):
-        asker = asker.func
-    module = getattr(asker, "__module__", "")
-    if module.partition(".")[0] == top:
-        return True
-    return _folder(module) == _folder(cls.__module__) is not None
-
-
-def _folder(module: str) -> str | None:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return file.rpartition("/")[0] if isinstance(file, str) else None
+def _origin(form: object) -> Any:
+    return get_origin(form)

@@ -1,0 +1,137 @@
+"""What a parameter asks for: where it is looked at from, and what cannot be meant."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, get_args, get_origin
+
+from nexios.container.binding import Answer, Binding
+from nexios.container.entry import EntryPoint
+from nexios.container.errors import UnreadableParameter
+from nexios.container.graph import Fault
+from nexios.container.keys import MISSING, AnyKey, is_form, optional_of, show, union_members
+from nexios.container.module import Module
+from nexios.container.registry import Registry
+from nexios.container.signature import Kind, Parameter, Unresolved, makes_context_manager
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a parameter is looked at from.
+
+    Attributes:
+        point: The entry whose adapter reads what the container does not; None in constructors.
+        automatic: Whether concrete classes bind themselves: handlers put directly on the app,
+            and what was bound that way.
+        marked: Whether only marked parameters are the container's.
+    """
+
+    module: Module
+    asker: Callable[..., object]
+    point: EntryPoint | None = None
+    before: bool = False
+    automatic: bool = False
+    marked: bool = False
+    using: Mapping[str, object] = field(default_factory=dict)
+
+
+def registry_names(registry: Registry) -> dict[str, object]:
+    """Return the classes that are bound, by name, where the name says one thing only."""
+    names: dict[str, object] = {}
+    twice: set[str] = set()
+    for key in registry.keys:
+        if isinstance(key.form, type):
+            name = key.form.__name__
+            if names.setdefault(name, key.form) is not key.form:
+                twice.add(name)
+    return {name: form for name, form in names.items() if name not in twice}
+
+
+def has_source(binding: Binding) -> bool:
+    """Return whether a binding's source is something to call."""
+    return binding.answer is Answer.SOURCE and callable(binding.source)
+
+
+def readable(source: object) -> bool:
+    """Return whether a source has parameters worth reading."""
+    return callable(source) and not makes_context_manager(source)
+
+
+def nameless(text: str, binding: Binding) -> Parameter:
+    """Return a parameter for an edge that no signature shows."""
+    where = replace(binding.where, text=text)
+    return Parameter(text, MISSING, MISSING, Kind.POSITIONAL_ONLY, 0, where)
+
+
+def hint_text(annotation: object) -> str:
+    """Return a hint as people write it, for the line that mends."""
+    if isinstance(annotation, Unresolved):
+        return annotation.text
+    return show(annotation) if is_form(annotation) else "TheService"
+
+
+def unreadable(parameter: Parameter, form: object) -> Fault | None:
+    """Return the fault of a hint that cannot be a key; None when it can."""
+    text = parameter.where.text
+    if form is MISSING:
+        says, fix = f"{text} has no annotation", f"{parameter.name}: TheType"
+    elif isinstance(form, Unresolved):
+        says = f"{text} is annotated {form.text!r}, and no {form.unknown} is known where it stands"
+        fix = f"import {form.unknown} at run time, outside `if TYPE_CHECKING:`"
+    elif members := union_members(form):
+        names = ", ".join(map(show, members))
+        says = f"{text} may be any of {names}"
+        fix = f"ask for one of {names}, or for a port they share"
+    elif not is_form(form):
+        says, fix = f"{text} is annotated {form!r}, which is no type", f"{parameter.name}: TheType"
+    else:
+        return None
+    return Fault(UnreadableParameter, says=says, fix=fix)
+
+
+def disagreement(parameter: Parameter, key: AnyKey) -> Fault | None:
+    """Return the fault of an annotation and a marker that contradict each other."""
+    annotation = parameter.annotation
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    annotation, _ = optional_of(annotation)
+    form = key.form
+    if not isinstance(annotation, type) or not isinstance(form, type) or annotation is object:
+        return None
+    if getattr(annotation, "_is_protocol", False) or get_origin(annotation) or get_origin(form):
+        return None
+    if issubclass(form, annotation):
+        return None
+    return Fault(
+        UnreadableParameter, key,
+        says=f"{parameter.where.text} is annotated {show(annotation)} and marked Depend({key})",
+        fix=f"{parameter.name}: {key} = Depend()",
+    )  # fmt: skip
+
+
+def binds_itself(key: AnyKey, view: View) -> bool:
+    """Return whether a class that nothing binds may be made for a handler on the app."""
+    cls = key.form
+    if not isinstance(cls, type) or key.is_named or get_origin(cls) is not None:
+        return False
+    top = cls.__module__.partition(".")[0]
+    if top == "nexios" or (top in sys.stdlib_module_names and top != "__main__"):
+        return False
+    if inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
+        return False
+    if view.point is not None:
+        return True
+    asker = view.asker
+    while isinstance(asker, functools.partial):
+        asker = asker.func
+    module = getattr(asker, "__module__", "")
+    if module.partition(".")[0] == top:
+        return True
+    return _folder(module) == _folder(cls.__module__) is not None
+
+
+def _folder(module: str) -> str | None:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file.rpartition("/")[0] if isinstance(file, str) else None
