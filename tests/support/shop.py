@@ -4,6 +4,7 @@ from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from typing import ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.memory import MemoryRepository
 from nexios.adapters.persistence.rows import Rows
+from nexios.adapters.persistence.sql import SqlRepository
 from nexios.adapters.persistence.types import ExactDecimal, IdentityType, UtcDateTime
 from nexios.domain import (
     AggregateRoot,
@@ -155,11 +157,13 @@ LINES = Table(
 class OrderMapper(Mapper[Order]):
     root = ORDERS
     children = (LINES,)
-    criteria = {
+    criteria: ClassVar = {
         OfCustomer: lambda spec: ORDERS.c.customer == spec.customer,
         WithCoupon: lambda spec: ORDERS.c.coupon == spec.coupon,
     }
-    constraints = {"orders_number_key": lambda error: AlreadyExists("order number is taken")}
+    constraints: ClassVar = {
+        "orders_number_key": lambda error: AlreadyExists("order number is taken")
+    }
 
     def dump(self, aggregate: Order) -> Rows:
         return {
@@ -211,3 +215,7 @@ class MemoryOrders(MemoryRepository[Order, OrderId], Orders):
 
 def a_line(sku: str = "tea", qty: int = 1, price: str = "3.50") -> Line:
     return Line(sku, qty, Money(Decimal(price)))
+
+
+class SqlOrders(SqlRepository[Order, OrderId], Orders):
+    mapper = OrderMapper()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.memory_store import MemoryStore
@@ -43,7 +44,7 @@ class MemoryTransaction(StoreTransaction):
         self,
         mapper: Mapper[Any],
         spec: Specification[Any] | None,
-        after: Identity | None,
+        after: UUID | None,
         limit: int,
     ) -> Sequence[Stored]:
         """Return committed ones by the specification's Python meaning."""

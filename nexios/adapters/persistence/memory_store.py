@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table
 
@@ -53,7 +54,7 @@ class MemoryStore:
         row = next(root.having(("id",), (value,)), None)
         return None if row is None else self._stored(mapper, root, row)
 
-    def read_all(self, mapper: Mapper[Any], after: Identity | None) -> Iterator[Stored]:
+    def read_all(self, mapper: Mapper[Any], after: UUID | None) -> Iterator[Stored]:
         """Give every aggregate with an id above ``after``, in id order."""
         root = self._table(mapper.root)
         start = -1 if after is None else after.int

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
 
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.operations import Tracked
@@ -94,14 +95,14 @@ def _picks(spec: Specification[A] | None, aggregate: A) -> bool:
     return spec is None or spec(aggregate)
 
 
-def _cursor(id: Identity) -> str:
+def _cursor(id: UUID) -> str:
     return base64.urlsafe_b64encode(id.bytes).rstrip(b"=").decode()
 
 
-def _position(after: str) -> Identity:
+def _position(after: str) -> UUID:
     try:
         raw = base64.b64decode(f"{after}==", altchars=b"-_", validate=True)
-        position = Identity(bytes=raw)
+        position = UUID(bytes=raw)
     except (ValueError, binascii.Error):
         raise InvalidValue("after is not the next of a page") from None
     if _cursor(position) != after:

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -97,7 +98,7 @@ class SqlTransaction(StoreTransaction):
         self,
         mapper: Mapper[Any],
         spec: Specification[Any] | None,
-        after: Identity | None,
+        after: UUID | None,
         limit: int,
     ) -> Sequence[Stored]:
         root = mapper.root

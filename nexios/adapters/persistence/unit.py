@@ -109,7 +109,7 @@ class StoreTransaction(ABC):
         self,
         mapper: Mapper[Any],
         spec: Specification[Any] | None,
-        after: Identity | None,
+        after: UUID | None,
         limit: int,
     ) -> Sequence[Stored]:
         """Return the first ``limit`` that ``spec`` picks with ids above ``after``, in id order."""
