@@ -204,6 +204,8 @@ class RequestSource:
     def _body(self, ask: "_Question", marker: Marker) -> Getter:
         name = marker.alias or ask.parameter.name
         annotation = ask.annotation if ask.annotated else Any
+        if is_parsed(ask.inner):
+            annotation = from_text(annotation)
         methods = self._reading.methods
         if methods and methods <= _BODILESS:
             raise Unreadable(
@@ -217,13 +219,7 @@ class RequestSource:
                 f"{ask.parameter.name}: {_shown(ask.inner)} = Body(embed=True), on both",
             )
         self._refuse_unknown(ask, annotation)
-        part = BodyPart(
-            self._key(),
-            name,
-            from_text(annotation) if is_parsed(ask.inner) else annotation,
-            ask.default,
-            marker.embed,
-        )
+        part = BodyPart(self._key(), name, annotation, ask.default, marker.embed)
         of_target = ask.asker is self._reading.target
         return Getter(ask.inputs.add_part(part, of_target=of_target), awaits=True)
 

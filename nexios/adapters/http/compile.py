@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
@@ -28,7 +27,7 @@ from nexios.adapters.routing.template import Template
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint
-from nexios.container.keys import MISSING, AnyKey, Key
+from nexios.container.keys import AnyKey, Key
 from nexios.container.signature import hint_of
 
 _VALUES: Final[tuple[AnyKey, ...]] = (Key(Exchange),)
@@ -168,8 +167,6 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
     checks = _body_check(options.get("request_model"))
     dependencies = (*around.dependencies, *options.get("dependencies", ()))
     returned = hint_of(route.handler)
-    if returned is MISSING:
-        returned = inspect.Parameter.empty
     point = EntryPoint(
         label=label,
         target=target,

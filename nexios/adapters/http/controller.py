@@ -11,7 +11,8 @@ from typing_extensions import TypedDict, Unpack
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.routes import RouteOptions, Routes, check_options, registered_at
+from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
+from nexios.adapters.http.routes import RouteOptions, Routes, check_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -179,10 +180,12 @@ def route(
 ) -> Callable[[F], F]:
     """Mark a method as an endpoint for several methods; several marks may stand on one."""
     known = check_options(options, f"route {path!r}")
-    verb = Verb(path, tuple(methods or ()), known, registered_at())
+    frame = caller()
+    verb = Verb(path, tuple(methods or ()), known, line_of(frame))
 
     def mark(function: F) -> F:
         target = getattr(function, "__func__", function)
+        evaluate_local_names(target, frame)
         setattr(target, MARK, (verb, *getattr(target, MARK, ())))
         return function
 

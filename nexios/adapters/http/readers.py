@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
-from nexios.adapters.http.builder import Response
-from nexios.adapters.http.request import Request
-
 from nexios.adapters.asgi.params import MISSING
+from nexios.adapters.http.builder import Response
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.fields import members_of
+from nexios.adapters.http.request import Request
 
 Raw = Callable[[Exchange], object]
 """``MISSING`` when the value did not come."""

@@ -11,7 +11,8 @@ from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.entries import Changed, Entry, Foreign, LiveList, Mounted, Registered
 from nexios.adapters.http.flatten import by_name, flatten
 from nexios.adapters.http.ordering import Added, ordered
-from nexios.adapters.http.routes import RouteOptions, Routes, registered_at
+from nexios.adapters.http.registration import caller, line_of
+from nexios.adapters.http.routes import RouteOptions, Routes
 from nexios.adapters.http.verbs import Verbs
 from nexios.adapters.routing.names import Names
 from nexios.adapters.routing.sockets import SocketRoute
@@ -113,7 +114,7 @@ class Router(Verbs):
             controller: Its endpoints are the methods with verbs.
             module: Whose keys its constructor and methods see; without one, the app's.
         """
-        self._routes.append(Registered(controller, module, registered_at()))
+        self._routes.append(Registered(controller, module, line_of(caller())))
 
     def mount_router(self, router: "Router", prefix: str | None = None) -> None:
         """Put another router below this one.
@@ -131,13 +132,13 @@ class Router(Verbs):
 
     def register(self, app: ASGIApp, prefix: str = "") -> None:
         """Hand everything at and below ``prefix`` to another ASGI application."""
-        self._routes.append(Foreign(app, normalise_prefix(prefix), registered_at()))
+        self._routes.append(Foreign(app, normalise_prefix(prefix), line_of(caller())))
 
     def websocket(
         self, path: str, handler: Callable[..., Any] | None = None, **options: Any
     ) -> Any:
         """Note a socket route; the socket room reads its options. Gives the handler back."""
-        where = registered_at()
+        where = line_of(caller())
         if handler is not None:
             self._routes.append(SocketRoute(path, handler, options, where))
             return handler

@@ -1,13 +1,12 @@
 """One route as it was registered: path, handler, methods and options, nothing compiled."""
 
 import difflib
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import FrameType
 from typing import Any, Final, Literal, cast
 
 from typing_extensions import TypedDict
 
+from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
 from nexios.adapters.routing.template import Template
 
 Handler = Callable[..., Any]
@@ -82,17 +81,6 @@ def check_options(options: Mapping[str, Any], what: str) -> RouteOptions:
     return cast(RouteOptions, dict(options))
 
 
-def registered_at() -> str:
-    """Return ``file:line`` of the nearest caller outside of the framework."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # inspect.stack reads every file
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name != "nexios" and not name.startswith("nexios."):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
-
-
 class Routes:
     """A route. ``Route`` is the same class.
 
@@ -126,7 +114,9 @@ class Routes:
         self.methods = tuple(dict.fromkeys(m.upper() for m in (methods or METHODS)))
         self.name = name or known.get("name")
         self.options = known
-        self.where = registered_at()
+        frame = caller()
+        self.where = line_of(frame)
+        evaluate_local_names(handler, frame)
 
     @property
     def summary(self) -> str | None:
