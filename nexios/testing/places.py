@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import pytest
-from sqlalchemy import select
 
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.mapper import Mapper
@@ -16,7 +15,7 @@ from nexios.adapters.persistence.memory import MemoryUnitOfWork
 from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.sql import SqlUnitOfWork
-from nexios.adapters.persistence.tables import create_tables
+from nexios.adapters.persistence.tables import all_rows, create_tables
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
 
 T = TypeVar("T")
@@ -122,8 +121,7 @@ class SqlPlace(Place):
         """Return what is committed, through a connection of its own."""
         found: dict[str, list[dict[str, Any]]] = {}
         for table in self.mapper.tables:
-            query = select(table).order_by(*table.primary_key)
-            found[table.name] = await self.database.fetch_all(query)
+            found[table.name] = await all_rows(self.database, table)
         return found
 
 

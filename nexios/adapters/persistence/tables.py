@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    select,
     text,
 )
 from sqlalchemy import Identity as Numbered
@@ -20,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from nexios.adapters.persistence.database import Database
+from nexios.adapters.persistence.drivers import Row
 from nexios.adapters.persistence.types import IdentityType, UtcDateTime
 from nexios.domain.values import Identity
 
@@ -108,3 +110,8 @@ async def create_tables(database: Database, *metadata: MetaData) -> None:
                 await database.execute(CreateTable(table, if_not_exists=True))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     await database.execute(CreateIndex(index, if_not_exists=True))
+
+
+async def all_rows(database: Database, table: Table) -> list[Row]:
+    """Return a table's rows in the order of their keys; for tests."""
+    return await database.fetch_all(select(table).order_by(*table.primary_key))
