@@ -1,6 +1,6 @@
 """How a socket ends: close codes, what an error means at each moment, and the error frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, runtime_checkable
@@ -22,6 +22,7 @@ from nexios.domain.errors import (
     NotAllowed,
     NotFound,
     RuleViolated,
+    kebab,
 )
 
 REASON_BYTES: Final = 123
@@ -160,6 +161,9 @@ MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
     HandshakeInvalid: Meaning(422, 1008, 1008),
 }
 
+INTERNAL: Final = "internal-error"
+INTERNAL_DETAIL: Final = "Something went wrong here. It was noted under error_id."
+
 FAULT: Final = Meaning(500, 1011, 1011, framed=False)
 
 
@@ -172,17 +176,34 @@ def meaning_of(error: BaseException) -> Meaning:
     return FAULT
 
 
-def only_error(error: BaseException) -> BaseException:
-    """Return the one error inside groups of one; a group of several stays as it is."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+def leading_error(error: BaseException) -> BaseException:
+    """Return the error that decides: of a group the leaf with the highest status.
+
+    A group with a leaf that nobody expected stays whole, so that all of it is told.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = list(_leaves(error))
+    if len(leaves) == 1:
+        return leaves[0]
+    leaves = [leaf for leaf in leaves if not isinstance(leaf, WebSocketDisconnect)] or leaves
+    if any(meaning_of(leaf) is FAULT for leaf in leaves) and len(leaves) > 1:
+        return error
+    return max(leaves, key=lambda leaf: meaning_of(leaf).status)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
 
 
 def words_of(error: BaseException) -> dict[str, object]:
     """Return ``code``, ``detail`` and ``details`` that a client may see."""
     words: dict[str, object] = {
-        "code": getattr(error, "code", "error"),
+        "code": getattr(error, "code", None) or kebab(type(error).__name__),
         "detail": getattr(error, "message", "") or "",
     }
     details = getattr(error, "details", None)
@@ -204,7 +225,7 @@ def error_frame(
         frame["ref"] = ref
     frame["status"] = getattr(error, "status", row.status)
     if row is FAULT and not hasattr(error, "status"):
-        frame |= {"code": "internal-error", "detail": "something went wrong on our side"}
+        frame |= {"code": INTERNAL, "detail": INTERNAL_DETAIL}
     else:
         frame |= words_of(error)
     if error_id is not None:
@@ -216,12 +237,13 @@ def problem(
     status: int,
     *,
     code: str | None = None,
+    title: str | None = None,
     detail: str = "",
     instance: str | None = None,
     **more: object,
 ) -> dict[str, object]:
     """Return the body of a denial, as RFC 9457 has it."""
-    title = HTTPStatus(status).phrase
+    title = title or HTTPStatus(status).phrase
     body: dict[str, object] = {
         "type": f"urn:nexios:problem:{code}" if code else "about:blank",
         "title": title,

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nexios.adapters.asgi.guards import guards_of
@@ -15,6 +15,7 @@ from nexios.application.caller import Caller
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint
 from nexios.container.keys import Key
+from nexios.container.module import Module
 from nexios.container.scope import Scope
 
 METHOD: Final = "WEBSOCKET"
@@ -37,7 +38,8 @@ class SocketOptions:
         sends: What the client gets, for documents.
         subprotocols: What the route speaks, first choice first.
         origins: Foreign origins allowed here, instead of the app's.
-        limits: Instead of the app's.
+        limits: Instead of the app's; or some of them by name, beside the app's.
+        module: Whose keys a controller sees; the app sets it.
         tags: For documents.
         summary: For documents.
         exclude_from_schema: Left out of documents.
@@ -51,7 +53,8 @@ class SocketOptions:
     sends: Any = None
     subprotocols: Sequence[str] = ()
     origins: Sequence[str] | None = None
-    limits: Limits | None = None
+    limits: Limits | Mapping[str, Any] | None = None
+    module: Module | None = None
     tags: Sequence[str] = ()
     summary: str | None = None
     exclude_from_schema: bool = False
@@ -63,11 +66,25 @@ class SocketOptions:
         Raises:
             UnknownSocketOption: With the nearest name there is.
         """
-        known = cls.__dataclass_fields__
-        for name in given:
-            if name not in known:
-                raise UnknownSocketOption(name, where, tuple(known))
+        _refuse_unknown(given, tuple(cls.__dataclass_fields__), where)
         return cls(**given)
+
+    def limits_over(self, outer: Limits, where: str) -> Limits:
+        """Return the limits that hold here, ``outer`` being the app's.
+
+        Raises:
+            UnknownSocketOption: There is no such limit.
+        """
+        if isinstance(self.limits, Mapping):
+            _refuse_unknown(self.limits, tuple(Limits.__dataclass_fields__), where)
+            return replace(outer, **self.limits)
+        return outer if self.limits is None else self.limits
+
+
+def _refuse_unknown(given: Iterable[str], known: Sequence[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise UnknownSocketOption(name, where, known)
 
 
 class UnknownSocketOption(TypeError):
@@ -93,31 +110,32 @@ class SocketEndpoint:
 
     Attributes:
         label: ``WEBSOCKET /ws/chat/{room}``, for logs and errors.
-        run: Name of what serves it: the points of a controller, or the one of a function.
+        point: What is called once for each socket.
+        inner: Entries below it, for messages.
+        limits: The app's, with the route's own over them.
         handshakes: The route's own middleware.
     """
 
     label: str
     template: Template
     options: SocketOptions
+    limits: Limits
     point: EntryPoint
     origins: OriginSet | None = None
-    handshakes: tuple[Any, ...] = field(default=())
+    handshakes: tuple[Any, ...] = ()
+    inner: tuple[EntryPoint, ...] = ()
 
     @property
     def points(self) -> tuple[EntryPoint, ...]:
         """Every entry the container has to make ready for this endpoint."""
-        return (self.point,)
+        return (self.point, *self.inner)
 
 
-def compile_function(
-    route: SocketRoute, *, guards: Iterable[Any] = (), dependencies: Iterable[Any] = ()
-) -> SocketEndpoint:
+def compile_function(route: SocketRoute, limits: Limits) -> SocketEndpoint:
     """Describe a function as an endpoint: one REQUEST scope as long as its socket.
 
     Args:
-        guards: Of the app; they come first.
-        dependencies: Of the app; they come first.
+        limits: Of the app.
 
     Raises:
         InvalidTemplate: The path cannot be read.
@@ -129,25 +147,34 @@ def compile_function(
     point = EntryPoint(
         label=label,
         target=route.handler,
+        module=options.module,
         scope=Scope.REQUEST,
         values=(SOCKET,),
         reads=SocketSource(route.handler, path_types(template)),
-        before=(
-            *guards,
-            *options.guards,
-            *guards_of(route.handler),
-            *dependencies,
-            *options.dependencies,
-        ),
+        before=(*options.guards, *guards_of(route.handler), *options.dependencies),
         supplies={CALLER: caller_of},
     )
+    return endpoint_of(route, template, options, limits, point)
+
+
+def endpoint_of(
+    route: SocketRoute,
+    template: Template,
+    options: SocketOptions,
+    limits: Limits,
+    point: EntryPoint,
+    inner: Iterable[EntryPoint] = (),
+) -> SocketEndpoint:
+    """Return the endpoint with what its options say."""
     return SocketEndpoint(
-        label=label,
+        label=point.label,
         template=template,
         options=options,
+        limits=options.limits_over(limits, route.where),
         point=point,
         origins=None if options.origins is None else OriginSet(options.origins),
         handshakes=tuple(options.middleware),
+        inner=tuple(inner),
     )
 
 

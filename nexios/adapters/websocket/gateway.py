@@ -22,9 +22,10 @@ from nexios.adapters.websocket.closing import (
     WebSocketDisconnect,
     WebSocketException,
     error_frame,
+    leading_error,
     meaning_of,
-    only_error,
 )
+from nexios.adapters.websocket.controller import compile_controller, is_controller
 from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint, compile_function
 from nexios.adapters.websocket.handshake import Handshake, refusal_of
 from nexios.adapters.websocket.protocol import SocketState
@@ -44,14 +45,12 @@ class SocketSettings:
 
     Attributes:
         allowed_origins: Foreign origins that may open sockets.
-        guards: Asked before those of routes.
-        dependencies: Called before those of routes.
+        debug: Whether a 500 before accept tells what was raised.
     """
 
     limits: Limits = field(default_factory=Limits)
     allowed_origins: OriginSet = field(default_factory=lambda: OriginSet(()))
-    guards: Sequence[Any] = ()
-    dependencies: Sequence[Any] = ()
+    debug: bool = False
 
 
 class CompiledSockets:
@@ -80,9 +79,8 @@ def compile_sockets(routes: Iterable[SocketRoute], settings: SocketSettings) -> 
     problems: list[Exception] = []
     for route in routes:
         try:
-            endpoint = compile_function(
-                route, guards=settings.guards, dependencies=settings.dependencies
-            )
+            compile_route = compile_controller if is_controller(route) else compile_function
+            endpoint = compile_route(route, settings.limits)
         except (ValueError, TypeError) as problem:
             problems.append(problem)
         else:
@@ -125,6 +123,7 @@ class SocketGateway:
         self._container = container
         self._handshake = Handshake(middleware, settings.allowed_origins)
         self._limits = settings.limits
+        self._debug = settings.debug
         self._report = report
         self._open: dict[WebSocket, anyio.Event] = {}
         self._closing = False
@@ -133,15 +132,15 @@ class SocketGateway:
         """Serve one `websocket` scope (ASGI 3.0)."""
         endpoint = self._find(scope)
         options = None if endpoint is None else endpoint.options
-        limits = self._limits if options is None or options.limits is None else options.limits
         socket = WebSocket(
             scope,
             receive,
             send,
-            limits=limits,
+            limits=self._limits if endpoint is None else endpoint.limits,
             subprotocols=() if options is None else options.subprotocols,
         )
         socket.scopes = self._container
+        socket.entries = self._entries
         done = self._open[socket] = anyio.Event()
         try:
             await socket.begin()
@@ -207,7 +206,7 @@ class SocketGateway:
                 await self._run(socket, endpoint)
             except Exception as raised:
                 handler.deadline = math.inf
-                await self._answer(socket, only_error(raised))
+                await self._answer(socket, leading_error(raised))
             else:
                 handler.deadline = math.inf
                 await self._finish(socket)
@@ -268,7 +267,7 @@ class SocketGateway:
             error_id = self._track(error, socket)
         if isinstance(error, WebSocketException):
             error = Denied(403, error.reason or "the socket was refused", "forbidden")
-        status, body, headers = refusal_of(error, socket, error_id)
+        status, body, headers = refusal_of(error, socket, error_id, debug=self._debug)
         try:
             await socket.deny(status, body, headers)
         except WebSocketDisconnect:

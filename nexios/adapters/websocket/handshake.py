@@ -1,19 +1,24 @@
 """What stands before a socket's handler: middleware by stage, the Origin rule, refusals."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from typing import Any, Final, Protocol, runtime_checkable
 
 from nexios.adapters.asgi.origins import OriginSet, own_origin, parse_origin
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.websocket.closing import (
     FAULT,
+    INTERNAL,
+    INTERNAL_DETAIL,
     Denied,
+    HandshakeInvalid,
     Refusal,
     meaning_of,
     problem,
     words_of,
 )
 from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.errors import Unauthenticated
 
 COOKIE_SCHEMES: Final = frozenset({"session"})
 """Schemes whose credential a browser sends by itself."""
@@ -87,37 +92,41 @@ def check_origin(socket: WebSocket, allowed: OriginSet) -> bool:
 
 
 def refusal_of(
-    error: BaseException, socket: WebSocket, error_id: str | None
-) -> tuple[int, dict[str, object], Mapping[str, str]]:
+    error: BaseException, socket: WebSocket, error_id: str | None, *, debug: bool = False
+) -> tuple[int, dict[str, object], list[tuple[str, str]]]:
     """Return status, problem and headers of the HTTP answer that refuses a handshake."""
-    headers: dict[str, str] = {}
-    retry = getattr(error, "retry_after_s", None)
-    if isinstance(retry, int | float):
-        headers["retry-after"] = str(max(1, round(retry)))
+    path = socket.path
     if isinstance(error, Denied):
-        body = problem(error.status, code=error.code, detail=error.message, instance=socket.path)
-        return error.status, body, headers
+        body = problem(error.status, code=error.code, detail=error.message, instance=path)
+        return error.status, body, []
     row = meaning_of(error)
     if row is not FAULT:
         words: dict[str, Any] = words_of(error)
-        code, detail = words.pop("code"), words.pop("detail")
-        body = problem(
-            row.status, code=str(code), detail=str(detail), instance=socket.path, **words
+        title = "Request is not valid" if isinstance(error, HandshakeInvalid) else None
+        return (
+            row.status,
+            problem(row.status, title=title, instance=path, **words),
+            _advice(error, socket),
         )
-        return row.status, body, headers
     if isinstance(error, Refusal) and 300 <= error.status_code <= 599:
-        headers |= dict(error.headers or {})
-        more: dict[str, Any] = {}
-        detail = error.detail
-        if detail is not None and not isinstance(detail, str):
-            more["data"] = detail
-        body = problem(
-            error.status_code,
-            detail=detail if isinstance(detail, str) else "",
-            instance=socket.path,
-            **more,
-        )
-        return error.status_code, body, headers
-    body = problem(500, detail="something went wrong on our side", instance=socket.path)
-    body["error_id"] = error_id
-    return 500, body, headers
+        told = error.detail
+        more: dict[str, Any] = {"data": told} if not isinstance(told, str | None) else {}
+        text = told if isinstance(told, str) else ""
+        body = problem(error.status_code, detail=text, instance=path, **more)
+        return error.status_code, body, list((error.headers or {}).items())
+    detail = f"{type(error).__name__}: {error}" if debug else INTERNAL_DETAIL
+    body = problem(500, code=INTERNAL, detail=detail, instance=path, error_id=error_id)
+    return 500, body, []
+
+
+def _advice(error: BaseException, socket: WebSocket) -> list[tuple[str, str]]:
+    """Return what the client is told to do: wait, or which credential to bring."""
+    headers: list[tuple[str, str]] = []
+    wait = getattr(error, "retry_after_s", None)
+    if isinstance(wait, int | float):
+        headers.append(("retry-after", str(max(0, math.ceil(wait)))))
+    if isinstance(error, Unauthenticated):
+        own = getattr(error, "challenges", None)
+        challenges = own or socket.scope.get("nexios.challenges") or ()
+        headers += [("www-authenticate", text) for text in challenges]
+    return headers

@@ -58,11 +58,11 @@ class Inputs:
     def __init__(self) -> None:
         self._inputs: list[Input] = []
 
-    def add(self, one: Input) -> Callable[[WebSocket], object]:
+    def add(self, one: Input) -> Callable[..., object]:
         """Take an input in, and return what reads its checked value."""
         index = len(self._inputs)
         self._inputs.append(one)
-        return lambda socket: self._values(socket)[index]
+        return lambda socket, *_: self._values(socket)[index]
 
     def _values(self, socket: WebSocket) -> list[object]:
         known = socket.inputs.get(id(self))
@@ -100,7 +100,7 @@ class SocketSource:
 
     def __init__(self, target: Asker, path: Mapping[str, type], *, method: bool = False) -> None:
         """Read for ``target``; ``method``: nothing is given to it by position alone."""
-        self._target = target
+        self.target = target
         self._path = path
         self._method = method
         self._main = Inputs()
@@ -120,6 +120,9 @@ class SocketSource:
 
     def _decide(self, asker: Asker, parameter: Parameter, before: bool) -> Getter | None:
         inner, marker = _taken_apart(parameter)
+        own = self._own(asker, parameter, inner) if marker is None else None
+        if own is not None:
+            return own
         if marker is not None:
             return self._marked(asker, parameter, marker, before)
         if isinstance(inner, type) and issubclass(inner, Connection):
@@ -132,12 +135,15 @@ class SocketSource:
             return self._value(asker, parameter, Marker("query"), parameter.name, before)
         return None
 
+    def _own(self, asker: Asker, parameter: Parameter, inner: Any) -> Getter | None:
+        """Return the getter of what only this kind of entry has; none for functions."""
+
     def _is_socket(self, asker: Asker, parameter: Parameter, before: bool) -> bool:
         if parameter.annotation is not ABSENT or parameter.default is not ABSENT:
             return False
         if parameter.name in _SOCKET_NAMES:
             return True
-        by_position = before or not (self._method and asker is self._target)
+        by_position = before or not (self._method and asker is self.target)
         return by_position and parameter.index == 0
 
     def _marked(self, asker: Asker, parameter: Parameter, marker: Marker, before: bool) -> Getter:
@@ -164,7 +170,7 @@ class SocketSource:
             annotation = Any if marker.place == "path" else str
         constraints: dict[str, Any] = dict(marker.constraints)
         if marker.place == "path" and not constraints and _inner(annotation) in (Any, object):
-            return Getter(lambda socket: socket.path_params[name])
+            return Getter(lambda socket, *_: socket.path_params[name])
         shape: Any = _from_text(annotation)
         if marker.place == "path" and _inner(annotation) is str:
             shape = Annotated[shape, BeforeValidator(str)]  # the converter may have made an int

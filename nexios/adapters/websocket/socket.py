@@ -22,6 +22,7 @@ from nexios.adapters.websocket.messages import (
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.application.caller import Caller
 from nexios.application.limits import Limits
+from nexios.container.entry import Entry, EntryPoint
 from nexios.container.scope import Scope, ScopeContext
 
 T = TypeVar("T")
@@ -47,11 +48,21 @@ class WebSocket(SocketLine):
     Attributes:
         subprotocol: What ``accept`` chose, or None.
         on_accept: Called once, when the handshake is accepted.
+        entries: What the container made ready for the app's sockets; the gateway sets it.
         inputs: Checked values of the handshake, by who checked them.
         scopes: What ``message`` opens scopes with; the gateway sets it.
     """
 
-    __slots__ = ("_clock", "_offers", "_strikes", "inputs", "on_accept", "scopes", "subprotocol")
+    __slots__ = (
+        "_clock",
+        "_offers",
+        "_strikes",
+        "entries",
+        "inputs",
+        "on_accept",
+        "scopes",
+        "subprotocol",
+    )
 
     def __init__(
         self,
@@ -77,6 +88,7 @@ class WebSocket(SocketLine):
         self.subprotocol: str | None = None
         self.on_accept: Callable[[], None] | None = None
         self.inputs: dict[int, list[object]] = {}
+        self.entries: Mapping[EntryPoint, Entry] = {}
         self.scopes: ScopeOpener | None = None
 
     @property

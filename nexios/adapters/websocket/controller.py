@@ -1,0 +1,293 @@
+"""Controller classes for sockets: one object for each socket, one scope for each message."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, Field
+
+from nexios.adapters.asgi.guards import guards_of
+from nexios.adapters.routing.sockets import SocketRoute
+from nexios.adapters.routing.template import Template
+from nexios.adapters.websocket.endpoint import (
+    CALLER,
+    METHOD,
+    SOCKET,
+    SocketEndpoint,
+    SocketOptions,
+    caller_of,
+    endpoint_of,
+    path_types,
+)
+from nexios.adapters.websocket.inputs import SocketSource
+from nexios.adapters.websocket.life import Life, Occasion, Told
+from nexios.application.limits import Limits
+from nexios.container.entry import EntryPoint, Getter
+from nexios.container.keys import MISSING, Key
+from nexios.container.module import Module
+from nexios.container.scope import Scope, ScopeContext
+from nexios.container.signature import Parameter
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARK: Final = "__nexios_on__"
+
+_OWN: Final = ("path", "message_timeout_s", "finish_s")
+_JOINED: Final = ("guards", "dependencies", "middleware", "tags")
+_KEYWORDS: Final = frozenset(SocketOptions.__dataclass_fields__) - {"module"} | set(_OWN)
+
+
+class WebSocketController:
+    """Base of socket controllers.
+
+    The constructor is wired once for each socket. ``on_connect``, every message and
+    ``on_disconnect`` have a REQUEST scope each, closed before a reply leaves. Messages come to
+    the methods marked by ``@on(Model)``, or to a single ``on_message``.
+    """
+
+    __nexios_layer__: ClassVar[str] = "websocket"
+    __nexios_keywords__: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Join the class keywords with those of the bases.
+
+        Raises:
+            TypeError: A keyword is unknown; the nearest known one is named.
+        """
+        super().__init_subclass__()
+        for name in keywords:
+            if name not in _KEYWORDS:
+                near = difflib.get_close_matches(name, _KEYWORDS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"{cls.__qualname__} has no class keyword {name!r}{hint}")
+        joined = dict(cls.__nexios_keywords__)
+        for name, value in keywords.items():
+            joined[name] = (*joined.get(name, ()), *value) if name in _JOINED else value
+        cls.__nexios_keywords__ = joined
+
+
+class SocketControllerError(TypeError):
+    """A socket controller that cannot serve."""
+
+    def __init__(self, controller: type, member: str, says: str, fix: str) -> None:
+        self.controller = controller
+        self.member = member
+        self.says = says
+        self.fix = fix
+        super().__init__(controller, member, says, fix)
+
+    def __str__(self) -> str:
+        place = f"{self.controller.__qualname__}.{self.member}"
+        return f"{place}: {self.says}\n  fix: {self.fix}"
+
+
+def on(model: type[BaseModel]) -> Callable[[F], F]:
+    """Mark the method that takes messages of this model; it stays a plain method.
+
+    With several of them, each model names itself by a field of one ``Literal``.
+    """
+
+    def mark(method: F) -> F:
+        setattr(method, MARK, model)
+        return method
+
+    return mark
+
+
+def is_controller(route: SocketRoute) -> bool:
+    """Return whether a noted route is a controller class."""
+    return isinstance(route.handler, type) and issubclass(route.handler, WebSocketController)
+
+
+def controller_route(
+    controller: type[WebSocketController], module: Module | None = None
+) -> SocketRoute:
+    """Return the route of a controller, for the app to hand to its gateway.
+
+    Args:
+        module: Whose keys it sees; None for the app's root module.
+    """
+    options = {
+        name: value for name, value in controller.__nexios_keywords__.items() if name != "path"
+    }
+    where = f"{inspect.getsourcefile(controller) or '?'}:{_line(controller)}"
+    path = controller.__nexios_keywords__.get("path", "/")
+    return SocketRoute(path, controller, {**options, "module": module}, where)
+
+
+def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
+    """Describe a controller as an endpoint.
+
+    Raises:
+        SocketControllerError: Its methods cannot share a socket.
+        UnknownSocketOption: An option does not exist.
+    """
+    controller: Any = route.handler
+    given = {**controller.__nexios_keywords__, **route.options}
+    own = {name: given.pop(name) for name in _OWN if name in given}
+    options = SocketOptions.read(given, route.where)
+    template = Template.parse(route.path, where=route.where)
+    inner_limits = options.limits_over(limits, route.where)
+    label = f"{METHOD} {template.raw}"
+    inner: list[EntryPoint] = []
+
+    def entry(name: str, told: Told) -> EntryPoint:
+        method = getattr(controller, name)
+        point = EntryPoint(
+            label=f"{label} {name}",
+            target=method,
+            owner=controller,
+            module=options.module,
+            scope=Scope.REQUEST,
+            values=(SOCKET, Key(ScopeContext), Key(Occasion)),
+            reads=_OccasionSource(method, path_types(template), told),
+            supplies={CALLER: caller_of},
+        )
+        inner.append(point)
+        return point
+
+    life = Life(
+        message_s=own.get("message_timeout_s", inner_limits.message_s),
+        finish_s=own.get("finish_s", inner_limits.message_finish_s),
+    )
+    if hasattr(controller, "on_connect"):
+        life.connect = entry("on_connect", Told())
+    if hasattr(controller, "on_disconnect"):
+        life.disconnect = entry("on_disconnect", Told(ending=True))
+    _add_messages(controller, life, entry)
+    point = EntryPoint(
+        label=label,
+        target=life.target(),
+        owner=controller,
+        module=options.module,
+        scope=Scope.CONNECTION,
+        values=(SOCKET,),
+        reads=SocketSource(controller, path_types(template), method=True),
+        before=(*options.guards, *guards_of(controller), *options.dependencies),
+        supplies={CALLER: caller_of},
+    )
+    return endpoint_of(route, template, options, limits, point, inner)
+
+
+def _add_messages(controller: type, life: Life, entry: Callable[[str, Told], EntryPoint]) -> None:
+    marked = {
+        name: member.__dict__[MARK]
+        for name, member in inspect.getmembers(controller, inspect.isfunction)
+        if MARK in member.__dict__
+    }
+    single = getattr(controller, "on_message", None)
+    if single is not None and marked:
+        raise SocketControllerError(
+            controller,
+            "on_message",
+            f"stands beside @on methods ({', '.join(marked)})",
+            "keep one of the two ways",
+        )
+    if single is not None:
+        life.takes = _taken_by(controller, single)
+        life.methods[None] = entry("on_message", Told(model=life.takes))
+    elif marked:
+        for name, model in marked.items():
+            if model in life.methods:
+                raise SocketControllerError(
+                    controller, name, f"{model.__name__} is taken twice", "keep one of them"
+                )
+            life.methods[model] = entry(name, Told(model=model))
+        life.takes = _told_apart(controller, marked)
+    else:
+        life.takes = None
+
+
+def _taken_by(controller: type, method: Callable[..., Any]) -> Any:
+    """Return what `on_message` takes: the annotation of its first parameter, else JSON."""
+    parameters = list(inspect.signature(method, eval_str=True).parameters.values())[1:]
+    named = [parameter for parameter in parameters if parameter.name == "message"]
+    if not named:
+        raise SocketControllerError(
+            controller, "on_message", "has no parameter `message`", "on_message(self, message: T)"
+        )
+    hint = named[0].annotation
+    return Any if hint is inspect.Parameter.empty else hint
+
+
+def _told_apart(controller: type, marked: Mapping[str, type[BaseModel]]) -> Any:
+    """Return the union of the models, told apart by their tag.
+
+    Raises:
+        SocketControllerError: A tag is missing, or two are the same.
+    """
+    models = list(marked.values())
+    if len(models) == 1:
+        return models[0]
+    tags = {name: _tags(model) for name, model in marked.items()}
+    shared = set.intersection(*(set(found) for found in tags.values()))
+    if not shared:
+        without = next((name for name, found in tags.items() if not found), next(iter(tags)))
+        raise SocketControllerError(
+            controller,
+            without,
+            f"{marked[without].__name__} has no tag that the other models have too",
+            f'add to {marked[without].__name__}: type: Literal["{without}"] = "{without}"',
+        )
+    tag = min(shared)
+    seen: dict[object, str] = {}
+    for name in marked:
+        for value in tags[name][tag]:
+            if value in seen:
+                raise SocketControllerError(
+                    controller,
+                    name,
+                    f"its tag {tag}={value!r} is that of {seen[value]} too",
+                    "give one of the models another tag",
+                )
+            seen[value] = name
+    return Annotated[Union[tuple(models)], Field(discriminator=tag)]  # noqa: UP007
+
+
+def _tags(model: type[BaseModel]) -> dict[str, Sequence[object]]:
+    return {
+        name: get_args(info.annotation)
+        for name, info in model.model_fields.items()
+        if get_origin(info.annotation) is Literal
+    }
+
+
+def _line(controller: type) -> int:
+    try:
+        return inspect.getsourcelines(controller)[1]
+    except (OSError, TypeError):
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Reads one attribute of the occasion."""
+
+    name: str
+
+    def __call__(self, _socket: object, _scope: object, occasion: Occasion) -> object:
+        return getattr(occasion, self.name)
+
+
+class _OccasionSource(SocketSource):
+    """Knows what a single method is called for: a message, or the end."""
+
+    def __init__(self, target: Callable[..., Any], path: Mapping[str, type], told: Told) -> None:
+        super().__init__(target, path, method=True)
+        self._told = told
+
+    def _own(
+        self, asker: Callable[..., object], parameter: Parameter, inner: Any
+    ) -> Getter | None:
+        told = self._told
+        if asker is not self.target:
+            return None
+        if told.ending and parameter.name in ("code", "reason"):
+            return Getter(_Named(parameter.name))
+        if told.model is not None and (
+            parameter.name == "message" or (inner is not MISSING and inner is told.model)
+        ):
+            return Getter(_Named("message"))
+        return None
