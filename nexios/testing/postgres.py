@@ -270,6 +270,13 @@ def run_sql(url: str, sql: str, *args: object) -> list[Row]:
     return _apart(ask())
 
 
+def assert_pool_idle(database: Database) -> None:
+    """Fail when a test left a connection in somebody's hands."""
+    status = database.status
+    if status.in_use or status.waiting:
+        raise AssertionError(f"connections were not given back: {status}")
+
+
 def kill_backends(server: Server, application_name: str = "nexios") -> int:
     """Terminate every connection of an application; return how many there were."""
     killed = run_sql(
