@@ -175,7 +175,8 @@ if found := heavy.intersection(loaded):
 def demo(options):
     """Serve ``examples.shop`` in the foreground, or with ``--check`` call it and stop."""
     with tempfile.TemporaryDirectory(prefix="nexios-shop-") as folder:
-        url = options.db or "sqlite:///" + (pathlib.Path(folder) / "shop.db").as_posix()
+        own_file = "sqlite:///" + (pathlib.Path(folder) / "shop.db").as_posix()
+        url = options.db or os.environ.get("NEXIOS_DATABASE_URL") or own_file
         port = free_port() if options.check else options.port
         environment = dict(os.environ, NEXIOS_DATABASE_URL=url)
         command = [PYTHON, "-m", "nexios", "run", "examples.shop.main:app", "--port", str(port)]
@@ -201,10 +202,12 @@ The shop will listen on {base}. In another terminal:
 
   curl {base}/products
   curl -X POST {base}/orders -H 'content-type: application/json' \\
-       -d '{{"customer": "0192f0c1-2345-7abc-8def-0123456789ab", "number": "n1"}}'
-  curl {base}/nothing-here                     # application/problem+json
+       -d '{{"customer": "0192f0c1-2345-7abc-8def-0123456789ab", "number": "A-1"}}'
+  curl -X PUT {base}/orders/ID/lines/tea -H 'content-type: application/json' -d '{{"qty": 2}}'
+  curl -X POST {base}/orders/ID/place
+  curl {base}/nothing-here                   # application/problem+json
 
-The socket {socket}/ws/orders tells about every order. More: examples/shop/README.md.
+The socket {socket}/ws/orders/ID tells what becomes of an order. More: examples/shop/README.md.
 Ctrl-C stops it.
 """
 

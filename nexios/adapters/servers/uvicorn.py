@@ -41,7 +41,7 @@ class ReloadNeedsImportString(ValueError):
     def __str__(self) -> str:
         return (
             "reload needs the application as an import string, because every change starts a "
-            'new process\n  fix: nexios run shop.main:app --reload   or  serve("shop.main:app", ...)'
+            "new process\n  fix: nexios run shop.main:app --reload"
         )
 
 

@@ -1,0 +1,374 @@
+"""NexiosApp: the composition root. Modules, routes and settings in, one ASGI application out."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final, TypeVar
+
+import anyio
+from typing_extensions import TypeForm, Unpack
+
+from nexios.adapters.asgi.lifespan import Lifespan, Phase, run_all
+from nexios.adapters.asgi.types import ASGIApp, Receive, Send
+from nexios.adapters.asgi.types import Scope as WireScope
+from nexios.adapters.asgi.url import URLPath
+from nexios.adapters.http.ordering import Added
+from nexios.adapters.http.router import Router
+from nexios.adapters.http.routes import RouteOptions, Routes
+from nexios.adapters.http.verbs import Verbs
+from nexios.application.caller import ANONYMOUS, Caller
+from nexios.application.keyring import Keyring
+from nexios.application.limits import Limits
+from nexios.assembly import House, bind_to
+from nexios.auth.users import UnauthenticatedUser
+from nexios.config import MakeConfig, default_config
+from nexios.container.container import Container
+from nexios.container.keys import Key
+from nexios.container.module import Module
+from nexios.container.override import Replacement
+from nexios.container.scope import Scope, ScopeContext
+from nexios.keeper import Keeper
+from nexios.layers.rules import Layer
+
+T = TypeVar("T")
+H = TypeVar("H", bound=Callable[..., Any])
+Hook = Callable[[], Awaitable[None] | None]
+LifespanManager = Callable[["NexiosApp"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+
+_NOBODY: Final = UnauthenticatedUser()
+
+
+class NexiosApp(Verbs):
+    """The ASGI application: serves HTTP, WebSocket and lifespan scopes.
+
+    Attributes:
+        config: Its settings, frozen; never shared with another application.
+        state: Free values for handlers; also ``scope["global_state"]``.
+        router: Where routes put directly on the app are noted.
+    """
+
+    def __init__(
+        self,
+        *modules: Module | MakeConfig,
+        config: MakeConfig | None = None,
+        title: str | None = None,
+        version: str | None = None,
+        description: str | None = None,
+        server_error_handler: Callable[..., Any] | None = None,
+        lifespan: LifespanManager | None = None,
+        routes: Iterable[Routes] | None = None,
+        dependencies: Sequence[Any] | None = None,
+        middleware: Sequence[Any] = (),
+        guards: Sequence[Any] = (),
+        layers: Mapping[str, Layer] | None = None,
+        debug: bool | None = None,
+    ) -> None:
+        """Note what the application is made of; nothing is opened, wired or proven yet.
+
+        Args:
+            modules: What it includes; a `MakeConfig` among them is its configuration.
+            config: Settings; environment and ``.env`` alone where none are given.
+            title: How it calls itself; ``openapi.title`` otherwise.
+            version: Its version; ``openapi.version`` otherwise.
+            description: One paragraph about it.
+            server_error_handler: Answers what nothing else does, ``(request, response, error)``.
+            lifespan: ``lifespan(app)``, an async context manager around the whole life; what it
+                yields is merged into ``state``. The start and stop hooks do not run beside it.
+            routes: First routes.
+            dependencies: Called before every handler, for their effect.
+            middleware: Outer to inner.
+            guards: Asked before every handler.
+            layers: Package to layer, where the place of the code does not say it.
+            debug: Overrules the setting of that name.
+
+        Raises:
+            TypeError: Two configurations, or something that is no module.
+        """
+        self.config = _one_config(modules, config)
+        self.debug = self.config.debug if debug is None else debug
+        self.title = title or self.config.openapi.title or "Nexios application"
+        self.version = version or self.config.openapi.version or "0.1.0"
+        self.description = description or self.config.openapi.description
+        self.state: dict[str, Any] = {}
+        self.logger = logging.getLogger("nexios")
+        self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
+        self.router.listen(self._changed)
+        self._root = Module("app")
+        self._layers = layers
+        self._added = [Added(one) for one in reversed(middleware)]
+        self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
+        self._server_error_handler = server_error_handler
+        self._user_lifespan = lifespan
+        self._on_startup: list[Hook] = []
+        self._on_shutdown: list[Hook] = []
+        self._house: House | None = None
+        self._open = AsyncExitStack()
+        self._lifespan = Lifespan(self._start, self._stop)
+        self._keeper = Keeper(self._lifespan)
+        self._serve: ASGIApp = self._first
+        self.include(*(one for one in modules if not isinstance(one, MakeConfig)))
+
+    async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope (ASGI 3.0)."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    # What it is made of
+
+    def include(self, *modules: Module) -> None:
+        """Include modules: their exports become visible to handlers on the app."""
+        self._refuse_when_built("include()")
+        self._root.include(*modules)
+
+    def add_route(
+        self,
+        route: Routes | None = None,
+        *,
+        path: str | None = None,
+        handler: Callable[..., Any] | None = None,
+        methods: Iterable[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Register a route, given whole or by its parts; also while the application runs."""
+        self.router.add_route(route, path=path, handler=handler, methods=methods, **options)
+
+    def mount_router(self, router: Router, prefix: str | None = None) -> None:
+        """Put a router below this application; routes added to it later are served too."""
+        self.router.mount_router(router, prefix)
+
+    def register(self, app: ASGIApp, prefix: str = "") -> None:
+        """Hand everything at and below ``prefix`` to another ASGI application."""
+        self.router.register(app, prefix)
+
+    def websocket(
+        self, path: str, handler: Callable[..., Any] | None = None, **options: Any
+    ) -> Any:
+        """Register a socket handler: ``@app.websocket("/ws/{room}")``, or with the handler."""
+        return self.router.websocket(path, handler, **options)
+
+    ws_route = websocket
+
+    def add_ws_route(self, *, path: str, handler: Callable[..., Any], **options: Any) -> None:
+        """Register a socket handler."""
+        self.router.websocket(path, handler, **options)
+
+    def add_middleware(self, middleware: Any, *, before: Any = None, after: Any = None) -> None:
+        """Add middleware; the last added is outermost, house classes stand by their stage.
+
+        Args:
+            middleware: A function ``(request, response, call_next)`` or a `BaseMiddleware`.
+            before: Stand further out than this instance or class.
+            after: Stand further in than this instance or class.
+        """
+        self._added.append(Added(middleware, before, after))
+        if self._house is not None:
+            try:
+                self._house.gateway.configure(
+                    middleware=self._added, exception_handlers=self._handlers
+                )
+            except BaseException:
+                self._added.pop()
+                raise
+            bind_to(self, middleware)
+
+    def middleware(self, function: H) -> H:
+        """Add a function as middleware: ``@app.middleware``."""
+        self.add_middleware(function)
+        return function
+
+    def add_exception_handler(
+        self, error: type[BaseException] | int, handler: Callable[..., Any] | None = None
+    ) -> Any:
+        """Answer an error class or a status with ``(request, response, error)``."""
+
+        def register(decorated: H) -> H:
+            self._handlers[error] = decorated
+            if self._house is not None:
+                self._house.gateway.configure(
+                    middleware=self._added, exception_handlers=self._handlers
+                )
+            return decorated
+
+        return register if handler is None else register(handler)
+
+    exception_handler = add_exception_handler
+
+    def on_startup(self, hook: Any = None) -> Any:
+        """Run ``hook`` at the start, in order of registration; with or without ``()``."""
+        return _hooked(self._on_startup, hook)
+
+    def on_shutdown(self, hook: Any = None) -> Any:
+        """Run ``hook`` at the end, in order of registration; all run, failures are grouped."""
+        return _hooked(self._on_shutdown, hook)
+
+    # What one may ask it
+
+    @property
+    def routes(self) -> Sequence[Any]:
+        """What was registered directly, a live list."""
+        return self.router.routes
+
+    @property
+    def http_middleware(self) -> list[Any]:
+        """The middleware in the order of adding."""
+        return [added.middleware for added in self._added]
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold where a route gives none of its own."""
+        return self.config.limits
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keys made of ``secret_key``."""
+        return self.config.keyring
+
+    @property
+    def anonymous_user(self) -> UnauthenticatedUser:
+        """What ``request.user`` is while nobody is proven."""
+        return _NOBODY
+
+    @property
+    def container(self) -> Container:
+        """The wired container; the first who asks causes the build and its proof.
+
+        Raises:
+            ContainerError: The wiring is wrong; several problems come as one group.
+        """
+        return self._built().container
+
+    def check(self) -> None:
+        """Prove wiring, routes and layers without starting anything.
+
+        Raises:
+            Exception: What is wrong, all at once.
+        """
+        self._built()
+
+    def scope(self) -> ScopeContext:
+        """Return a REQUEST scope, for hooks, commands and tests: ``async with app.scope()``."""
+        return self.container.enter(Scope.REQUEST, values={Caller: ANONYMOUS})
+
+    def override(self, key: TypeForm[T] | Key[T], module: Module | None = None) -> Replacement[T]:
+        """Replace what answers for a key: ``with app.override(Mailer).value(fake): ...``."""
+        return self.container.override(key, module=module)
+
+    def url_for(self, name: str, **params: object) -> URLPath:
+        """Return the path of a route by its name."""
+        return self.router.url_for(name, **params)
+
+    def get_all_routes(self) -> Sequence[Any]:
+        """Return every route as it is served, prefixes joined."""
+        return self._built().gateway.routes.routes
+
+    # Building
+
+    def _built(self) -> House:
+        if self._house is None:
+            self._house = House(
+                self,
+                root=self._root,
+                router=self.router,
+                config=self.config,
+                debug=self.debug,
+                layers=self._layers,
+                middleware=self._added,
+                exception_handlers=self._handlers,
+                server_error_handler=self._server_error_handler,
+                logger=self.logger,
+            )
+        return self._house
+
+    def _changed(self) -> None:
+        house = self._house
+        if house is not None:
+            house.adopt(self.router)
+
+    def _refuse_when_built(self, what: str) -> None:
+        if self._house is not None:
+            raise RuntimeError(f"{what} comes too late: the application is wired already")
+
+    # Running
+
+    async def _first(self, scope: WireScope, receive: Receive, send: Send) -> None:
+        """Serve the first request of a server without lifespan: start, then serve."""
+        if self._lifespan.phase is not Phase.RUNNING:
+            await self._keeper.started()
+        await self._serve(scope, receive, send)
+
+    async def _start(self) -> Mapping[str, Any] | None:
+        house = self._built()
+        values: dict[str, Any] = {}
+        async with AsyncExitStack() as opened:
+            await opened.enter_async_context(house.container)
+            tasks = await opened.enter_async_context(anyio.create_task_group())
+            opened.callback(tasks.cancel_scope.cancel)
+            await house.start(tasks)
+            opened.push_async_callback(house.stop)
+            if self._user_lifespan is not None:
+                self._warn_about_hooks()
+                yielded = await opened.enter_async_context(self._user_lifespan(self))
+                values.update(yielded or {})
+                self.state.update(values)
+            else:
+                for hook in self._on_startup:
+                    await _run_hook(hook)
+                opened.push_async_callback(self._run_stop_hooks)
+            await house.start_worker(tasks)
+            opened.push_async_callback(house.quiesce)
+            self._open = opened.pop_all()
+        self._serve = house.serve
+        return values
+
+    async def _stop(self) -> None:
+        await self._open.aclose()
+
+    async def _run_stop_hooks(self) -> None:
+        blocks = [_as_block(hook) for hook in self._on_shutdown]
+        await run_all(blocks, what="stop hooks failed")
+
+    def _warn_about_hooks(self) -> None:
+        names = [_name(hook) for hook in (*self._on_startup, *self._on_shutdown)]
+        if names:
+            warnings.warn(
+                f"with lifespan= these hooks do not run: {', '.join(names)}", stacklevel=2
+            )
+
+
+def _one_config(modules: Sequence[Module | MakeConfig], config: MakeConfig | None) -> MakeConfig:
+    given = [one for one in (*modules, config) if isinstance(one, MakeConfig)]
+    if len(given) > 1:
+        raise TypeError("NexiosApp was given two configurations; keep one")
+    if given:
+        return given[0]
+    default = default_config()
+    return MakeConfig() if default is None else default
+
+
+def _hooked(hooks: list[Hook], hook: Any) -> Any:
+    def register(function: H) -> H:
+        hooks.append(function)
+        return function
+
+    return register if hook is None else register(hook)
+
+
+async def _run_hook(hook: Hook) -> None:
+    result = hook()
+    if inspect.isawaitable(result):
+        await result
+
+
+def _as_block(hook: Hook) -> Callable[[], Awaitable[None]]:
+    async def block() -> None:
+        await _run_hook(hook)
+
+    return block
+
+
+def _name(hook: Hook) -> str:
+    return getattr(hook, "__qualname__", None) or repr(hook)

@@ -1,0 +1,259 @@
+"""What an application is once it is built: container, gateways, hub and worker, made to fit."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from anyio.abc import TaskGroup
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.origins import OriginSet
+from nexios.adapters.asgi.types import Receive, Send
+from nexios.adapters.asgi.types import Scope as WireScope
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.compile import compile_routes
+from nexios.adapters.http.controller import Controller
+from nexios.adapters.http.entries import Registered
+from nexios.adapters.http.gateway import Gateway
+from nexios.adapters.http.ordering import Added
+from nexios.adapters.http.request import Request
+from nexios.adapters.http.router import Router
+from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
+from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.backplane import Backplane
+from nexios.application.caller import Caller
+from nexios.application.clock import SystemClock
+from nexios.application.keyring import Keyring
+from nexios.application.limits import Limits
+from nexios.application.outbox import OutboxStore
+from nexios.application.subscribers import Subscribers
+from nexios.config import MakeConfig
+from nexios.container.container import Container
+from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
+from nexios.container.module import Module
+from nexios.container.scope import Scope, ScopeContext
+from nexios.domain.clock import Clock
+from nexios.layers.rules import Layer
+from nexios.subscriptions import Subscriptions, handler_points
+from nexios.websockets.hub import Hub
+
+
+class House:
+    """One application, wired and proven; opened by ``start``, closed by ``quiesce`` and ``stop``.
+
+    Attributes:
+        container: Its container.
+        gateway: Its HTTP side.
+    """
+
+    def __init__(
+        self,
+        app: Any,  # the NexiosApp; this file stands below it
+        *,
+        root: Module,
+        router: Router,
+        config: MakeConfig,
+        debug: bool,
+        layers: Mapping[str, Layer] | None,
+        middleware: Sequence[Added],
+        exception_handlers: Mapping[Any, Callable[..., Any]],
+        server_error_handler: Callable[..., Any] | None,
+        logger: logging.Logger,
+    ) -> None:
+        """Build and prove everything; nothing is opened.
+
+        Raises:
+            ContainerError: The wiring is wrong.
+            ExceptionGroup: Routes and wiring are wrong; all of it, at once.
+        """
+        self._app = app
+        self._config = config
+        self._logger = logger
+        self._subscriptions = Subscriptions()
+        self._worker: Any = None  # its home is heavy and loaded only where events wait
+        modules = tuple(_below(root))
+        _add_controllers(router, modules)
+        self._http_settings: Final = HttpSettings(
+            debug=debug, limits=config.limits, trailing_slash=config.trailing_slash
+        )
+        socket_settings = SocketSettings(
+            limits=config.limits,
+            allowed_origins=OriginSet(config.realtime.allowed_origins),
+            debug=debug,
+        )
+        routes = compile_routes(router, self._http_settings)
+        sockets = compile_sockets(routes.sockets, socket_settings)
+        handlers = handler_points(modules)
+        self.container = Container(
+            root,
+            entries=[*routes.points, *sockets.points, *(one.point for one in handlers)],
+            everywhere=self._everywhere(),
+            layers=layers,
+        )
+        self._prove([*routes.problems, *sockets.problems])
+        self._subscriptions.connect(self.container, handlers)
+        self.gateway = Gateway(
+            routes,
+            self.container,
+            middleware=middleware,
+            exception_handlers=exception_handlers,
+            server_error_handler=server_error_handler,
+            settings=self._http_settings,
+            report=self._report,
+        )
+        around = [added.middleware for added in middleware]
+        for one in (*around, *routes.middleware):
+            bind_to(app, one)
+        self._sockets = SocketGateway(
+            sockets,
+            self.container,
+            middleware=[one for one in around if hasattr(one, "handshake")],
+            settings=socket_settings,
+            report=self._report,
+        )
+        self._hub: Hub | None = None
+
+    async def serve(self, scope: WireScope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP or WebSocket scope."""
+        scope["app"] = self._app
+        scope["global_state"] = self._app.state
+        if scope["type"] == "http":
+            await self.gateway(scope, receive, send)
+        else:
+            await self._sockets(scope, receive, send)
+
+    def adopt(self, router: Router) -> None:
+        """Take over what was registered after the build; nothing changes when it raises.
+
+        Raises:
+            Exception: What is wrong with the new routes.
+        """
+        compiled = compile_routes(router, self._http_settings, earlier=self.gateway.routes)
+        if compiled.sockets != self.gateway.routes.sockets:
+            raise RuntimeError("sockets are registered before the application is wired")
+        _raise_all(compiled.problems)
+        known = {id(one) for one in self.gateway.routes.middleware}
+        self.gateway.adopt(compiled)
+        for middleware in compiled.middleware:
+            if id(middleware) not in known:
+                bind_to(self._app, middleware)
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Open what sockets share; the container is running already."""
+        async with self.container.enter(Scope.REQUEST) as scope:
+            backplane = await scope.get(Backplane | None)
+        self._hub = Hub(
+            self._app,
+            backplane=backplane or MemoryBackplane(),
+            tasks=tasks,
+            limits=self._config.limits,
+            report=lambda error, text: self._logger.error("%s", text, exc_info=error),
+        )
+        await self._hub.start()
+
+    async def start_worker(self, tasks: TaskGroup) -> None:
+        """Deliver events after commit, where a store is bound and somebody handles them."""
+        consumers = self._subscriptions.every_consumer
+        store = await self.container.get(OutboxStore | None)
+        if store is None or not consumers or not self._config.outbox.in_process:
+            return
+        # The home of the worker loads SQLAlchemy; an app without events never pays for it.
+        from nexios.adapters.persistence.worker import Worker
+
+        self._worker = Worker(
+            store,
+            self._subscriptions.deliver,
+            consumers=consumers,
+            workers=self._config.outbox.workers,
+            poll_interval_s=self._config.outbox.poll_interval_s,
+        )
+        tasks.start_soon(self._worker.run, name="nexios worker")
+
+    async def quiesce(self) -> None:
+        """Let sockets go and finish the deliveries at hand; nothing new begins."""
+        await self._sockets.close()
+        if self._worker is not None:
+            await self._worker.stop()
+
+    async def stop(self) -> None:
+        """Close what ``start`` opened."""
+        if self._hub is not None:
+            await self._hub.stop()
+
+    def _everywhere(self) -> Module:
+        """Return what every module of the application sees."""
+        shared = Module("nexios")
+        shared.bind(MakeConfig).value(self._config)
+        shared.bind(Limits).value(self._config.limits)
+        shared.bind(Clock, scope=Scope.SINGLETON, default=True).to(SystemClock)
+        shared.bind(Request).given()
+        shared.bind(Response).given()
+        shared.bind(Caller).given()
+        shared.bind(WebSocket, scope=Scope.CONNECTION).given()
+        subscriptions = self._subscriptions
+
+        @shared.provides()
+        def subscribers(scope: ScopeContext) -> Subscribers:
+            return subscriptions.of(scope)
+
+        keys: list[object] = [MakeConfig, Limits, Clock, Request, Response, Caller, WebSocket]
+        if self._config.keyring is not None:
+            shared.bind(Keyring).value(self._config.keyring)
+            keys.append(Keyring)
+        return shared.export(*keys, Subscribers)
+
+    def _prove(self, problems: Sequence[Exception]) -> None:
+        found = list(problems)
+        try:
+            self.container.validate()
+        except WiringErrors as errors:
+            found += errors.exceptions
+        except ContainerError as error:
+            found.append(error)
+        _raise_all(found)
+
+    def _report(
+        self, error: BaseException, connection: Connection, error_id: str, where: str = ""
+    ) -> None:
+        place = where or connection.path
+        self._logger.error("error %s at %s", error_id, place, exc_info=error)
+
+
+def bind_to(app: Any, middleware: Any) -> None:
+    """Tell a middleware which application it serves, if it wants to know."""
+    bind = getattr(middleware, "bind", None)
+    if bind is not None:
+        bind(app)
+
+
+def _below(root: Module) -> Iterator[Module]:
+    """Yield ``root`` and all it includes, each once."""
+    seen: set[Module] = set()
+    waiting = [root]
+    while waiting:
+        module = waiting.pop(0)
+        if module not in seen:
+            seen.add(module)
+            yield module
+            waiting += module.included
+
+
+def _add_controllers(router: Router, modules: Iterable[Module]) -> None:
+    # A build that was refused may be tried again after a mend, with the same router.
+    known = {(one.controller, one.module) for one in router.routes if isinstance(one, Registered)}
+    for module in modules:
+        for controller, _ in module.controller_classes:
+            if issubclass(controller, Controller) and (controller, module) not in known:
+                router.add_controller(controller, module=module)
+
+
+def _raise_all(problems: Sequence[Exception]) -> None:
+    if len(problems) == 1:
+        raise problems[0]
+    wiring = [one for one in problems if isinstance(one, WiringProblem)]
+    if problems and len(wiring) == len(problems):
+        raise WiringErrors(f"{len(wiring)} wiring problems", wiring)
+    if problems:
+        raise ExceptionGroup(f"{len(problems)} problems in routes and wiring", problems)

@@ -1,0 +1,199 @@
+"""Start and stop: order, failures, servers without lifespan, late registrations."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from nexios import Depend, MakeConfig, Module, NexiosApp, Scope
+from nexios.testing.client import AsyncTestClient
+
+pytestmark = pytest.mark.asyncio
+
+
+class Pool:
+    pass
+
+
+def recorded(log: list[str]) -> Module:
+    module = Module("pool")
+
+    @module.provides(scope=Scope.SINGLETON)
+    async def pool() -> AsyncIterator[Pool]:
+        log.append("pool opens")
+        try:
+            yield Pool()
+        finally:
+            log.append("pool closes")
+
+    module.export(Pool)
+    return module
+
+
+async def test_singletons_open_before_hooks_and_close_after_them() -> None:
+    log: list[str] = []
+    app = NexiosApp(recorded(log))
+    app.on_startup(lambda: log.append("start hook"))
+
+    @app.on_shutdown()
+    async def stop() -> None:
+        log.append("stop hook")
+
+    async with AsyncTestClient(app):
+        log.append("serving")
+
+    assert log == ["pool opens", "start hook", "serving", "stop hook", "pool closes"]
+
+
+async def test_failing_start_hook_aborts_and_closes_what_had_started() -> None:
+    log: list[str] = []
+    app = NexiosApp(recorded(log))
+
+    @app.on_startup
+    async def start() -> None:
+        raise ValueError("no licence")
+
+    with pytest.raises(Exception, match="no licence"):
+        async with AsyncTestClient(app):
+            pass
+    assert log == ["pool opens", "pool closes"]
+
+
+async def test_every_stop_hook_runs_and_failures_are_grouped() -> None:
+    app = NexiosApp()
+    log: list[str] = []
+
+    @app.on_shutdown
+    async def first() -> None:
+        raise ValueError("first")
+
+    app.on_shutdown(lambda: log.append("second"))
+
+    @app.on_shutdown
+    async def third() -> None:
+        raise KeyError("third")
+
+    with pytest.raises(Exception, match="first") as failure:
+        async with AsyncTestClient(app):
+            pass
+    assert log == ["second"]
+    assert "third" in repr(failure.value) + str(failure.value)
+
+
+async def test_lifespan_manager_feeds_the_state_and_hooks_beside_it_warn() -> None:
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def life(app: NexiosApp) -> AsyncIterator[dict[str, int]]:
+        log.append("opened")
+        yield {"answer": 42}
+        log.append("closed")
+
+    app = NexiosApp(lifespan=life)
+    app.on_startup(lambda: log.append("never"))
+
+    @app.get("/")
+    async def show(request) -> int:
+        return request.scope["app"].state["answer"]
+
+    with pytest.warns(UserWarning, match="these hooks do not run"):
+        async with AsyncTestClient(app) as client:
+            assert (await client.get("/")).json() == 42
+    assert log == ["opened", "closed"]
+
+
+async def test_server_without_lifespan_starts_the_app_once_for_ten_first_requests() -> None:
+    log: list[str] = []
+    app = NexiosApp(recorded(log))
+
+    @app.get("/")
+    async def show(pool: Pool = Depend()) -> str:
+        return type(pool).__name__
+
+    client = AsyncTestClient(app)
+    answers: list[str] = []
+
+    async def ask() -> None:
+        answers.append((await client.get("/")).text)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(ask)
+
+    assert answers == ["Pool"] * 10
+    assert log == ["pool opens"]
+    await app._keeper.end()  # type: ignore[attr-defined]  # no server tells it
+
+
+async def test_late_route_is_served_and_a_late_mistake_leaves_the_table() -> None:
+    app = NexiosApp()
+
+    @app.get("/early")
+    async def early() -> str:
+        return "early"
+
+    async with AsyncTestClient(app) as client:
+        assert (await client.get("/late")).status_code == 404
+
+        @app.get("/late")
+        async def late() -> str:
+            return "late"
+
+        assert (await client.get("/late")).text == "late"
+
+        class Wants:
+            def __init__(self, what: int) -> None: ...
+
+        with pytest.raises(Exception, match="what"):
+
+            @app.get("/wrong")
+            async def wrong(wants: Wants = Depend()) -> str:
+                return "never"
+
+        assert (await client.get("/wrong")).status_code == 404
+        assert (await client.get("/early")).text == "early"
+
+
+async def test_two_apps_in_one_process_share_nothing() -> None:
+    one = NexiosApp(config=MakeConfig(debug=True, mine="one"))
+    two = NexiosApp(config=MakeConfig(mine="two"))
+
+    @one.get("/")
+    async def of_one(request) -> str:
+        return request.scope["app"].config.mine
+
+    @two.get("/")
+    async def of_two(request) -> str:
+        return request.scope["app"].config.mine
+
+    async with AsyncTestClient(one) as first, AsyncTestClient(two) as second:
+        assert (await first.get("/")).text == "one"
+        assert (await second.get("/")).text == "two"
+        assert (await second.get("/other")).status_code == 404
+
+
+async def test_global_state_is_the_apps_state() -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def count(request) -> int:
+        state = request.scope["global_state"]
+        state["count"] = state.get("count", 0) + 1
+        return state["count"]
+
+    async with AsyncTestClient(app) as client:
+        await client.get("/")
+        assert (await client.get("/")).json() == 2
+    assert app.state == {"count": 2}
+
+
+async def test_two_configurations_are_refused() -> None:
+    with pytest.raises(TypeError, match="two configurations"):
+        NexiosApp(MakeConfig(), config=MakeConfig())
+
+
+async def test_unknown_route_option_is_refused_with_the_near_name() -> None:
+    app = NexiosApp()
+    with pytest.raises(TypeError, match="summary"):
+        app.get("/x", sumary="")  # type: ignore[call-overload]  # the mistake under test

@@ -1,0 +1,59 @@
+"""The entrance: what it says where it cannot work."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def dev() -> ModuleType:
+    module = ModuleType("dev")
+    module.__file__ = str(ROOT / "dev.py")
+    exec(compile((ROOT / "dev.py").read_text(), module.__file__, "exec"), module.__dict__)
+    return module
+
+
+def test_old_python_is_told_in_one_line_what_is_needed(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+
+    assert dev.main(["demo", "--check"]) == 2
+
+    said = capsys.readouterr().err
+    assert said == (
+        "dev.py: Nexios needs Python 3.11 or newer, this is 3.10; "
+        "try: python3.11 dev.py demo --check\n"
+    )
+
+
+def test_python_without_ensurepip_is_told_both_fixes(
+    dev: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "ensurepip", None)  # an import of it now fails
+    monkeypatch.setenv("PATH", str(tmp_path))  # and there is no uv
+    dev.STAMP = tmp_path / "no-stamp"
+
+    assert dev.set_up() == 2
+
+    said = capsys.readouterr().err
+    assert "apt-get install python3." in said
+    assert "pipx install uv" in said
+
+
+def test_stamp_changes_with_the_constraints(dev: ModuleType, tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(name)
+    dev.ROOT = tmp_path
+    before = dev.fingerprint()
+
+    (tmp_path / "constraints.txt").write_text("anyio==4.17.0")
+
+    assert dev.fingerprint() != before
