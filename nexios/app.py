@@ -265,6 +265,27 @@ class NexiosApp(Verbs):
         """Return every route as it is served, prefixes joined."""
         return self._built().gateway.routes.routes
 
+    def run(self, host: str | None = None, port: int | None = None, reload: bool = False) -> None:
+        """Serve until SIGINT or SIGTERM; ``nexios run`` can do more.
+
+        Args:
+            host: ``server.host`` unless given.
+            port: ``server.port`` unless given.
+            reload: Refused here, with the command that can: it needs an import string.
+        """
+        # The server's library is loaded by who serves.
+        from nexios.adapters.servers.uvicorn import ServerOptions, serve
+
+        settings = self.config.server
+        options = ServerOptions(
+            host=settings.host if host is None else host,
+            port=settings.port if port is None else port,
+            reload=reload,
+            message_bytes=self.limits.message_bytes,
+            stop_s=settings.grace_s,
+        )
+        serve(self, options)
+
     # Building
 
     def _built(self) -> House:

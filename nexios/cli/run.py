@@ -3,13 +3,18 @@
 import click
 
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
+from nexios.application.limits import Limits
+from nexios.application.sections import ServerSettings
 from nexios.cli.loading import ApplicationNotFound, load
+from nexios.config import MakeConfig
 
 
 @click.command()
 @click.argument("app", metavar="APP")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--host", help="Address to listen on. Default: server.host, 127.0.0.1.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Default: server.port, 8000; 0 takes a free one."
+)
 @click.option("--uds", default=None, help="Path of a Unix socket, instead of host and port.")
 @click.option("--reload", is_flag=True, help="Start again when a Python file changes.")
 @click.option(
@@ -27,8 +32,8 @@ from nexios.cli.loading import ApplicationNotFound, load
 )
 def run(
     app: str,
-    host: str,
-    port: int,
+    host: str | None,
+    port: int | None,
     uds: str | None,
     reload: bool,
     reload_dirs: tuple[str, ...],
@@ -39,19 +44,30 @@ def run(
     The wiring is proven before the first request: a mistake ends the command with exit code 3
     and the list of what to mend.
     """
+    if reload:
+        # The application is loaded by the process that serves it, again at every change.
+        settings, limits = ServerSettings(), Limits()
+    else:
+        try:
+            application = load(app)
+        except ApplicationNotFound as error:
+            raise click.ClickException(str(error)) from error
+        config = getattr(application, "config", None)
+        if isinstance(config, MakeConfig):
+            settings, limits = config.server, config.limits
+        else:
+            settings, limits = ServerSettings(), Limits()
     options = ServerOptions(
-        host=host,
-        port=port,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
         uds=uds,
         reload=reload,
         reload_dirs=reload_dirs,
         log_level=log_level,
+        message_bytes=limits.message_bytes,
+        stop_s=settings.grace_s,
     )
     if reload:
         serve(app if ":" in app else f"{app}:app", options)
-        return
-    try:
-        application = load(app)
-    except ApplicationNotFound as error:
-        raise click.ClickException(str(error)) from error
-    serve(application, options)
+    else:
+        serve(application, options)

@@ -1,8 +1,10 @@
 """Runs an application on uvicorn: the door of that library."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from math import ceil
+from typing import Literal, TypedDict
 
 import uvicorn
 
@@ -21,7 +23,7 @@ class ServerOptions:
         reload: Start again when a file changes; the application must be an import string.
         reload_dirs: Folders to watch, the working directory unless told.
         log_level: uvicorn's own, one of critical, error, warning, info, debug, trace.
-        message_bytes: Largest WebSocket message, after inflation.
+        message_bytes: Largest WebSocket message, after inflation; None for no limit.
         stop_s: Seconds that requests in flight have after SIGTERM.
     """
 
@@ -31,8 +33,8 @@ class ServerOptions:
     reload: bool = False
     reload_dirs: Sequence[str] = ()
     log_level: str = "info"
-    message_bytes: int = Limits().message_bytes
-    stop_s: int = 20
+    message_bytes: int | None = Limits().message_bytes
+    stop_s: float = 20.0
 
 
 class ReloadNeedsImportString(ValueError):
@@ -51,7 +53,7 @@ class _Settings(TypedDict):
     uds: str | None
     log_level: str
     ws_max_size: int
-    lifespan: str
+    lifespan: Literal["on"]
     proxy_headers: bool
     server_header: bool
     timeout_graceful_shutdown: int
@@ -91,9 +93,9 @@ def _settings(options: ServerOptions) -> _Settings:
         port=options.port,
         uds=options.uds,
         log_level=options.log_level,
-        ws_max_size=options.message_bytes,
+        ws_max_size=sys.maxsize if options.message_bytes is None else options.message_bytes,
         lifespan="on",
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=options.stop_s,
+        timeout_graceful_shutdown=ceil(options.stop_s),
     )
