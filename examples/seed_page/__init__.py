@@ -1,0 +1,1 @@
+"""The six snippets of the public page, each as a small application."""
