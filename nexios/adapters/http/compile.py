@@ -118,10 +118,10 @@ def compile_routes(
     except ValueError as problem:
         return CompiledRoutes((), (), (), (problem,), (), Names())
     problems += flattened.problems
-    known = {id(unit.flat.route): unit for unit in (earlier.units if earlier else ())}
+    known = {_identity(unit.flat): unit for unit in (earlier.units if earlier else ())}
     units = []
     for flat in flattened.routes:
-        unit = known.get(id(flat.route))
+        unit = known.get(_identity(flat))
         if unit is None or unit.flat != flat or unit.guards != _guards(flat):
             try:
                 unit = _compile(flat, settings)
@@ -137,7 +137,7 @@ def compile_routes(
     ).problems
     middleware = _all_middleware(flattened.holders, flattened.routes)
     problems += _refused(middleware)
-    templates = {id(unit.flat.route): unit.templates[0] for unit in units}
+    templates = {_identity(unit.flat): unit.templates[0] for unit in units}
     return CompiledRoutes(
         tuple(units),
         tuple(_socket(one.route, one.around) for one in flattened.sockets),
@@ -145,11 +145,16 @@ def compile_routes(
         tuple(problems),
         middleware,
         Names(
-            (name, templates[id(flat.route)])
+            (name, templates[_identity(flat)])
             for name, flat in by_name(flattened.routes)
-            if id(flat.route) in templates
+            if _identity(flat) in templates
         ),
     )
+
+
+def _identity(flat: Flat) -> tuple[int, tuple[str, ...]]:
+    # A router may be mounted twice, so a route alone does not say where it stands.
+    return id(flat.route), flat.paths
 
 
 def _compile(flat: Flat, settings: HttpSettings) -> Unit:

@@ -83,17 +83,23 @@ class Controller:
             TypeError: A keyword is unknown; the nearest known one is named.
         """
         super().__init_subclass__()
-        for name in keywords:
-            if name not in _KEYWORDS:
-                near = difflib.get_close_matches(name, _KEYWORDS, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise TypeError(f"{cls.__qualname__} has no class keyword {name!r}{hint}")
-        joined = dict(cls.__nexios_keywords__)
-        for name, value in keywords.items():
-            joined[name] = _join(joined.get(name), value) if name in _JOINED else value
-        if "name" not in keywords:
-            joined.pop("name", None)  # a name belongs to one class
-        cls.__nexios_keywords__ = joined  # type: ignore[assignment]  # joined per key
+        _note_keywords(cls, keywords)
+
+
+def _note_keywords(cls: type[Controller], keywords: ControllerKeywords) -> None:
+    # Not in the class: the container keeps a controller for the whole app only where no method
+    # of it assigns an attribute.
+    for name in keywords:
+        if name not in _KEYWORDS:
+            near = difflib.get_close_matches(name, _KEYWORDS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{cls.__qualname__} has no class keyword {name!r}{hint}")
+    joined = dict(cls.__nexios_keywords__)
+    for name, value in keywords.items():
+        joined[name] = _join(joined.get(name), value) if name in _JOINED else value
+    if "name" not in keywords:
+        joined.pop("name", None)  # a name belongs to one class
+    cls.__nexios_keywords__ = joined  # type: ignore[assignment]  # joined per key
 
 
 def _join(inherited: Any, own: Any) -> Any:

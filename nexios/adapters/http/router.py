@@ -8,7 +8,15 @@ from typing_extensions import Unpack
 from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.http.controller import Controller
-from nexios.adapters.http.entries import Changed, Entry, Foreign, LiveList, Mounted, Registered
+from nexios.adapters.http.entries import (
+    Changed,
+    Entry,
+    Foreign,
+    Holder,
+    LiveList,
+    Mounted,
+    Registered,
+)
 from nexios.adapters.http.flatten import by_name, flatten
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.registration import caller, line_of
@@ -122,7 +130,12 @@ class Router(Verbs):
         Args:
             router: Routes added to it later are served too.
             prefix: In place of the router's own.
+
+        Raises:
+            ValueError: This router stands below that one already.
         """
+        if _stands_below(self, router):
+            raise ValueError(f"{self!r} would be mounted below itself")
         router.listen(self.changed)
         try:
             self._routes.append(Mounted(router, prefix))
@@ -178,7 +191,7 @@ class Router(Verbs):
 
     exception_handler = add_exception_handler
 
-    def url_for(self, name: str, **params: object) -> URLPath:
+    def url_for(self, name: str, /, **params: object) -> URLPath:
         """Return the path of a route below this router.
 
         Raises:
@@ -190,3 +203,9 @@ class Router(Verbs):
 
     def __repr__(self) -> str:
         return f"Router(prefix={self.prefix!r}, routes={len(self._routes)})"
+
+
+def _stands_below(router: Holder, top: Holder) -> bool:
+    return top is router or any(
+        _stands_below(router, entry.router) for entry in top.routes if isinstance(entry, Mounted)
+    )
