@@ -171,6 +171,7 @@ class MutableHeaders(Headers):
 
     def add_vary(self, name: str) -> None:
         """Name a request header the answer depends on, once (RFC 9110, 12.5.5)."""
+        encode_value("vary", name)
         present = [part.strip() for value in self.getlist("vary") for part in value.split(",")]
         known = {part.lower() for part in present}
         if "*" in known:
