@@ -1,7 +1,6 @@
 """A socket through the gateway: routes, guards, binding, scopes, errors and the end."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, NewType
 
 import anyio
@@ -14,10 +13,9 @@ from nexios.adapters.asgi.errors import CookiesTooLarge, TooManyQueryFields
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.params import Cookie, Header, Query
 from nexios.adapters.asgi.stages import Stage
-from nexios.adapters.asgi.types import ASGIApp, Receive, Scope, Send
+from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.problems import ROWS
-from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.websocket.closing import (
     MEANINGS,
     HandshakeInvalid,
@@ -26,7 +24,6 @@ from nexios.adapters.websocket.closing import (
 )
 from nexios.adapters.websocket.gateway import (
     CompiledSockets,
-    SocketGateway,
     SocketSettings,
     compile_sockets,
 )
@@ -45,7 +42,6 @@ from nexios.application.limits import Limits
 from nexios.container.container import Container
 from nexios.container.depend import Depend
 from nexios.container.module import Module
-from nexios.container.scope import Scope as Lifetime
 from nexios.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -55,61 +51,10 @@ from nexios.domain.errors import (
     NotFound,
     RuleViolated,
 )
-from nexios.testing.sockets import SocketDenied, websocket_connect
+from nexios.testing.sockets import websocket_connect
+from tests.support.gateway import denial, everywhere, route, serving
 
 pytestmark = pytest.mark.anyio
-
-
-class Served:
-    """Sockets with a container around them, as the app puts them together."""
-
-    def __init__(self, gateway: SocketGateway, faults: list[tuple[BaseException, str]]) -> None:
-        self.gateway = gateway
-        self.faults = faults
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.gateway(scope, receive, send)
-
-
-def everywhere() -> Module:
-    shared = Module("everywhere")
-    shared.bind(Caller).given()
-    shared.bind(WebSocket, scope=Lifetime.CONNECTION).given()
-    return shared.export(Caller, WebSocket)
-
-
-def route(path: str, handler: Callable[..., Any], **options: Any) -> SocketRoute:
-    return SocketRoute(path, handler, options, "tests/app.py:1")
-
-
-@asynccontextmanager
-async def serving(
-    *routes: SocketRoute,
-    module: Module | None = None,
-    middleware: tuple[object, ...] = (),
-    **settings: Any,
-) -> AsyncIterator[Served]:
-    options = SocketSettings(**settings)
-    sockets = compile_sockets(routes, options)
-    assert sockets.problems == []
-    container = Container(module or Module("app"), entries=sockets.points, everywhere=everywhere())
-    faults: list[tuple[BaseException, str]] = []
-    async with container:
-        gateway = SocketGateway(
-            sockets,
-            container,
-            middleware=middleware,
-            settings=options,
-            report=lambda error, _connection, error_id: faults.append((error, error_id)),
-        )
-        yield Served(gateway, faults)
-
-
-async def denial(app: ASGIApp, url: str, **options: Any) -> SocketDenied:
-    with pytest.raises(SocketDenied) as denied:
-        async with websocket_connect(app, url, **options):
-            pass
-    return denied.value
 
 
 RoomId = NewType("RoomId", str)
