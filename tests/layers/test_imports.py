@@ -1,0 +1,173 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nexios.layers.imports import check_imports
+from nexios.testing.purity import assert_layers, assert_pure
+
+
+class Files:
+    """Writes a package for one test."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, path: str, text: str = "") -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        for folder in file.relative_to(self.root).parents:
+            if folder.name:
+                (self.root / folder / "__init__.py").touch()
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    made = Files(tmp_path)
+    made.write("store/orders/domain/order.py", "from nexios.domain import AggregateRoot\n")
+    made.write("store/orders/application/ordering.py", "from store.orders.domain import order\n")
+    made.write(
+        "store/orders/adapters/http/views.py", "from store.orders.application import ordering\n"
+    )
+    made.write("store/orders/adapters/persistence/orders.py", "import sqlalchemy\n")
+    made.write(
+        "store/orders/module.py",
+        "from store.orders.adapters.http import views\n"
+        "from store.orders.adapters.persistence import orders\n",
+    )
+    yield made
+    for name in [name for name in sys.modules if name.partition(".")[0] == "store"]:
+        del sys.modules[name]
+
+
+def codes() -> list[tuple[str, str, int]]:
+    return [(one.code, one.file, one.line) for one in check_imports("store")]
+
+
+def test_a_tidy_application_has_no_findings(files: Files) -> None:
+    assert check_imports("store") == []
+    assert_layers("store")
+
+
+def test_the_domain_may_not_import_an_adapter(files: Files) -> None:
+    files.write(
+        "store/orders/domain/order.py", "\nfrom store.orders.adapters.persistence import orders\n"
+    )
+    (finding,) = check_imports("store")
+    assert str(finding) == (
+        "store/orders/domain/order.py:2 NX101 store.orders.domain.order imports "
+        "store.orders.adapters.persistence.orders (persistence)"
+        "\n  fix: declare a port in store.orders.domain, let the adapter implement it"
+    )
+
+
+def test_an_indirect_import_shows_its_chain(files: Files) -> None:
+    files.write("store/util.py", "import store.orders.adapters.persistence.orders\n")
+    files.write("store/orders/domain/order.py", "def late():\n    import store.util\n")
+    (finding,) = check_imports("store")
+    assert finding.code == "NX101"
+    assert finding.chain == (
+        "store.orders.domain.order → store.util  store/orders/domain/order.py:2",
+        "store.util → store.orders.adapters.persistence.orders  store/util.py:1",
+    )
+
+
+def test_the_application_may_not_import_an_adapter(files: Files) -> None:
+    files.write(
+        "store/orders/application/ordering.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from store.orders.adapters.persistence import orders\n",
+    )
+    assert codes() == [("NX102", "store/orders/application/ordering.py", 3)]
+
+
+def test_adapters_may_not_import_their_siblings(files: Files) -> None:
+    files.write(
+        "store/orders/adapters/http/views.py",
+        "from store.orders.adapters.persistence import orders\n",
+    )
+    assert codes() == [("NX103", "store/orders/adapters/http/views.py", 1)]
+
+
+def test_the_domain_imports_no_third_party_code_unless_allowed(files: Files) -> None:
+    files.write("store/orders/domain/order.py", "import decimal\nimport anyio\n")
+    assert codes() == [("NX104", "store/orders/domain/order.py", 2)]
+    assert check_imports("store", domain_allows=["anyio"]) == []
+
+
+def test_the_domain_may_not_import_the_rest_of_nexios(files: Files) -> None:
+    files.write(
+        "store/orders/domain/order.py",
+        "from nexios.domain import Entity\nfrom nexios.application import Caller\n",
+    )
+    assert [code for code, _, _ in codes()] == ["NX104"]
+
+
+def test_contexts_meet_at_their_api_only(files: Files) -> None:
+    files.write("store/billing/domain/bill.py", "from store.orders.domain import order\n")
+    assert codes() == [("NX105", "store/billing/domain/bill.py", 1)]
+    files.write("store/orders/api.py", "")
+    files.write("store/billing/domain/bill.py", "from store.orders import api\n")
+    assert codes() == []
+
+
+def test_a_context_may_know_the_events_of_another(files: Files) -> None:
+    files.write("store/orders/domain/events.py", "")
+    files.write("store/billing/domain/events.py", "")
+    files.write("store/billing/application/bills.py", "import store.orders.domain.events\n")
+    files.write("store/orders/application/ordering.py", "import store.billing.domain.events\n")
+    assert codes() == []
+
+
+def test_contexts_form_no_cycle(files: Files) -> None:
+    files.write("store/orders/api.py", "")
+    files.write("store/billing/api.py", "")
+    files.write("store/billing/domain/bill.py", "from store.orders import api\n")
+    files.write("store/orders/application/ordering.py", "from store.billing import api\n")
+    (finding,) = check_imports("store")
+    assert finding.code == "NX107"
+    assert finding.says == "contexts form a cycle: billing → orders → billing"
+    assert len(finding.chain) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib\nimportlib.import_module('json')\n",
+        "\n__import__('json')\n",
+        "\nfrom nexios.container import Container\n",
+    ],
+)
+def test_inner_layers_look_nothing_up(files: Files, text: str) -> None:
+    files.write("store/orders/application/jobs.py", text)
+    assert ("NX106", "store/orders/application/jobs.py", 2) in codes()
+
+
+def test_a_waiver_needs_a_match_and_a_reason(files: Files) -> None:
+    files.write(
+        "store/orders/domain/order.py",
+        "import anyio  # nexios: allow NX104 because the port comes with issue 9\n",
+    )
+    assert codes() == []
+    files.write("store/orders/domain/order.py", "import anyio  # nexios: allow NX104\n")
+    assert [code for code, _, _ in codes()] == ["NX104", "NX108"]
+    files.write("store/orders/domain/order.py", "x = 1  # nexios: allow NX104 because why\n")
+    (finding,) = check_imports("store")
+    assert finding.says == '"nexios: allow NX104" matches nothing'
+
+
+def test_the_assertion_lists_all_findings(files: Files) -> None:
+    files.write("store/orders/domain/order.py", "import anyio\nimport sqlalchemy\n")
+    with pytest.raises(AssertionError, match="2 layer findings in store"):
+        assert_layers("store")
+
+
+def test_purity_is_asserted_in_a_fresh_interpreter() -> None:
+    assert_pure("nexios.domain")
+    assert_pure("nexios.application", allows=["anyio"])
+    with pytest.raises(AssertionError, match="loads sqlalchemy"):
+        assert_pure("nexios.adapters.persistence.rows", allows=["nexios"])
