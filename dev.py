@@ -79,8 +79,9 @@ def main(arguments):
 
 def set_up():
     """Make ``.venv`` with the project and its ``dev`` extra; return at once when it is current."""
-    wanted = fingerprint()
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+    interpreter, wanted = interpreter_stamp(), content_stamp()
+    stamped = STAMP.read_text().split() if PYTHON.exists() and STAMP.exists() else []
+    if stamped == [interpreter, wanted]:
         return 0
     uv = shutil.which("uv")
     if not uv and not has_ensurepip():
@@ -88,34 +89,49 @@ def set_up():
         print(NO_ENSUREPIP.format(python=sys.executable, version=version), file=sys.stderr)
         return 2
     print("dev.py: setting up .venv (once, about a minute)", flush=True)
-    if VENV.exists():
-        shutil.rmtree(VENV)
-    if uv:
-        steps = [
-            [uv, "venv", "--quiet", "--python", sys.executable, VENV],
-            [uv, "pip", "install", "--quiet", "--python", PYTHON],
-        ]
-    else:
-        steps = [
-            [sys.executable, "-m", "venv", VENV],
-            [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
-        ]
-    steps[1] += ["--constraint", "constraints.txt", "--editable", ".[dev]"]
+    steps = []
+    if stamped[:1] != [interpreter]:
+        # Made by another Python, or left half made.
+        shutil.rmtree(VENV, ignore_errors=True)
+        steps.append(
+            [uv, "venv", "--quiet", "--python", sys.executable, VENV]
+            if uv
+            else [sys.executable, "-m", "venv", VENV]
+        )
+    install = (
+        [uv, "pip", "install", "--quiet", "--python", PYTHON]
+        if uv
+        else [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    )
+    steps.append([*install, "--constraint", "constraints.txt", "--editable", ".[dev]"])
     for step in steps:
         code = run(step)
         if code:
             print("dev.py: set-up failed at: " + " ".join(map(str, step)), file=sys.stderr)
             return code
-    STAMP.write_text(wanted)
+    STAMP.write_text(f"{interpreter} {wanted}")
     return 0
 
 
-def fingerprint():
-    """Return a digest of what decides the content of ``.venv``."""
-    digest = hashlib.sha256(repr((sys.version_info[:3], sys.base_prefix)).encode())
-    for name in ("pyproject.toml", "constraints.txt"):
-        digest.update((ROOT / name).read_bytes())
-    return digest.hexdigest()
+def interpreter_stamp():
+    """Return a digest of the Python that ``.venv`` is made with."""
+    return digest_of(repr((sys.version_info[:3], sys.base_prefix)))
+
+
+def content_stamp():
+    """Return a digest of what decides the packages and commands in ``.venv``."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for table in ("description", "classifiers", "keywords"):
+        project["project"].pop(table, None)
+    constraints = (ROOT / "constraints.txt").read_text()
+    return digest_of(repr((project["project"], project["build-system"], constraints)))
+
+
+def digest_of(text):
+    """Return the SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def has_ensurepip():

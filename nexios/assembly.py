@@ -20,6 +20,8 @@ from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.adapters.routing.sockets import SocketRoute
+from nexios.adapters.websocket.controller import WebSocketController, controller_route
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Backplane
@@ -29,9 +31,10 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
 from nexios.application.subscribers import Subscribers
+from nexios.auth.middleware import setup_problems
 from nexios.config import MakeConfig
 from nexios.container.container import Container
-from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
+from nexios.container.errors import ContainerError, Where, WiringErrors, WiringProblem
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.domain.clock import Clock
@@ -74,9 +77,12 @@ class House:
         self._subscriptions = Subscriptions()
         self._worker: Any = None  # its home is heavy and loaded only where events wait
         modules = tuple(_below(root))
-        _add_controllers(router, modules)
+        controllers = _add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
-            debug=debug, limits=config.limits, trailing_slash=config.trailing_slash
+            debug=debug,
+            limits=config.limits,
+            trailing_slash=config.trailing_slash,
+            socket_at=self._socket_at,
         )
         socket_settings = SocketSettings(
             limits=config.limits,
@@ -84,15 +90,23 @@ class House:
             debug=debug,
         )
         routes = compile_routes(router, self._http_settings)
-        sockets = compile_sockets(routes.sockets, socket_settings)
+        sockets = compile_sockets([*routes.sockets, *controllers], socket_settings)
         handlers = handler_points(modules)
+        around = [added.middleware for added in middleware]
+        loaders = [point for one in around for point in getattr(one, "points", ())]
         self.container = Container(
             root,
-            entries=[*routes.points, *sockets.points, *(one.point for one in handlers)],
+            entries=[
+                *routes.points,
+                *sockets.points,
+                *loaders,
+                *(one.point for one in handlers),
+            ],
             everywhere=self._everywhere(),
             layers=layers,
         )
-        self._prove([*routes.problems, *sockets.problems])
+        guards = setup_problems([*routes.points, *sockets.points], around)
+        self._prove([*routes.problems, *sockets.problems, *guards])
         self._subscriptions.connect(self.container, handlers)
         self.gateway = Gateway(
             routes,
@@ -103,7 +117,6 @@ class House:
             settings=self._http_settings,
             report=self._report,
         )
-        around = [added.middleware for added in middleware]
         for one in (*around, *routes.middleware):
             bind_to(app, one)
         self._sockets = SocketGateway(
@@ -214,6 +227,9 @@ class House:
             found.append(error)
         _raise_all(found)
 
+    def _socket_at(self, path: str) -> bool:
+        return self._sockets.serves(path)
+
     def _report(
         self, error: BaseException, connection: Connection, error_id: str, where: str = ""
     ) -> None:
@@ -240,13 +256,36 @@ def _below(root: Module) -> Iterator[Module]:
             waiting += module.included
 
 
-def _add_controllers(router: Router, modules: Iterable[Module]) -> None:
+def _add_controllers(router: Router, modules: Iterable[Module]) -> list[SocketRoute]:
+    """Give the controllers of modules to ``router``; those for sockets are returned."""
     # A build that was refused may be tried again after a mend, with the same router.
     known = {(one.controller, one.module) for one in router.routes if isinstance(one, Registered)}
+    sockets: list[SocketRoute] = []
     for module in modules:
-        for controller, _ in module.controller_classes:
-            if issubclass(controller, Controller) and (controller, module) not in known:
+        for controller, where in module.controller_classes:
+            if issubclass(controller, WebSocketController):
+                sockets.append(controller_route(controller, module))
+            elif not issubclass(controller, Controller):
+                raise NoController(controller, module, where)
+            elif (controller, module) not in known:
                 router.add_controller(controller, module=module)
+    return sockets
+
+
+class NoController(Exception):
+    """``Module.controllers`` was given a class that is none."""
+
+    def __init__(self, given: type, module: Module, where: Where) -> None:
+        self.given = given
+        self.module = module
+        self.where = where
+        super().__init__(given, module, where)
+
+    def __str__(self) -> str:
+        return (
+            f'{self.given.__name__} in module "{self.module.name}" is no controller   {self.where}'
+            f"\n  fix: class {self.given.__name__}(Controller), or {self.module.name}.bind(...)"
+        )
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

@@ -48,12 +48,21 @@ def test_python_without_ensurepip_is_told_both_fixes(
     assert "pipx install uv" in said
 
 
-def test_stamp_changes_with_the_constraints(dev: ModuleType, tmp_path: Path) -> None:
-    for name in ("pyproject.toml", "constraints.txt"):
-        (tmp_path / name).write_text(name)
+def test_stamp_follows_dependencies_and_constraints_and_not_the_tools_settings(
+    dev: ModuleType, tmp_path: Path
+) -> None:
+    project = '[build-system]\nrequires = []\n[project]\ndependencies = ["anyio"]\n'
+    (tmp_path / "pyproject.toml").write_text(project)
+    (tmp_path / "constraints.txt").write_text("anyio==4.16.0")
     dev.ROOT = tmp_path
-    before = dev.fingerprint()
+    before = dev.content_stamp()
 
+    (tmp_path / "pyproject.toml").write_text(project + "[tool.ruff]\nline-length = 80\n")
+    assert dev.content_stamp() == before
+
+    (tmp_path / "pyproject.toml").write_text(project.replace("anyio", "trio"))
+    assert dev.content_stamp() != before
+
+    (tmp_path / "pyproject.toml").write_text(project)
     (tmp_path / "constraints.txt").write_text("anyio==4.17.0")
-
-    assert dev.fingerprint() != before
+    assert dev.content_stamp() != before

@@ -6,7 +6,12 @@ from urllib.parse import quote
 
 from nexios.adapters.http.compile import CompiledRoutes, Unit
 from nexios.adapters.http.endpoint import Endpoint, join
-from nexios.adapters.http.errors import HttpError, MethodNotAllowed, NotFoundException
+from nexios.adapters.http.errors import (
+    HttpError,
+    MethodNotAllowed,
+    NotFoundException,
+    UpgradeRequired,
+)
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.flatten import Surroundings
 from nexios.adapters.http.handlers import ErrorPolicy, Handlers
@@ -21,7 +26,7 @@ from nexios.container.entry import Entry, EntryPoint
 class Dispatcher:
     """The compiled routes as one inner call. Immutable: a change makes a new one."""
 
-    __slots__ = ("_errors", "_find", "_holders", "_slash")
+    __slots__ = ("_errors", "_find", "_holders", "_slash", "_socket_at")
 
     def __init__(
         self,
@@ -40,6 +45,7 @@ class Dispatcher:
         """
         self._errors = ErrorPolicy([handlers])
         self._slash = settings.trailing_slash
+        self._socket_at = settings.socket_at
         table: Table[Endpoint] = Table(
             (template, method, endpoint)
             for unit in routes.units
@@ -95,7 +101,8 @@ class Dispatcher:
             return answer
         other = self._other_slash(path, scope["method"])
         if other is None:
-            return NotFoundException()
+            at_socket = self._socket_at is not None and self._socket_at(path)
+            return UpgradeRequired() if at_socket else NotFoundException()
         query = scope.get("query_string", b"").decode("latin-1")
         target = f"{scope.get('root_path', '')}{quote(other)}"
         return RedirectResponse(f"{target}?{query}" if query else target, 308)

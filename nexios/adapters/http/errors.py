@@ -51,6 +51,13 @@ class MethodNotAllowed(HTTPException):
         super().__init__(405, None, {"allow": allow})
 
 
+class UpgradeRequired(HTTPException):
+    """Only a socket stands at this path: 426 with ``Upgrade`` (RFC 9110, 15.5.22)."""
+
+    def __init__(self) -> None:
+        super().__init__(426, None, {"upgrade": "websocket", "connection": "Upgrade"})
+
+
 class InputRefused(HttpError):
     """Something is wrong with what the client sent; the text reaches the client."""
 

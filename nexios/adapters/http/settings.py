@@ -1,5 +1,6 @@
 """What the HTTP side needs to know of the app's configuration."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,3 +19,4 @@ class HttpSettings:
     debug: bool = False
     limits: Limits = field(default_factory=Limits)
     trailing_slash: Literal["strict", "redirect", "ignore"] = "strict"
+    socket_at: Callable[[str], bool] | None = None

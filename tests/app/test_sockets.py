@@ -1,0 +1,86 @@
+"""Sockets through a whole application: functions, controllers of modules, plain requests."""
+
+import pytest
+
+from nexios import Controller, Module, NexiosApp, Scope, WebSocketController
+from nexios.assembly import NoController
+from nexios.testing.client import AsyncTestClient
+
+pytestmark = pytest.mark.asyncio
+
+
+class Greeting:
+    def word(self) -> str:
+        return "hello"
+
+
+class Echo(WebSocketController, path="/echo/{room}"):
+    def __init__(self, greeting: Greeting) -> None:
+        self._greeting = greeting
+
+    async def on_message(self, message: str, room: str) -> str:
+        return f"{self._greeting.word()} {room}: {message}"
+
+
+def app() -> NexiosApp:
+    module = Module("talk")
+    module.bind(Greeting, scope=Scope.CONNECTION)
+    module.controllers(Echo)
+    made = NexiosApp(module)
+
+    @made.websocket("/plain/{number:int}")
+    async def plain(websocket, number: int) -> None:
+        await websocket.accept()
+        await websocket.send_json({"twice": number * 2})
+
+    return made
+
+
+async def test_controller_of_a_module_gets_its_services() -> None:
+    async with (
+        AsyncTestClient(app()) as client,
+        client.websocket_connect("/echo/tea") as socket,
+    ):
+        await socket.send_text("you")
+        assert await socket.receive_text() == "hello tea: you"
+
+
+async def test_function_gets_its_converted_path_value() -> None:
+    async with (
+        AsyncTestClient(app()) as client,
+        client.websocket_connect("/plain/4") as socket,
+    ):
+        assert await socket.receive_json() == {"twice": 8}
+
+
+async def test_plain_request_at_a_socket_is_426_and_elsewhere_404() -> None:
+    async with AsyncTestClient(app()) as client:
+        answer = await client.get("/plain/4")
+        assert answer.status_code == 426
+        assert answer.headers["upgrade"] == "websocket"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.get("/plain/x")).status_code == 404
+
+
+async def test_class_that_is_no_controller_is_named() -> None:
+    module = Module("talk")
+    module.controllers(Greeting)
+    with pytest.raises(NoController, match='Greeting in module "talk" is no controller'):
+        NexiosApp(module).check()
+
+
+async def test_http_and_socket_may_share_a_path() -> None:
+    made = app()
+
+    @made.get("/plain/{number:int}")
+    async def show(number: int) -> int:
+        return number
+
+    class Page(Controller, path="/page"): ...
+
+    async with (
+        AsyncTestClient(made) as client,
+        client.websocket_connect("/plain/4") as socket,
+    ):
+        assert (await client.get("/plain/4")).json() == 4
+        assert await socket.receive_json() == {"twice": 8}
