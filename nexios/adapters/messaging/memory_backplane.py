@@ -93,9 +93,7 @@ class MemoryBackplane:
         try:
             yield Position(log.epoch, log.last)
         finally:
-            followers = list(log.followers)
-            followers.remove(arrived)
-            log.followers = tuple(followers)
+            log.followers = _without(log.followers, arrived)
 
     async def read(self, topic: Topic, after: Position | None, limit: int) -> Slice:
         """Return what is kept after a position, or the last messages for None."""
@@ -165,3 +163,13 @@ class MemoryBackplane:
             if not (log.ring or log.ids or log.followers):
                 del self._logs[topic]
                 self._epoch = secrets.token_hex(8)
+
+
+def _without(
+    followers: tuple[Callable[[Arrived], None], ...], arrived: Callable[[Arrived], None]
+) -> tuple[Callable[[Arrived], None], ...]:
+    """Take one follower out, by identity: callables may be equal to each other."""
+    for index, follower in enumerate(followers):
+        if follower is arrived:
+            return followers[:index] + followers[index + 1 :]
+    return followers
