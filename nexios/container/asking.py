@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from nexios.container.binding import Answer, Binding
 from nexios.container.entry import EntryPoint
@@ -98,7 +98,9 @@ def disagreement(parameter: Parameter, key: AnyKey) -> Fault | None:
         annotation = get_args(annotation)[0]
     annotation, _ = optional_of(annotation)
     form = key.form
-    if not isinstance(annotation, type) or not isinstance(form, type) or annotation is object:
+    if not isinstance(annotation, type) or not isinstance(form, type):
+        return None
+    if annotation is object or annotation is Any:
         return None
     if getattr(annotation, "_is_protocol", False) or get_origin(annotation) or get_origin(form):
         return None

@@ -150,6 +150,8 @@ class Interpreter:
     def _step_now(self, scope: ScopeContext, slot: int, values: Values) -> None:
         node = self.paths.graph.nodes[slot]
         owner = self._owner(scope, node)
+        if self.paths.step_awaits(slot):
+            raise _needs_await(node)
         with owner.lock(slot):
             if slot not in owner.cache:
                 made = self._drive_now(owner, slot, values, holder=slot)
@@ -184,11 +186,7 @@ class Interpreter:
         node = self.paths.graph.nodes[slot]
         owner.refuse_if_closed(node.title)
         if node.awaits:
-            raise NeedsAwait(
-                f"{node.title} awaits, and was asked without await",
-                key=node.binding.key,
-                fix=f"await scope.get({node.title})",
-            )
+            raise _needs_await(node)
         prepared: Prepared = {}
         for inner in self.paths.prepares(slot):
             made = self._drive_now(owner, inner, values, holder=holder)
@@ -231,6 +229,14 @@ class Interpreter:
             raise NothingYielded(node.title)
         owner.exits.append(Exit(node.title, opened, owner.resolver.tags(owner, holder)))
         return value
+
+
+def _needs_await(node: Node) -> NeedsAwait:
+    return NeedsAwait(
+        f"{node.title} awaits, and was asked without await",
+        key=node.binding.key,
+        fix=f"await scope.get({node.title})",
+    )
 
 
 class _noting:  # noqa: N801  # reads as a statement

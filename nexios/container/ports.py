@@ -64,6 +64,8 @@ def class_of(form: object) -> type | None:
     origin = get_origin(form)
     if isinstance(origin, type):
         return None if origin is type else origin
+    if form is Any:  # a class on Python 3.11
+        return None
     return form if isinstance(form, type) else None
 
 

@@ -56,7 +56,8 @@ class Registry:
         self.root = root
         self.everywhere = everywhere
         self.cycles: list[tuple[Module, ...]] = []
-        self.modules: tuple[Module, ...] = tuple(self._flatten())
+        self._inner_first = tuple(self._flatten())
+        self.modules: tuple[Module, ...] = tuple(self._outer_first())
         self.home: dict[Binding, Module] = {}
         self._own: dict[Module, dict[AnyKey, list[Binding]]] = {}
         self._added: dict[Module, dict[AnyKey, list[Binding]]] = {}
@@ -151,8 +152,17 @@ class Registry:
                 elif following not in done:
                     stack.append((following, iter(following.included)))
                     trail.append(following)
-        # The root first, then what it includes, in the order of inclusion.
-        return reversed(done)
+        return iter(done)
+
+    def _outer_first(self) -> Iterator[Module]:
+        done: set[Module] = set()
+        stack = [self.root] if self.everywhere is None else [self.everywhere, self.root]
+        while stack:
+            module = stack.pop()
+            if module not in done:
+                done.add(module)
+                yield module
+                stack.extend(reversed(module.included))
 
     def _find_includers(self) -> Mapping[Module, list[Module]]:
         direct: dict[Module, list[Module]] = {module: [] for module in self.modules}
@@ -242,7 +252,7 @@ class Registry:
 
     def _named_keys(self, key: AnyKey) -> list[AnyKey]:
         ordered: dict[AnyKey, None] = {}
-        for module in reversed(self.modules):
+        for module in self._inner_first:
             for other in self._own[module]:
                 if other.is_named and other.form == key.form:
                     ordered.setdefault(other)

@@ -203,7 +203,8 @@ class ScopeContext:
 
     def async_lock(self, slot: int) -> anyio.Lock:
         """Return the task lock under which the object of ``slot`` is made."""
-        lock: anyio.Lock = self._lock(slot, _fast_lock)
+        # Beside the thread lock of the same slot, which a provider takes for the making itself.
+        lock: anyio.Lock = self._lock(-1 - slot, _fast_lock)
         return lock
 
     def refuse_if_closed(self, asked: str) -> None:

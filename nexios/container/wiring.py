@@ -81,6 +81,8 @@ class Builder:
         }
         for point in points:
             self.entry(point)
+        # First what entries reach, so that a problem shows the path from its route.
+        self._work()
         if whole:
             for binding in self.registry.bindings:
                 self.slot(binding, None)
@@ -91,10 +93,13 @@ class Builder:
 
     def settle(self) -> None:
         """Wire what is pending, then keep controllers where that is right."""
-        while self._pending:
-            self._wire(self.graph.nodes[self._pending.popleft()])
+        self._work()
         self._retry()
         self.graph.promote(self.new)
+
+    def _work(self) -> None:
+        while self._pending:
+            self._wire(self.graph.nodes[self._pending.popleft()])
 
     def entry(self, point: EntryPoint) -> None:
         """Wire one entry point."""
@@ -196,6 +201,7 @@ class Builder:
                 self._wire_source(node)
             case Answer.LIST | Answer.TUPLE | Answer.DICT:
                 asked = Asked(Step("asked by", str(binding.key)), node.slot)
+                node.names = tuple(member.key.name for member in binding.members)
                 node.arguments = tuple(
                     Argument(nameless(str(member.key), member), by_name=False,
                              slot=self.slot(member, asked), asked=member.key)

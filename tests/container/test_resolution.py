@@ -1,0 +1,644 @@
+"""What is asked is made once in its scope, with what its signature says."""
+
+import functools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NewType, Protocol
+
+import anyio
+import pytest
+
+from nexios.container.container import Container
+from nexios.container.depend import Depend, Lazy, Provider, Scopes
+from nexios.container.errors import (
+    ContainerError,
+    MarkerNotResolved,
+    MissingBinding,
+    NeedsAwait,
+    UnreadableParameter,
+)
+from nexios.container.keys import Key
+from nexios.container.module import Module
+from nexios.container.scope import Scope, ScopeContext
+from tests.support.wiring import FromValues, module_of, point, run
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+
+    from elsewhere import Elsewhere  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    pass
+
+
+class Service:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+
+class Both:
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self.service, self.clock = service, clock
+
+
+async def test_same_key_asked_twice_in_one_request_is_one_object() -> None:
+    async with Container(module_of(Clock, Service, Both)) as container:
+        async with container.enter() as scope:
+            both = await scope.get(Both)
+            assert both.service.clock is both.clock
+            assert await scope.get(Service) is both.service
+            assert scope.get_now(Clock) is both.clock
+
+
+async def test_two_concurrent_requests_never_share_a_request_object() -> None:
+    module = module_of(Service)
+    arrived: list[Clock] = []
+    everyone = anyio.Event()
+
+    @module.provides()
+    async def clock() -> AsyncIterator[Clock]:
+        made = Clock()
+        arrived.append(made)
+        if len(arrived) == 5:
+            everyone.set()
+        await everyone.wait()
+        yield made
+
+    seen: list[Clock] = []
+
+    async def request(container: Container) -> None:
+        async with container.enter() as scope:
+            first = (await scope.get(Service)).clock
+            await anyio.lowlevel.checkpoint()
+            assert await scope.get(Clock) is first
+            seen.append(first)
+
+    async with Container(module) as container, anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(request, container)
+    assert len(set(map(id, seen))) == 5
+
+
+async def test_keep_alive_second_request_gets_new_objects() -> None:
+    async with Container(module_of(Clock)) as container:
+        made = []
+        for _ in range(2):
+            async with container.enter() as scope:
+                made.append(await scope.get(Clock))
+    assert made[0] is not made[1]
+
+
+@pytest.mark.parametrize("child_first", [True, False])
+async def test_child_tasks_of_a_request_share_its_scope_whoever_asks_first(
+    child_first: bool,
+) -> None:
+    seen: list[Clock] = []
+
+    async def child(scope: ScopeContext) -> None:
+        seen.append(await scope.get(Clock))
+
+    async with Container(module_of(Clock)) as container, container.enter() as scope:
+        if not child_first:
+            seen.append(await scope.get(Clock))
+        async with anyio.create_task_group() as group:
+            group.start_soon(child, scope)
+            group.start_soon(child, scope)
+        seen.append(await scope.get(Clock))
+    assert len(set(map(id, seen))) == 1
+
+
+async def test_transient_is_new_for_every_asker_even_inside_one_plan() -> None:
+    class Left:
+        def __init__(self, clock: Clock) -> None:
+            self.clock = clock
+
+    class Top:
+        def __init__(self, left: Left, clock: Clock, again: Clock) -> None:
+            self.clocks = {id(left.clock): left.clock, id(clock): clock, id(again): again}
+
+    module = module_of(Left, Top)
+    module.bind(Clock, scope=Scope.TRANSIENT)
+    async with Container(module) as container, container.enter() as scope:
+        assert len((await scope.get(Top)).clocks) == 3
+
+
+@pytest.mark.parametrize("value", [None, 0, "", False, ()])
+async def test_falsy_values_are_cached_like_any_value(value: object) -> None:
+    made: list[object] = []
+
+    class Flag:
+        pass
+
+    def flag() -> Any:
+        made.append(value)
+        return value
+
+    module = Module("app")
+    module.bind(Flag, scope=Scope.REQUEST).to(flag)
+    async with Container(module) as container, container.enter() as scope:
+        assert await scope.get(Flag) == value
+        assert await scope.get(Flag) == value
+    assert len(made) == 1
+
+
+async def test_factory_returning_none_is_cached_as_a_singleton_too() -> None:
+    made: list[None] = []
+
+    class Flag:
+        pass
+
+    def flag() -> Any:
+        made.append(None)
+
+    module = Module("app")
+    module.bind(Flag, scope=Scope.SINGLETON).to(flag)
+    async with Container(module) as container:
+        assert await container.get(Flag) is None
+        assert await container.get(Flag) is None
+    assert len(made) == 1
+
+
+class Promise:
+    """An awaitable service."""
+
+    def __await__(self) -> Any:
+        raise AssertionError("awaited")
+
+
+async def test_awaitable_service_instance_is_not_awaited() -> None:
+    class Holder:
+        def __init__(self, promise: Promise) -> None:
+            self.promise = promise
+
+    for scope_of_it in (Scope.REQUEST, Scope.TRANSIENT):
+        module = module_of(Holder)
+        module.bind(Promise, scope=scope_of_it)
+        async with Container(module) as container, container.enter() as scope:
+            assert isinstance((await scope.get(Holder)).promise, Promise)
+            assert isinstance(await scope.get(Promise), Promise)
+
+
+async def test_coroutine_object_as_value_passes_through() -> None:
+    async def work() -> int:
+        return 7
+
+    class Work(Protocol):
+        def __await__(self) -> Any: ...
+
+    class Holder:
+        def __init__(self, work: Work) -> None:
+            self.work = work
+
+    coroutine = work()
+    module = module_of(Holder)
+    module.bind(Work).value(coroutine)
+    async with Container(module) as container, container.enter() as scope:
+        holder = await scope.get(Holder)
+        assert holder.work is coroutine
+        assert await coroutine == 7
+
+
+async def test_optional_parameter_without_binding_gets_none() -> None:
+    class Asker:
+        def __init__(self, clock: Clock | None) -> None:
+            self.clock = clock
+
+    async with Container(module_of(Asker)) as container, container.enter() as scope:
+        assert (await scope.get(Asker)).clock is None
+        assert await scope.get(Clock | None) is None
+    async with Container(module_of(Asker, Clock)) as container, container.enter() as scope:
+        assert (await scope.get(Asker)).clock is await scope.get(Clock)
+
+
+async def test_parameter_default_used_when_nothing_provides() -> None:
+    fallback = Clock()
+
+    class Asker:
+        def __init__(self, clock: Clock = fallback, size: int = 3) -> None:
+            self.clock, self.size = clock, size
+
+    async with Container(module_of(Asker)) as container, container.enter() as scope:
+        asker = await scope.get(Asker)
+        assert (asker.clock, asker.size) == (fallback, 3)
+
+
+async def test_default_is_ignored_when_a_binding_exists() -> None:
+    fallback = Clock()
+
+    class Asker:
+        def __init__(self, clock: Clock = fallback) -> None:
+            self.clock = clock
+
+    async with Container(module_of(Asker, Clock)) as container, container.enter() as scope:
+        assert (await scope.get(Asker)).clock is not fallback
+
+
+UserId = NewType("UserId", int)
+
+
+async def test_newtype_keys_resolve_apart_from_their_base() -> None:
+    class Asker:
+        def __init__(self, user: UserId, count: int = 9) -> None:
+            self.user, self.count = user, count
+
+    module = module_of(Asker)
+    module.bind(UserId).value(UserId(4))
+    async with Container(module) as container, container.enter() as scope:
+        asker = await scope.get(Asker)
+        assert (asker.user, asker.count) == (4, 9)
+
+
+async def test_string_annotations_resolve_in_module_and_closure() -> None:
+    class Inner:
+        pass
+
+    class Asker:
+        def __init__(self, clock: "Clock", many: "list[Clock]", inner: "Inner") -> None:
+            self.clock, self.many = clock, many
+
+        inner = Inner
+
+    async with Container(module_of(Asker, Clock, Inner)) as container, container.enter() as scope:
+        assert (await scope.get(Asker)).clock is await scope.get(Clock)
+
+
+async def test_name_imported_only_for_type_checkers_is_resolved_from_registered_keys() -> None:
+    import collections
+
+    class Asker:
+        def __init__(self, ordered: "OrderedDict") -> None:  # type: ignore[type-arg]
+            self.ordered = ordered
+
+    value: Any = collections.OrderedDict(a=1)
+    module = module_of(Asker)
+    module.bind(collections.OrderedDict).value(value)
+    async with Container(module) as container, container.enter() as scope:
+        assert (await scope.get(Asker)).ordered is value
+
+
+def test_name_imported_only_for_type_checkers_is_named_in_the_error() -> None:
+    class Asker:
+        def __init__(self, other: "Elsewhere") -> None: ...
+
+    with pytest.raises(UnreadableParameter, match="no Elsewhere is known") as refusal:
+        Container(module_of(Asker)).validate()
+    assert "import Elsewhere at run time" in refusal.value.fix
+
+
+async def test_positional_only_keyword_only_and_var_parameters() -> None:
+    class Asker:
+        def __init__(
+            self, first: int = 1, clock: Clock | None = None, /, *rest: int, late: Service, **more: int
+        ) -> None:
+            self.all = (first, clock, rest, late, more)
+
+    async with Container(module_of(Asker, Clock, Service)) as container:
+        async with container.enter() as scope:
+            first, clock, rest, late, more = (await scope.get(Asker)).all
+            assert (first, rest, more) == (1, (), {})
+            assert clock is late.clock
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    clock: Clock
+    size: int = 2
+
+
+class Slotted:
+    __slots__ = ("clock",)
+    clock: Clock
+
+
+async def test_dataclass_and_slots_classes_are_wired() -> None:
+    async with Container(module_of(Frozen, Slotted, Clock)) as container:
+        async with container.enter() as scope:
+            frozen, slotted = await scope.get(Frozen), await scope.get(Slotted)
+            assert frozen.clock is slotted.clock
+            assert frozen.size == 2
+
+
+class Base:
+    clock: Clock
+    kind = "base"
+    limit: int = 3
+
+
+class Derived(Base):
+    service: Service
+
+
+class Implicit(Protocol):
+    def run(self) -> int: ...
+
+
+class FromProtocol(Implicit):
+    clock: Clock
+
+    def run(self) -> int:
+        return 1
+
+
+async def test_annotated_attributes_of_a_class_without_init_are_wired() -> None:
+    async with Container(module_of(Derived, FromProtocol, Service, Clock)) as container:
+        async with container.enter() as scope:
+            derived = await scope.get(Derived)
+            assert derived.clock is derived.service.clock
+            assert (derived.kind, derived.limit) == ("base", 3)
+            assert (await scope.get(FromProtocol)).clock is derived.clock
+
+
+async def test_parameter_with_double_underscore_name_is_passed_intact() -> None:
+    class Asker:
+        def __init__(self, *, user__id: UserId, db__clock: Clock) -> None:
+            self.both = (user__id, db__clock)
+
+    module = module_of(Asker, Clock)
+    module.bind(UserId).value(UserId(5))
+    async with Container(module) as container, container.enter() as scope:
+        assert (await scope.get(Asker)).both == (5, await scope.get(Clock))
+
+
+async def test_binding_named_like_a_container_method_is_harmless() -> None:
+    override = type("override", (), {})
+    providers = type("providers", (), {})
+    async with Container(module_of(override, providers)) as container:
+        async with container.enter() as scope:
+            assert isinstance(await scope.get(override), override)
+            assert isinstance(await scope.get(providers), providers)
+
+
+async def test_unannotated_default_marker_is_resolved() -> None:
+    async def ping(clock=Depend(Clock)) -> Any:  # type: ignore[no-untyped-def]
+        return clock
+
+    entry_point = point(ping)
+    async with Container(module_of(Clock), entries=[entry_point]) as container:
+        assert isinstance(await run(container.entry(entry_point)), Clock)
+
+
+async def test_all_ways_to_mark_are_the_same() -> None:
+    async def show(
+        a: Clock = Depend(),
+        b=Depend(Clock),  # type: ignore[no-untyped-def]
+        *,
+        c: Annotated[Clock, Depend()],
+        d: Annotated[Any, Depend(Clock)] = None,
+        e: Clock | None = Depend(),
+    ) -> Any:
+        return {id(a), id(b), id(c), id(d), id(e)}
+
+    entry_point = point(show)
+    async with Container(module_of(Clock), entries=[entry_point]) as container:
+        assert len(await run(container.entry(entry_point))) == 1
+
+
+def test_annotation_and_marker_that_disagree_are_refused_at_start() -> None:
+    async def show(clock: Clock = Depend(Service)) -> None: ...  # type: ignore[assignment]
+
+    with pytest.raises(UnreadableParameter, match="annotated Clock and marked Depend.Service"):
+        Container(module_of(Clock, Service), entries=[point(show)]).validate()
+
+
+async def test_unresolved_marker_tells_how_to_call_the_handler() -> None:
+    async def ping(clock: Clock = Depend()) -> Any:
+        return clock.now()  # type: ignore[attr-defined]
+
+    Container(module_of(Clock), entries=[point(ping)]).validate()
+    with pytest.raises(MarkerNotResolved, match=r"ping\(\) without the container; pass clock="):
+        await ping()
+    with pytest.raises(ContainerError):
+        Depend(Clock)()  # type: ignore[operator]
+    assert not hasattr(Depend(Clock), "anything")
+
+
+async def test_using_fills_named_parameters() -> None:
+    class Mailer:
+        def __init__(self, host: str, port: int, clock: Clock, *, tls: bool = False) -> None:
+            self.all = (host, port, clock, tls)
+
+    hot = Clock()
+    module = Module("mail")
+    module.bind(Key(Clock, "hot")).value(hot)
+    module.bind(Mailer).using(host="h", port=25, clock=Key(Clock, "hot"), tls=True)
+    async with Container(module) as container, container.enter() as scope:
+        assert (await scope.get(Mailer)).all == ("h", 25, hot, True)
+
+
+async def test_using_passes_engine_providers_as_values() -> None:
+    from dependency_injector import providers
+
+    class Holder:
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+    provider = providers.Factory(Clock)
+    module = Module("app")
+    module.bind(Holder).using(value=provider)
+    async with Container(module) as container, container.enter() as scope:
+        assert (await scope.get(Holder)).value is provider
+
+
+async def test_alias_is_the_same_object_under_a_second_key() -> None:
+    class Time(Protocol): ...
+
+    module = module_of(Clock)
+    module.bind(Time).alias(Clock)
+    async with Container(module) as container, container.enter() as scope:
+        assert await scope.get(Time) is await scope.get(Clock)
+
+
+async def test_partials_and_callable_objects_are_sources() -> None:
+    class Made:
+        def __init__(self, size: int, clock: Clock) -> None:
+            self.size, self.clock = size, clock
+
+    class Maker:
+        async def __call__(self, clock: Clock) -> Service:
+            return Service(clock)
+
+    module = module_of(Clock)
+    module.bind(Made).to(functools.partial(Made, 3))
+    module.bind(Service).to(Maker())
+    async with Container(module) as container, container.enter() as scope:
+        made = await scope.get(Made)
+        assert made.size == 3
+        assert (await scope.get(Service)).clock is made.clock
+
+
+async def test_provider_asks_each_time_and_lazy_once() -> None:
+    class Holder:
+        def __init__(self, make: Provider[Clock], lazy: Lazy[Clock]) -> None:
+            self.make, self.lazy = make, lazy
+
+    module = module_of(Holder)
+    module.bind(Clock, scope=Scope.TRANSIENT)
+    async with Container(module) as container, container.enter() as scope:
+        holder = await scope.get(Holder)
+        assert holder.make() is not holder.make()
+        assert await holder.make.get() is not holder.make()
+        assert holder.lazy() is holder.lazy()
+        assert await holder.lazy.get() is holder.lazy()
+
+
+async def test_handle_of_something_that_awaits_needs_get() -> None:
+    class Holder:
+        def __init__(self, clock: Lazy[Clock]) -> None:
+            self.clock = clock
+
+    module = module_of(Holder)
+
+    @module.provides()
+    async def clock() -> Clock:
+        return Clock()
+
+    async with Container(module) as container, container.enter() as scope:
+        holder = await scope.get(Holder)
+        with pytest.raises(NeedsAwait, match="Clock awaits"):
+            holder.clock()
+        made = await holder.clock.get()
+        assert holder.clock() is made
+        assert await scope.get(Clock) is made
+
+
+async def test_get_now_refuses_what_awaits_until_it_is_made() -> None:
+    module = module_of(Service)
+
+    @module.provides()
+    async def clock() -> Clock:
+        return Clock()
+
+    async with Container(module) as container, container.enter() as scope:
+        with pytest.raises(NeedsAwait):
+            scope.get_now(Service)
+        service = await scope.get(Service)
+        assert scope.get_now(Service) is service
+
+
+async def test_list_of_port_keeps_registration_order_and_is_empty_without_bindings() -> None:
+    class Handler:
+        pass
+
+    class First(Handler):
+        pass
+
+    class Second(Handler):
+        def __init__(self, clock: Clock) -> None: ...
+
+    class Holder:
+        def __init__(self, a: list[Handler], b: tuple[Handler, ...], c: Sequence[Handler]) -> None:
+            self.all = (a, b, c)
+
+    module = module_of(Holder, Clock)
+    async with Container(module) as container, container.enter() as scope:
+        assert (await scope.get(Holder)).all == ([], (), [])
+    module.add(Handler).to(Second)
+    module.add(Handler).to(First)
+    module.add(Handler).value(Handler())
+    async with Container(module) as container, container.enter() as scope:
+        a, b, c = (await scope.get(Holder)).all
+        assert [type(item) for item in a] == [Second, First, Handler]
+        assert (list(b), list(c)) == (a, a)
+        a.clear()
+        assert len(await scope.get(list[Handler])) == 3
+
+
+async def test_dict_by_key() -> None:
+    class Holder:
+        def __init__(self, clocks: dict[str, Clock]) -> None:
+            self.clocks = clocks
+
+    module = module_of(Holder, Clock)
+    module.bind(Key(Clock, "b"))
+    module.bind(Key(Clock, "a"))
+    async with Container(module) as container, container.enter() as scope:
+        clocks = (await scope.get(Holder)).clocks
+        assert list(clocks) == ["b", "a"]
+        assert clocks["a"] is await scope.get(Key(Clock, "a"))
+        assert await scope.get(dict[str, Service]) == {}
+
+
+async def test_transient_coroutine_source_is_awaited_once_per_asker() -> None:
+    made: list[Clock] = []
+
+    class Plain:
+        def __init__(self, clock: Clock, again: Clock) -> None:
+            self.clocks = [clock, again]
+
+    class Top:
+        def __init__(self, plain: Plain, clock: Clock, other: Plain) -> None:
+            self.clocks = [*plain.clocks, clock, *other.clocks]
+
+    module = module_of(Top)
+    module.bind(Plain, scope=Scope.TRANSIENT)
+
+    async def clock() -> Clock:
+        made.append(Clock())
+        return made[-1]
+
+    module.bind(Clock, scope=Scope.TRANSIENT).to(clock)
+    async with Container(module) as container, container.enter() as scope:
+        top = await scope.get(Top)
+    # The engine took them in the order in which they were made.
+    assert top.clocks == made
+    assert len(made) == 5
+
+
+async def test_function_dependency_runs_once_per_request_and_reads_like_a_handler() -> None:
+    calls: list[object] = []
+
+    def current(token: str, clock: Clock = Depend()) -> str:
+        calls.append(clock)
+        return token.upper()
+
+    def twice(who: str = Depend(current)) -> str:
+        return who * 2
+
+    async def show(token: str, who: str = Depend(current), both: str = Depend(twice)) -> Any:
+        return token, who, both
+
+    entry_point = point(show, reads=FromValues("token"))
+    async with Container(module_of(Clock), entries=[entry_point]) as container:
+        entry = container.entry(entry_point)
+        assert await run(entry, token="a") == ("a", "A", "AA")
+        assert await run(entry, token="b") == ("b", "B", "BB")
+    assert len(calls) == 2
+
+
+async def test_scopes_and_the_running_scope_are_injectable() -> None:
+    class Opener:
+        def __init__(self, scopes: Scopes, scope: ScopeContext) -> None:
+            self.scopes, self.scope = scopes, scope
+
+    async with Container(module_of(Opener, Clock)) as container, container.enter() as scope:
+        opener = await scope.get(Opener)
+        assert opener.scope is scope
+        async with opener.scopes.enter() as other:
+            assert await other.get(Clock) is not await scope.get(Clock)
+
+
+async def test_missing_key_asked_at_run_time_is_named() -> None:
+    async with Container(module_of(Clock)) as container, container.enter() as scope:
+        with pytest.raises(MissingBinding, match="nothing provides Service"):
+            await scope.get(Service)
+
+
+async def test_engine_graph_equals_ours_edge_for_edge() -> None:
+    module = module_of(Service, Both)
+    module.bind(Clock, scope=Scope.SINGLETON)
+    module.bind(Key(Clock, "x")).alias(Clock)
+
+    @module.provides()
+    async def many(clocks: dict[str, Clock], lazy: Lazy[Both]) -> AsyncIterator[Iterator[int]]:
+        yield iter([1])
+
+    container = Container(module)
+    container.validate()
+    engine, graph = container.engine, container.graph
+    assert len(engine.providers) == len(graph.nodes) == len(engine.container.providers)
+    assert engine.difference(graph, graph.nodes) == ""
+    engine.providers[1].add_args(engine.providers[0])
+    assert "the engine to" in engine.difference(graph, graph.nodes)

@@ -1,0 +1,246 @@
+"""Singletons: one object however many ask, started in order, stopped in reverse."""
+
+import threading
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from nexios.container.container import Container
+from nexios.container.errors import ContainerError, WrongEventLoop
+from nexios.container.module import Module
+from nexios.container.scope import Scope
+from tests.support.wiring import module_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Engine:
+    pass
+
+
+class Pool:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+
+async def test_ten_waiters_make_one_async_singleton() -> None:
+    module = Module("app")
+    waiting, go = anyio.Event(), anyio.Event()
+    made: list[Engine] = []
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def engine() -> Engine:
+        waiting.set()
+        await go.wait()
+        made.append(Engine())
+        return made[-1]
+
+    seen: list[Engine] = []
+
+    async def ask(container: Container) -> None:
+        seen.append(await container.get(Engine))
+
+    async with Container(module) as container, anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(ask, container)
+        await waiting.wait()
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+    assert len(made) == 1
+    assert seen == made * 10
+
+
+async def test_cancelled_first_waiter_does_not_fail_the_others() -> None:
+    module = Module("app")
+    attempts: list[int] = []
+    first_is_in, go = anyio.Event(), anyio.Event()
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def engine() -> Engine:
+        attempts.append(1)
+        if len(attempts) == 1:
+            first_is_in.set()
+            await anyio.sleep_forever()
+        await go.wait()
+        return Engine()
+
+    seen: list[Engine] = []
+
+    async def first(container: Container, cancel: anyio.CancelScope) -> None:
+        with cancel:
+            await container.get(Engine)
+
+    async def other(container: Container) -> None:
+        seen.append(await container.get(Engine))
+
+    cancel = anyio.CancelScope()
+    async with Container(module) as container, anyio.create_task_group() as group:
+        group.start_soon(first, container, cancel)
+        await first_is_in.wait()
+        group.start_soon(other, container)
+        group.start_soon(other, container)
+        await anyio.wait_all_tasks_blocked()
+        cancel.cancel()
+        go.set()
+    assert len(attempts) == 2
+    assert len(seen) == 2
+    assert seen[0] is seen[1]
+
+
+async def test_failed_singleton_is_retried_and_not_cached() -> None:
+    module = Module("app")
+    attempts: list[int] = []
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    def engine() -> Engine:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OSError("not yet")
+        return Engine()
+
+    async with Container(module) as container:
+        with pytest.raises(OSError, match="not yet"):
+            await container.get(Engine)
+        assert await container.get(Engine) is await container.get(Engine)
+    assert len(attempts) == 2
+
+
+async def test_eight_threads_make_one_sync_singleton_and_others_are_not_blocked() -> None:
+    inside, go = threading.Event(), threading.Event()
+    made: list[Engine] = []
+
+    class Other:
+        pass
+
+    def engine() -> Engine:
+        inside.set()
+        go.wait(timeout=10)
+        made.append(Engine())
+        return made[-1]
+
+    module = Module("app")
+    module.bind(Engine, scope=Scope.SINGLETON, lazy=True).to(engine)
+    module.bind(Other, scope=Scope.SINGLETON, lazy=True)
+    seen: list[Engine] = []
+
+    async with Container(module) as container, container.enter() as scope:
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                seen.append(await anyio.to_thread.run_sync(scope.get_now, Engine))
+
+            for _ in range(8):
+                group.start_soon(ask)
+            await anyio.to_thread.run_sync(inside.wait, 10)
+            # While the slow constructor holds its own lock, another singleton comes through.
+            assert isinstance(await anyio.to_thread.run_sync(scope.get_now, Other), Other)
+            go.set()
+    assert len(made) == 1
+    assert seen == made * 8
+
+
+def logged(module: Module, log: list[str], fail: str = "") -> Module:
+    class Last:
+        def __init__(self, pool: Pool) -> None:
+            self.pool = pool
+
+    @module.provides(scope=Scope.SINGLETON)
+    async def last(pool: Pool) -> AsyncIterator[Last]:
+        log.append("open last")
+        if fail == "last":
+            raise OSError("no last")
+        yield Last(pool)
+        log.append("close last")
+
+    @module.provides(scope=Scope.SINGLETON)
+    async def pool(engine: Engine) -> AsyncIterator[Pool]:
+        log.append("open pool")
+        try:
+            yield Pool(engine)
+        finally:
+            log.append("close pool")
+
+    @module.provides(scope=Scope.SINGLETON)
+    async def engine() -> AsyncIterator[Engine]:
+        log.append("open engine")
+        try:
+            yield Engine()
+        finally:
+            log.append("close engine")
+
+    return module
+
+
+async def test_eager_singletons_start_in_dependency_order_and_stop_in_reverse() -> None:
+    log: list[str] = []
+    async with Container(logged(Module("app"), log)):
+        assert log == ["open engine", "open pool", "open last"]
+        log.clear()
+    assert log == ["close last", "close pool", "close engine"]
+
+
+async def test_start_failure_closes_the_already_started() -> None:
+    log: list[str] = []
+    container = Container(logged(Module("app"), log, fail="last"))
+    with pytest.raises(OSError, match="no last"):
+        await container.start()
+    assert log == ["open engine", "open pool", "open last", "close pool", "close engine"]
+    assert not container.running
+
+
+async def test_container_can_be_started_again_after_stop() -> None:
+    container = Container(logged(Module("app"), []))
+    async with container:
+        first = await container.get(Engine)
+    async with container:
+        second = await container.get(Engine)
+        assert (await container.get(Pool)).engine is second
+    assert first is not second
+
+
+async def test_starting_twice_is_refused() -> None:
+    async with Container(module_of(Engine)) as container:
+        with pytest.raises(ContainerError, match="running already"):
+            await container.start()
+
+
+async def test_lazy_singletons_are_not_made_at_start() -> None:
+    made: list[int] = []
+
+    class Late:
+        def __init__(self) -> None:
+            made.append(1)
+
+    module = Module("app")
+    module.bind(Late, scope=Scope.SINGLETON, lazy=True)
+    async with Container(module) as container:
+        assert made == []
+        await container.get(Late)
+    assert made == [1]
+
+
+def test_container_used_on_another_event_loop_says_so() -> None:
+    container = Container(module_of(Engine))
+    ready, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with container:
+            ready.set()
+            await anyio.to_thread.run_sync(done.wait, 10)
+
+    async def intrude() -> None:
+        with pytest.raises(WrongEventLoop, match="started on .* used on"):
+            container.enter()
+        with pytest.raises(WrongEventLoop), container.override(Engine).value(Engine()):
+            raise AssertionError("not reached")
+
+    thread = threading.Thread(target=anyio.run, args=(serve,))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        anyio.run(intrude)
+    finally:
+        done.set()
+        thread.join(10)
