@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
+from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.guards import guards_of
 from nexios.adapters.asgi.params import Marker
 from nexios.adapters.asgi.url import URLPath
@@ -24,7 +25,7 @@ from nexios.adapters.routing.names import Names
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.table import Table
 from nexios.adapters.routing.template import Template
-from nexios.application.caller import ANONYMOUS, Caller
+from nexios.application.caller import Caller
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint
 from nexios.container.keys import AnyKey, Key
@@ -34,8 +35,8 @@ _VALUES: Final[tuple[AnyKey, ...]] = (Key(Exchange),)
 
 
 def _caller_of(exchange: Exchange) -> Caller:
-    caller: Caller = exchange.scope.get("caller", ANONYMOUS)
-    return caller
+    # The connection's reading refuses a caller nobody could identify; the scope alone does not.
+    return Connection(exchange.scope).caller
 
 
 _SUPPLIES: Final[Mapping[AnyKey, Callable[..., object]]] = {

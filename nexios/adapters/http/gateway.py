@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.asgi.errors import ClientDisconnect, tell_client
 from nexios.adapters.asgi.headers import MutableHeaders
 from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
 from nexios.adapters.http.builder import Hook, Response
 from nexios.adapters.http.compile import CompiledRoutes
+from nexios.adapters.http.debug import debug_problem
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import encode
 from nexios.adapters.http.exchange import Exchange
@@ -185,12 +186,17 @@ class Gateway:
                 if answer is not None:
                     return _final(answer)
         error_id = self._note(exchange, error)
-        problem = internal_error(exchange.scope, error_id)
+        scope = exchange.scope
+        tell_client(scope, error)
         if self._server_error_handler is not None:
             try:
                 return await self._last_word(self._server_error_handler, exchange, error)
             except Exception as failed:
                 self._note(exchange, failed)
+        if self._settings.debug:
+            problem = debug_problem(error, scope, error_id, route=exchange.route)
+        else:
+            problem = internal_error(scope, error_id)
         if exchange.builder is None:
             return problem
         return exchange.builder.drop_body().make_response(problem).get_response()
