@@ -75,27 +75,29 @@ class BodyReader:
             self._whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return self._whole
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; what was read before comes first.
+    def stream(self) -> AsyncIterator[bytes]:
+        """Iterate over the body as it arrives; what was read before comes first.
 
         Raises:
             BodyConsumed: Parts of it have been handed out before and were not kept.
-            HttpError: What ``read`` raises.
+            HttpError: While iterating, what ``read`` raises.
         """
-        position = 0
         if self._dropped:
             raise BodyConsumed
-        while True:
-            while position < len(self._chunks):
-                chunk = self._chunks[position]
-                position += 1
-                if chunk:
-                    yield chunk
+        return _Chunks(self)
+
+    async def chunk(self, position: int) -> bytes | None:
+        """Return the chunk at ``position``, waiting for it; None behind the last.
+
+        Chunks beyond what is kept are returned once, to the one who waited for them.
+        """
+        while position >= len(self._chunks):
             if self._finished:
-                return
+                return None
             fresh = await self._advance(keep=self._total <= KEPT_BYTES)
-            if self._gone() and fresh:
-                yield fresh
+            if self._dropped and fresh:
+                return fresh
+        return self._chunks[position]
 
     async def left(self) -> bool:
         """Return whether the peer has gone, without waiting; a part of the body is kept."""
@@ -111,9 +113,6 @@ class BodyReader:
             return True
         self._take(message, keep=True)
         return False
-
-    def _gone(self) -> bool:
-        return self._dropped
 
     async def _advance(self, *, keep: bool = True) -> bytes:
         """Read one message, or wait until another reader has read one."""
@@ -151,6 +150,28 @@ class BodyReader:
         else:
             self._chunks.append(chunk)
         return chunk
+
+
+class _Chunks:
+    """Goes over the chunks. No generator: leaving a loop early leaves nothing to close."""
+
+    __slots__ = ("_position", "_reader")
+
+    def __init__(self, reader: BodyReader) -> None:
+        self._reader = reader
+        self._position = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            chunk = await self._reader.chunk(self._position)
+            if chunk is None:
+                raise StopAsyncIteration
+            self._position += 1
+            if chunk:
+                return chunk
 
 
 def content_length(headers: Iterable[RawHeader]) -> int | None:

@@ -139,7 +139,7 @@ class Request(Connection):
             return body.decode(charset)
         except UnicodeDecodeError:
             raise MalformedBody(f"the body is not text in {charset[:40]}") from None
-        except LookupError:
+        except (LookupError, ValueError):  # a name with NUL is a ValueError
             raise UnsupportedMediaType("the charset of the body is not known") from None
 
     async def _read_json(self) -> Any:
