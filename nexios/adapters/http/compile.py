@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.guards import guards_of
+from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.asgi.params import Marker
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.http.binding import Reading, RequestSource
@@ -192,7 +192,7 @@ def _guards(flat: Flat) -> tuple[Any, ...]:
     around, route = flat.around, flat.route
     of_class = guards_of(around.owner) if around.owner is not None else ()
     given = tuple(route.options.get("guards", ()))
-    return (*around.guards, *of_class, *given, *guards_of(route.handler))
+    return in_order((*around.guards, *of_class, *given, *guards_of(route.handler)))
 
 
 def _body_check(model: Any) -> tuple[Callable[..., None], ...]:

@@ -4,6 +4,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import Connection
@@ -90,8 +91,12 @@ class Gateway:
         Raises:
             ContainerError: A new one cannot be wired; the table stays as it was.
         """
+        earlier = set(self.routes.points)
         self._serve = self._compile(routes)
         self.routes = routes
+        for unit in routes.units:
+            if unit.point not in earlier:
+                _note_served(unit.flat.route.handler)
 
     def configure(
         self,
@@ -215,6 +220,12 @@ class Gateway:
         where = exchange.route or exchange.scope["path"]
         self._report(error, exchange.request, error_id, where)
         return error_id
+
+
+def _note_served(handler: Callable[..., Any]) -> None:
+    # A guard put on it from now on would come too late; asgi/guards.py refuses that.
+    with suppress(AttributeError, TypeError):
+        handler.__nexios_served__ = True  # type: ignore[attr-defined]  # read by guarded()
 
 
 def _final(answer: Answer) -> BaseResponse:
