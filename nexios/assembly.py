@@ -118,6 +118,8 @@ class House:
             report=self._report,
         )
         for one in (*around, *routes.middleware):
+            if hasattr(one, "wire"):
+                one.wire(self.container)
             bind_to(app, one)
         self._sockets = SocketGateway(
             sockets,

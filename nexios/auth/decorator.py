@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.guards import guarded
@@ -16,6 +16,8 @@ class SchemeGuard:
     """Lets through who was proven by one of these schemes; by any, when there are none."""
 
     __slots__ = ("schemes",)
+
+    rank: ClassVar = 0
 
     def __init__(self, schemes: Sequence[str]) -> None:
         self.schemes = tuple(schemes)
@@ -37,6 +39,8 @@ class PermissionGuard:
     """Lets through who has every one of these permissions."""
 
     __slots__ = ("permissions",)
+
+    rank: ClassVar = 2
 
     def __init__(self, permissions: Sequence[str]) -> None:
         self.permissions = tuple(permissions)

@@ -10,6 +10,7 @@ from nexios.application.spelling import suggestion
 from nexios.auth.backends.base import asker
 from nexios.auth.decorator import SchemeGuard, guards_below
 from nexios.auth.identity import CHALLENGES, IDENTITY, Asked, Identity
+from nexios.container.container import Container
 from nexios.container.entry import EntryPoint
 
 _LOGGER: Final = logging.getLogger("nexios.auth")
@@ -66,6 +67,12 @@ class AuthenticationMiddleware:
         loaders = (getattr(one.backend, "loader", None) for one in self._backends)
         points = (getattr(loader, "point", None) for loader in loaders)
         return tuple(point for point in points if point is not None)
+
+    def wire(self, container: Container) -> None:
+        """Hand the container to the backends; called once, at start, before `bind`."""
+        for one in self._backends:
+            if hasattr(one.backend, "wire"):
+                one.backend.wire(container)
 
     def bind(self, app: Any) -> None:
         """Hand the app to the backends; called once, at start. ``app`` is floors above."""

@@ -109,7 +109,13 @@ class SecurityPolicy:
         )
         self._html_csp, self._other_csp = _csp_of(settings)
         self._hsts = _hsts_of(settings)
-        _checked((("content-security-policy", self._html_csp or ""),))
+        _checked(
+            (
+                (self._csp_name, self._html_csp or ""),
+                ("server", settings.server_header or ""),
+                ("cache-control", settings.cache_control or ""),
+            )
+        )
 
     def headers_for(self, scope: Scope, *, secure: bool) -> Callable[[MutableHeaders], None]:
         """Return what completes the answer of one request.

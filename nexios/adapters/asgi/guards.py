@@ -4,7 +4,7 @@ A guard is ``async (connection) -> None`` and refuses by raising; or an object w
 ``check``; or a class with one, which the container builds.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from nexios.adapters.asgi.connection import Connection
@@ -50,6 +50,15 @@ def guarded(target: T, guard: Guard) -> T:
             f"{target!r} cannot be guarded: decorate the function or the class itself"
         ) from None
     return target
+
+
+def in_order(guards: Iterable[object]) -> tuple[object, ...]:
+    """Return the guards as they are asked: by their ``rank``, then in the order given.
+
+    Who is calling (rank 0) is settled before what they may do (rank 2), wherever the decorators
+    stand: a permission is that of the user the handler will see. A guard without rank has 1.
+    """
+    return tuple(sorted(guards, key=lambda guard: getattr(guard, "rank", 1)))
 
 
 def guards_of(target: object) -> tuple[Guard, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get
 
 from pydantic import BaseModel, Field
 
-from nexios.adapters.asgi.guards import guards_of
+from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.template import Template
 from nexios.adapters.websocket.endpoint import (
@@ -165,7 +165,10 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         scope=Scope.CONNECTION,
         values=(SOCKET,),
         reads=SocketSource(controller, path_types(template), method=True),
-        before=(*options.guards, *guards_of(controller), *options.dependencies),
+        before=(
+            *in_order((*options.guards, *guards_of(controller))),
+            *options.dependencies,
+        ),
         supplies={CALLER: caller_of},
     )
     return endpoint_of(route, template, options, limits, point, inner)

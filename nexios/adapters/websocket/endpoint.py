@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from nexios.adapters.asgi.guards import guards_of
+from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.template import Template
@@ -151,7 +151,10 @@ def compile_function(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         scope=Scope.REQUEST,
         values=(SOCKET,),
         reads=SocketSource(route.handler, path_types(template)),
-        before=(*options.guards, *guards_of(route.handler), *options.dependencies),
+        before=(
+            *in_order((*options.guards, *guards_of(route.handler))),
+            *options.dependencies,
+        ),
         supplies={CALLER: caller_of},
     )
     return endpoint_of(route, template, options, limits, point)

@@ -22,6 +22,9 @@ from nexios.auth.backends.base import AuthenticationBackend, Proof
 from nexios.auth.backends.loading import Loader
 from nexios.auth.exceptions import AuthenticationFailed
 from nexios.config import default_config
+from nexios.container.container import Container
+from nexios.container.depend import Depend
+from nexios.container.entry import Entry, EntryPoint
 
 _DEFAULT_LIFETIME_S: Final = 3600
 _BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
@@ -88,6 +91,7 @@ class JWTAuthBackend(AuthenticationBackend):
         self._secret = None if secret_key is None else _listed(secret_key)
         self._algorithms = algorithms
         self._codec: TokenCodec | JwtVerifier | None = codec
+        self._bound: Entry | None = None
         if codec is None and self._secret is not None and algorithms is not None:
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
@@ -97,16 +101,21 @@ class JWTAuthBackend(AuthenticationBackend):
         """The loader with its entry point, for whoever proves the wiring."""
         return self._loader
 
+    def wire(self, container: Container) -> None:
+        """Have the loader planned, and find the `TokenCodec` that is bound, if any."""
+        if self._loader is not None:
+            self._loader.wire(container)
+        if self._codec is None and self._secret is None and TokenCodec in container:
+            self._bound = container.entry(EntryPoint(f"codec of {self.scheme!r}", _bound_codec))
+
     def bind(self, app: Any) -> None:
-        """Build the verifier from the app's settings.
+        """Build the verifier from the app's settings, unless there is a codec.
 
         Raises:
             MissingSecret: There is a key nowhere.
             UnusableKey: A key is short and ``env`` is ``prod``, or it is none at all.
         """
-        if self._loader is not None:
-            self._loader.bind(app)
-        if self._codec is not None:
+        if self._codec is not None or self._bound is not None:
             return
         config = app.config
         secrets = self._secret or (None if app.keyring is None else app.keyring.all)
@@ -132,10 +141,9 @@ class JWTAuthBackend(AuthenticationBackend):
         token = bearer_token(connection)
         if token is None:
             return None
-        if self._codec is None:
-            raise MissingSecret(self.scheme)
+        codec = await self._verifier()
         try:
-            claims = self._codec.verify(token)
+            claims = codec.verify(token)
         except TokenError:
             raise AuthenticationFailed(challenges=(_REFUSED,)) from None
         user = claims if self._loader is None else await self._loader(claims)
@@ -143,6 +151,19 @@ class JWTAuthBackend(AuthenticationBackend):
             raise AuthenticationFailed(challenges=(_REFUSED,))
         subject = claims.get(self._identifier)
         return Proof(user, self.scheme, None if subject is None else str(subject), claims)
+
+    async def _verifier(self) -> TokenCodec | JwtVerifier:
+        if self._bound is not None:
+            plan = self._bound.plan
+            found: Any = plan.call()
+            return await found if plan.awaits else found  # type: ignore[no-any-return]  # the plan of _bound_codec
+        if self._codec is None:
+            raise MissingSecret(self.scheme)
+        return self._codec
+
+
+def _bound_codec(codec: TokenCodec = Depend()) -> TokenCodec:
+    return codec
 
 
 def bearer_token(connection: Connection) -> str | None:

@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from nexios.container.entry import EntryPoint, Getter
+from nexios.container.container import Container
+from nexios.container.entry import Entry, EntryPoint, Getter
 from nexios.container.keys import Key
 from nexios.container.signature import Parameter, read
 
@@ -57,12 +58,16 @@ class Loader:
         self._picked = frozenset(one.name for one in told)
         self._needed = frozenset(one.name for one in told if not one.has_default)
         self.point = self._as_point(asked) if asked else None
-        self._entry: Any = None
+        self._entry: Entry | None = None
 
-    def bind(self, app: Any) -> None:
-        """Remember where the container will be; it is asked when the first user is loaded."""
+    def wire(self, container: Container) -> None:
+        """Have the call planned, where the loader asks for anything.
+
+        Raises:
+            WiringErrors: What it asks for is not there.
+        """
         if self.point is not None:
-            self._entry = functools.cache(lambda: app.container.entry(self.point))
+            self._entry = container.entry(self.point)
 
     async def __call__(self, claims: Mapping[str, object]) -> object:
         """Return the user, or None when a claim the loader insists on is missing."""
@@ -71,8 +76,10 @@ class Loader:
         given = claims if self._open else {name: claims[name] for name in self._chosen(claims)}
         if self.point is None:
             result = self._function(**given)
+        elif self._entry is None:
+            raise RuntimeError(f"{self.label} asks for services and was not wired by an app")
         else:
-            result = self._entry().plan.call(Claims(given))
+            result = self._entry.plan.call(Claims(given))
         return await result if isinstance(result, Awaitable) else result
 
     def _chosen(self, claims: Mapping[str, object]) -> list[str]:

@@ -1,0 +1,391 @@
+"""Security headers and the way to https."""
+
+from typing import Any
+
+import pytest
+
+from nexios.adapters.http.errors import HTTPException
+from nexios.adapters.websocket.socket import WebSocket
+from nexios.app import NexiosApp
+from nexios.auth.backends.base import AuthenticationBackend
+from nexios.auth.middleware import AuthenticationMiddleware
+from nexios.config import MakeConfig
+from nexios.middleware.security import SecurityMiddleware
+from tests.support.asgi import Answer, ask, http_scope
+
+pytestmark = pytest.mark.asyncio
+
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-dns-prefetch-control": "off",
+    "x-download-options": "noopen",
+}
+
+
+def app_with(
+    middleware: SecurityMiddleware | None = None,
+    *,
+    others: dict[str, Any] | None = None,
+    **keys: Any,
+) -> NexiosApp:
+    app = NexiosApp(config=MakeConfig(security=keys, **(others or {})))
+    app.add_middleware(middleware or SecurityMiddleware())
+
+    @app.get("/")
+    async def index(request: Any, response: Any) -> Any:
+        return response.json("here")
+
+    @app.get("/page")
+    async def page(request: Any, response: Any) -> Any:
+        return response.html("<p>here")
+
+    @app.get("/own")
+    async def own(request: Any, response: Any) -> Any:
+        response.set_header("x-frame-options", "SAMEORIGIN")
+        response.set_header("content-security-policy", "default-src https:")
+        response.set_header("cache-control", "max-age=5")
+        response.set_header("server", "mine")
+        return response.set_cookie("a", "b").json("here")
+
+    @app.get("/cookie")
+    async def cookie(request: Any, response: Any) -> Any:
+        return response.set_cookie("a", "b").json("here")
+
+    @app.get("/status/{code:int}")
+    async def status(request: Any, response: Any, code: int) -> Any:
+        if code >= 400:
+            raise HTTPException(code)
+        return response.empty(code)
+
+    @app.get("/broken")
+    async def broken(request: Any, response: Any) -> Any:
+        raise RuntimeError
+
+    @app.post("/orders")
+    async def orders(request: Any, response: Any) -> Any:
+        return response.json("ordered")
+
+    return app
+
+
+async def get(app: NexiosApp, path: str, **headers: str) -> Answer:
+    return await ask(
+        app, "GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
+
+
+HTTPS = {"x_forwarded_proto": "https"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/page",
+        "/nothing",
+        "/broken",
+        "/cookie",
+        *(f"/status/{n}" for n in (204, 304, 429, 503)),
+    ],
+)
+async def test_every_answer_carries_the_headers_once(path: str) -> None:
+    answer = await get(app_with(), path, **HTTPS)
+    for name, value in ALWAYS.items():
+        assert answer.headers(name) == [value], name
+    assert answer.headers("strict-transport-security") == ["max-age=31536000; includeSubDomains"]
+    assert len(answer.headers("content-security-policy")) == 1
+
+
+async def test_wrong_methods_carry_them_too() -> None:
+    answer = await ask(app_with(), "DELETE", "/")
+    assert answer.status == 405
+    assert answer.headers("x-frame-options") == ["DENY"]
+
+
+async def test_what_the_handler_set_stays() -> None:
+    answer = await get(app_with(), "/own")
+    assert answer.headers("x-frame-options") == ["SAMEORIGIN"]
+    assert answer.headers("content-security-policy") == ["default-src https:"]
+    assert answer.headers("cache-control") == ["max-age=5"]
+    assert answer.headers("server") == []
+
+
+async def test_pages_may_load_from_themselves_and_data_from_nowhere() -> None:
+    app = app_with()
+    page = (await get(app, "/page")).header("content-security-policy")
+    assert page == (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    data = (await get(app, "/")).header("content-security-policy")
+    assert data == "default-src 'none'; frame-ancestors 'none'"
+    # A 304 replaces the fields of the stored page.
+    assert (await get(app, "/status/304")).header("content-security-policy") == page
+
+
+class TestHsts:
+    async def test_never_over_http(self) -> None:
+        for path in ("/", "/nothing", "/broken"):
+            answer = await get(app_with(), path)
+            assert answer.headers("strict-transport-security") == []
+
+    async def test_the_scheme_is_believed_of_a_trusted_proxy_only(self) -> None:
+        app = app_with(others={"trusted_proxies": []})
+        answer = await get(app, "/", **HTTPS)
+        assert answer.headers("strict-transport-security") == []
+        answer = await get(app_with(others={"trusted_proxies": ["10.0.0.0/8"]}), "/", **HTTPS)
+        assert answer.headers("strict-transport-security") == []
+
+    @pytest.mark.parametrize(
+        ("keys", "value"),
+        [
+            ({"hsts_max_age": 60}, "max-age=60; includeSubDomains"),
+            ({"hsts_include_subdomains": False, "hsts_preload": True}, "max-age=31536000"),
+            ({"hsts_preload": True}, "max-age=31536000; includeSubDomains; preload"),
+            ({"hsts_preload": True, "hsts_max_age": 9}, "max-age=9; includeSubDomains"),
+            ({"hsts_enabled": False}, None),
+        ],
+    )
+    async def test_its_value(self, keys: dict[str, Any], value: str | None) -> None:
+        answer = await get(app_with(**keys), "/", **HTTPS)
+        assert answer.header("strict-transport-security") == value
+
+
+class TestRedirect:
+    @pytest.mark.parametrize(
+        ("method", "status", "temporary"),
+        [("GET", 301, 302), ("HEAD", 301, 302), ("POST", 308, 307), ("DELETE", 308, 307)],
+    )
+    async def test_methods_that_write_keep_method_and_body(
+        self, method: str, status: int, temporary: int
+    ) -> None:
+        for permanent, expected in ((True, status), (False, temporary)):
+            app = app_with(ssl_redirect=True, ssl_permanent=permanent)
+            answer = await ask(app, method, "/orders?a=b", headers={"host": "shop.example"})
+            assert answer.status == expected
+            assert answer.header("location") == "https://shop.example/orders?a=b"
+            assert answer.headers("x-frame-options") == ["DENY"]
+
+    async def test_over_https_nothing_is_redirected(self) -> None:
+        answer = await get(app_with(ssl_redirect=True), "/", host="shop.example", **HTTPS)
+        assert answer.status == 200
+
+    async def test_an_untrusted_peer_cannot_say_https(self) -> None:
+        app = app_with(ssl_redirect=True, others={"trusted_proxies": []})
+        assert (await get(app, "/", host="shop.example", **HTTPS)).status == 301
+
+    async def test_unsafe_methods_may_be_refused_instead(self) -> None:
+        app = app_with(ssl_redirect=True, ssl_unsafe_methods="refuse")
+        assert (await ask(app, "POST", "/orders", headers={"host": "a.example"})).status == 400
+        assert (await get(app, "/", host="a.example")).status == 301
+
+    @pytest.mark.parametrize(
+        ("raw", "query", "target"),
+        [
+            (b"/a%2Fb/%C3%A4", b"x=%20&y=[1]&z=a'b\"c", "/a%2Fb/%C3%A4?x=%20&y=[1]&z=a'b\"c"),
+            (b"//evil.example/x", b"", "//evil.example/x"),
+            (b"/\\evil.example", b"", "/%5Cevil.example"),
+            (b"/a b", b"q=a b", "/a%20b?q=a%20b"),
+            (b"/x\r\nset-cookie: a=b", b"y\r\nz", "/x%0D%0Aset-cookie:%20a=b?y%0D%0Az"),
+            ("/ä".encode(), "ö".encode(), "/%C3%A4?%C3%B6"),
+            (b"*", b"", "/*"),
+            (b"", b"", "/decoded%20path"),
+        ],
+    )
+    async def test_path_and_query_are_kept_and_nothing_else_gets_in(
+        self, raw: bytes, query: bytes, target: str
+    ) -> None:
+        app = app_with(ssl_redirect=True)
+
+        async def spoiled(scope: Any, receive: Any, send: Any) -> None:
+            scope.update(raw_path=raw, query_string=query, path="/decoded path")
+            await app(scope, receive, send)
+
+        answer = await ask(spoiled, "GET", "/", headers={"host": "shop.example"})
+        assert answer.status == 301
+        assert answer.headers("location") == [f"https://shop.example{target}"]
+        assert answer.headers("set-cookie") == []
+
+    @pytest.mark.parametrize(
+        ("host", "located"),
+        [
+            ("shop.example", "shop.example"),
+            ("shop.example:80", "shop.example"),
+            ("shop.example:8000", "shop.example:8000"),
+            ("[::1]:80", "[::1]"),
+            ("evil.example/path", "testserver"),
+            ("a@evil.example", "testserver"),
+            ("evil.example\r\nx: y", "testserver"),
+            ("evil.example#", "testserver"),
+            ("", "testserver"),
+        ],
+    )
+    async def test_the_host_is_checked(self, host: str, located: str) -> None:
+        answer = await get(app_with(ssl_redirect=True), "/x", host=host)
+        if answer.status != 400:
+            assert answer.header("location") == f"https://{located}/x"
+
+    async def test_no_forwarded_host_is_ever_read(self) -> None:
+        answer = await get(
+            app_with(ssl_redirect=True), "/x", host="shop.example", x_forwarded_host="evil.example"
+        )
+        assert answer.header("location") == "https://shop.example/x"
+
+    async def test_a_fixed_host_wins(self) -> None:
+        app = app_with(ssl_redirect=True, ssl_host="secure.example:8443")
+        answer = await get(app, "/x", host="evil.example")
+        assert answer.header("location") == "https://secure.example:8443/x"
+
+    @pytest.mark.parametrize(
+        ("allowed", "host", "status"),
+        [
+            (["shop.example"], "shop.example", 301),
+            (["shop.example"], "SHOP.example:8000", 301),
+            (["shop.example:8000"], "shop.example:8000", 301),
+            (["shop.example:8000"], "shop.example:8001", 400),
+            (["shop.example"], "evil.example", 400),
+            (["shop.example"], "evilshop.example", 400),
+            (["shop.example"], "shop.example.evil.example", 400),
+            (["*.shop.example"], "a.b.shop.example", 301),
+            (["*.shop.example"], "shop.example", 400),
+            (["*.shop.example"], "evilshop.example", 400),
+            (["*"], "anything.example", 301),
+            ([], "shop.example", 400),
+        ],
+    )
+    async def test_only_hosts_served_here_are_redirected_to(
+        self, allowed: list[str], host: str, status: int
+    ) -> None:
+        app = app_with(ssl_redirect=True, others={"allowed_hosts": allowed})
+        answer = await get(app, "/x", host=host)
+        assert answer.status == status
+        assert (answer.header("location") is not None) is (status == 301)
+
+    async def test_a_socket_in_clear_text_is_refused(self) -> None:
+        app = app_with(ssl_redirect=True)
+        reached: list[str] = []
+
+        @app.websocket("/ws")
+        async def ws(websocket: WebSocket) -> None:
+            reached.append(websocket.scheme)
+            await websocket.accept()
+            await websocket.close()
+
+        for scheme, expected in (("ws", []), ("wss", ["wss"])):
+            scope = http_scope("GET", "/ws", {"host": "shop.example"})
+            scope.update(type="websocket", scheme=scheme, subprotocols=[])
+            del scope["method"]
+            incoming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect"}])
+
+            async def receive(incoming: Any = incoming) -> Any:
+                return next(incoming)
+
+            sent: list[Any] = []
+
+            async def send(message: Any, sent: list[Any] = sent) -> None:
+                sent.append(message["type"])
+
+            await app(scope, receive, send)
+            assert reached == expected
+            assert ("websocket.accept" in sent) is (scheme == "wss")
+
+
+class TestStoring:
+    async def test_what_is_made_for_one_person_is_not_kept(self) -> None:
+        class Always(AuthenticationBackend):
+            scheme = "always"
+
+            async def authenticate(self, connection: Any) -> Any:
+                return {"id": 1} if "x-user" in connection.headers else None
+
+        app = app_with(cache_control="public, max-age=60")
+        app.add_middleware(AuthenticationMiddleware(Always()))
+        assert (await get(app, "/", x_user="1")).headers("cache-control") == ["no-store"]
+        assert (await get(app, "/cookie")).headers("cache-control") == ["no-store"]
+        assert (await get(app, "/own", x_user="1")).headers("cache-control") == ["max-age=5"]
+        assert (await get(app, "/")).headers("cache-control") == ["public, max-age=60"]
+
+    async def test_public_answers_say_nothing_by_default(self) -> None:
+        assert (await get(app_with(), "/")).headers("cache-control") == []
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("keys", "name", "value"),
+        [
+            (
+                {"csp_policy": "default-src https:"},
+                "content-security-policy",
+                "default-src https:",
+            ),
+            (
+                {"csp_policy": {"default-src": ["'self'", "https:"], "sandbox": ""}},
+                "content-security-policy",
+                "default-src 'self' https:; sandbox",
+            ),
+            (
+                {"csp_report_only": True, "csp_policy": "x"},
+                "content-security-policy-report-only",
+                "x",
+            ),
+            ({"csp_enabled": False}, "content-security-policy", None),
+            ({"frame_options": None}, "x-frame-options", None),
+            ({"frame_options": "SAMEORIGIN"}, "x-frame-options", "SAMEORIGIN"),
+            ({"content_type_options": False}, "x-content-type-options", None),
+            (
+                {
+                    "permissions_policy": {
+                        "camera": [],
+                        "geolocation": ["self", "https://a.example"],
+                    }
+                },
+                "permissions-policy",
+                'camera=(), geolocation=(self "https://a.example")',
+            ),
+            ({"permissions_policy": {"camera": "()"}}, "permissions-policy", "camera=()"),
+            ({"clear_site_data": ["cache", "cookies"]}, "clear-site-data", '"cache", "cookies"'),
+            (
+                {"cross_origin_embedder_policy": "require-corp"},
+                "cross-origin-embedder-policy",
+                "require-corp",
+            ),
+            ({"server_header": "shop"}, "server", "shop"),
+        ],
+    )
+    async def test_each_key_changes_its_header(
+        self, keys: dict[str, Any], name: str, value: str | None
+    ) -> None:
+        for app in (app_with(**keys), app_with(SecurityMiddleware(**keys))):
+            assert (await get(app, "/page")).header(name) == value
+
+    async def test_frames_from_one_place(self) -> None:
+        app = app_with(frame_options_allow_from="https://a.example")
+        answer = await get(app, "/page")
+        assert answer.header("x-frame-options") is None
+        policy = answer.header("content-security-policy") or ""
+        assert policy.endswith("frame-ancestors https://a.example")
+
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"referrer_policy": "x\r\nset-cookie: a=b"},
+            {"csp_policy": "x\ny"},
+            {"permissions_policy": {"camera": "()\r\nx: y"}},
+            {"server_header": "x\x00"},
+            {"frame_options": "ALLOWALL"},
+            {"hsts_max_age": -1},
+            {"hsts_enabled": "yes please"},
+        ],
+    )
+    async def test_what_cannot_be_sent_is_refused_where_it_is_written(
+        self, keys: dict[str, Any]
+    ) -> None:
+        with pytest.raises(ValueError):  # noqa: PT011  # the texts differ
+            SecurityMiddleware(**keys)
+
+    async def test_an_unknown_keyword_is_refused_with_a_suggestion(self) -> None:
+        with pytest.raises(TypeError, match="did you mean 'ssl_redirect'"):
+            SecurityMiddleware(ssl_redirct=True)
