@@ -10,7 +10,7 @@ from uuid import UUID
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.errors import TransactionUndone
 from nexios.adapters.persistence.placeholders import Store
-from nexios.adapters.persistence.unit import RIDER, StoreTransaction
+from nexios.adapters.persistence.runs import RIDER, StoreTransaction
 from nexios.application.events import Envelope
 from nexios.application.outbox import Claim, Delivery
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nexios.adapters.persistence.codec import dump_event
-from nexios.adapters.persistence.unit import Recorded
+from nexios.adapters.persistence.runs import Recorded
 
 State = Literal["ready", "waiting", "dead", "blocked"]
 

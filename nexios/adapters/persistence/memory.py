@@ -8,13 +8,8 @@ from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.operations import Operation
 from nexios.adapters.persistence.repository import MappedRepository
-from nexios.adapters.persistence.unit import (
-    Recorded,
-    RunOptions,
-    Stored,
-    StoreTransaction,
-    TrackingUnitOfWork,
-)
+from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
+from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.subscribers import Subscribers
 from nexios.domain.clock import Clock

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from nexios.adapters.persistence.lanes import Waiting
 from nexios.adapters.persistence.memory import MemoryTransaction
 from nexios.adapters.persistence.memory_store import MemoryStore
-from nexios.adapters.persistence.unit import RIDER, StoreTransaction
+from nexios.adapters.persistence.runs import RIDER, StoreTransaction
 from nexios.application.outbox import Claim, Delivery
 
 

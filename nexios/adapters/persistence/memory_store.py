@@ -20,7 +20,7 @@ from nexios.adapters.persistence.operations import (
     UpdateRow,
 )
 from nexios.adapters.persistence.rows import Key, Row
-from nexios.adapters.persistence.unit import Recorded, Stored
+from nexios.adapters.persistence.runs import Recorded, Stored
 from nexios.domain.errors import AlreadyExists, RuleViolated
 from nexios.domain.values import Identity
 

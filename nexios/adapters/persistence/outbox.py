@@ -11,7 +11,7 @@ from nexios.adapters.persistence.codec import dump_event
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.delivery import HeldClaims, MarkedClaims, now_of
 from nexios.adapters.persistence.placeholders import Store
-from nexios.adapters.persistence.unit import Recorded
+from nexios.adapters.persistence.runs import Recorded
 from nexios.application.outbox import Claim
 
 # Far below the number of values one statement may carry on either store.

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.operations import Tracked
-from nexios.adapters.persistence.unit import Run, Stored, TrackingUnitOfWork
+from nexios.adapters.persistence.runs import Run, Stored
+from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.domain.entities import AggregateRoot
 from nexios.domain.errors import InvalidValue
 from nexios.domain.repository import Repository

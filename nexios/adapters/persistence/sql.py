@@ -38,14 +38,9 @@ from nexios.adapters.persistence.outbox import enqueue, wake
 from nexios.adapters.persistence.outcome import resolve_commit
 from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.rows import Rows
+from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
 from nexios.adapters.persistence.transactions import ISOLATIONS, Transaction
-from nexios.adapters.persistence.unit import (
-    Recorded,
-    RunOptions,
-    Stored,
-    StoreTransaction,
-    TrackingUnitOfWork,
-)
+from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.subscribers import Subscribers
 from nexios.domain.clock import Clock
