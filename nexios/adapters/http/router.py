@@ -72,6 +72,7 @@ class Router(Verbs):
         self.exception_handlers = dict(exception_handlers or {})
         self._middleware = [Added(one) for one in reversed(middleware)]
         self._listeners: list[Changed] = []
+        self._names: Names | None = None
         self._routes: LiveList[Entry] = LiveList(routes or (), self.changed)
 
     @property
@@ -90,6 +91,7 @@ class Router(Verbs):
 
     def changed(self) -> None:
         """Tell the listeners; an error of theirs reaches whoever made the change."""
+        self._names = None
         for listener in tuple(self._listeners):
             listener()
 
@@ -197,9 +199,12 @@ class Router(Verbs):
         Raises:
             ValueError: No such name, or the values do not make a path that leads back to it.
         """
-        flats = flatten(self).routes
-        names = Names((key, Template.parse(flat.paths[0])) for key, flat in by_name(flats))
-        return URLPath(names.url_for(name, params))
+        if self._names is None:
+            flats = flatten(self).routes
+            self._names = Names(
+                (key, Template.parse(flat.paths[0])) for key, flat in by_name(flats)
+            )
+        return URLPath(self._names.url_for(name, params))
 
     def __repr__(self) -> str:
         return f"Router(prefix={self.prefix!r}, routes={len(self._routes)})"
