@@ -197,9 +197,10 @@ class Hub:
             message = next((m for m in dropped if m["type"] == "websocket.close"), None)
         self._leaving.append(_Leaving(socket, self.clock() + self.limits.message_finish_s))
         if message is not None and self._running:
-            self._spawn(partial(self._say_close, socket, message))
+            socket.parting = anyio.Event()
+            self._spawn(partial(self._say_close, socket, message, socket.parting))
 
-    async def look(self) -> None:
+    def look(self) -> None:
         """One round of the watch: end writes that stand still and handlers that stay."""
         now = self.clock()
         for outgoing in tuple(self._sockets.values()):
@@ -283,18 +284,20 @@ class Hub:
         finally:
             member.joined(before)
 
-    async def _say_close(self, socket: WebSocket, message: Message) -> None:
-        with anyio.move_on_after(self.limits.close_handshake_s):
-            try:
+    async def _say_close(self, socket: WebSocket, message: Message, done: anyio.Event) -> None:
+        try:
+            with anyio.move_on_after(self.limits.close_handshake_s):
                 await socket.transmit(message)
-            except WebSocketDisconnect:
-                return
-        socket.end()
+        except WebSocketDisconnect:
+            pass  # it was gone already
+        finally:
+            socket.end()
+            done.set()
 
     async def _watch(self) -> None:
         while True:
             await anyio.sleep(WATCH_S)
-            await self.look()
+            self.look()
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         scope = anyio.CancelScope()

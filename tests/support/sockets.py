@@ -42,9 +42,11 @@ def served(
             await handler(socket)
             await socket.close()
         except WebSocketDisconnect:
-            return
+            pass
         finally:
             socket.end()
+        if socket.parting is not None:
+            await socket.parting.wait()
 
     return call
 

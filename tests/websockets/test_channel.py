@@ -13,7 +13,6 @@ from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.limits import Limits
 from nexios.testing.sockets import SocketSession, websocket_connect
 from nexios.websockets.channel import Channel
 from nexios.websockets.errors import (
@@ -24,36 +23,12 @@ from nexios.websockets.errors import (
     UnknownSocket,
 )
 from nexios.websockets.options import History, Overflow
+from tests.support.chat import Quote, chatting, joined, members
 from tests.support.sockets import FakeApp, running_hub, served
 
 pytestmark = pytest.mark.anyio
 
 Enter = Callable[[ASGIApp], Awaitable[SocketSession]]
-
-
-def chatting(channel: Channel[object], app: FakeApp, **options: object) -> ASGIApp:
-    """The chat of the seed page, without the page."""
-
-    async def handler(websocket: WebSocket) -> None:
-        await channel.connect(websocket)
-        try:
-            while True:
-                await channel.broadcast({"message": await websocket.receive_json()})
-        except WebSocketDisconnect:
-            await channel.disconnect(websocket)
-
-    return served(handler, app=app, **options)  # type: ignore[arg-type]  # test helper
-
-
-async def joined(stack: AsyncExitStack, app: ASGIApp, count: int) -> list[SocketSession]:
-    return [await stack.enter_async_context(websocket_connect(app, "/ws")) for _ in range(count)]
-
-
-async def members(channel: Channel[object], count: int) -> None:
-    """Wait until the channel has so many members."""
-    with anyio.fail_after(5):
-        while len(channel.members) != count:
-            await anyio.lowlevel.checkpoint()
 
 
 async def test_plain_json_chat_works() -> None:
@@ -71,140 +46,6 @@ async def test_plain_json_chat_works() -> None:
         assert len(chat.members) == 1
     with pytest.raises(NoRunningApp, match="chat"):
         await chat.broadcast("nobody")
-
-
-async def test_stopped_readers_delay_nobody_and_end_1013() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
-    limits = Limits(queue_out=4)
-    async with running_hub(app, limits=limits), AsyncExitStack() as stack:
-        slow, quick = await joined(stack, chatting(chat, app, limits=limits), 2)
-        await members(chat, 2)
-        slow.stall()
-        for number in range(10):
-            await chat.broadcast(number)
-            assert await quick.receive_json() == number
-        assert [member.websocket.is_connected() for member in chat.members] == [True]
-        slow.resume()
-        end = await slow.closed()
-        assert (end.code, end.reason) == (1013, "slow reader")
-
-
-async def test_a_write_without_progress_is_given_up_by_the_watch() -> None:
-    app, chat, now = FakeApp(), Channel[object]("chat"), [0.0]
-    seen: list[int] = []
-
-    async def handler(websocket: WebSocket) -> None:
-        await chat.connect(websocket)
-        try:
-            await websocket.receive()
-        except WebSocketDisconnect as end:
-            seen.append(end.code)
-
-    async with running_hub(app, clock=lambda: now[0]) as hub, AsyncExitStack() as stack:
-        (peer,) = await joined(stack, served(handler, app=app), 1)
-        await members(chat, 1)
-        peer.stall()
-        await chat.broadcast("x")
-        await anyio.wait_all_tasks_blocked()
-        now[0] = 9.9
-        await hub.look()
-        assert len(chat.members) == 1
-        now[0] = 10.0
-        await hub.look()
-        assert chat.members == ()
-        peer.resume()
-        assert (await peer.closed()).code == 1013
-        await peer.ended()
-    assert seen == [1013]
-
-
-async def test_a_stuck_handlers_own_send_raises_when_the_watch_gives_up() -> None:
-    app, chat, now = FakeApp(), Channel[object]("chat"), [0.0]
-    seen: list[int] = []
-
-    async def handler(websocket: WebSocket) -> None:
-        await chat.connect(websocket)
-        await websocket.receive_text()
-        try:
-            await websocket.send_text("stuck")
-        except WebSocketDisconnect as end:
-            seen.append(end.code)
-
-    async with running_hub(app, clock=lambda: now[0]) as hub, AsyncExitStack() as stack:
-        (peer,) = await joined(stack, served(handler, app=app), 1)
-        await members(chat, 1)
-        peer.stall()
-        await peer.send_text("go")
-        await anyio.wait_all_tasks_blocked()
-        now[0] = 10.0
-        await hub.look()
-        await anyio.wait_all_tasks_blocked()
-        assert seen == [1013]
-
-
-async def test_a_handler_that_stays_after_its_socket_was_given_up_is_stopped() -> None:
-    app, chat, now = FakeApp(), Channel[object]("chat"), [0.0]
-    stopped = anyio.Event()
-
-    async def handler(websocket: WebSocket) -> None:
-        websocket.stop_handler = stopped.set
-        await chat.connect(websocket)
-        await stopped.wait()
-
-    limits = Limits(queue_out=1)
-    async with running_hub(app, clock=lambda: now[0]) as hub, AsyncExitStack() as stack:
-        (peer,) = await joined(stack, served(handler, app=app, limits=limits), 1)
-        await members(chat, 1)
-        peer.stall()
-        for number in range(3):
-            await chat.broadcast(number)
-        now[0] = 4.9
-        await hub.look()
-        assert not stopped.is_set()
-        now[0] = 5.0
-        await hub.look()
-        assert stopped.is_set()
-
-
-async def test_peers_reset_in_mid_broadcast_leave_the_room_whole() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
-    async with running_hub(app), AsyncExitStack() as stack:
-        peers = await joined(stack, chatting(chat, app), 6)
-        await members(chat, 6)
-        for number in range(20):
-            if number in (3, 7, 11):
-                peers[number % 6].cut()
-            await chat.broadcast(number)
-        await members(chat, 3)
-        gone = {3 % 6, 7 % 6, 11 % 6}
-        for index, peer in enumerate(peers):
-            if index not in gone:
-                assert [await peer.receive_json() for _ in range(20)] == list(range(20))
-
-
-@pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("odd"), ValueError("odder")])
-async def test_broadcast_never_raises_for_a_member(error: Exception) -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
-
-    def broken(inner: ASGIApp) -> ASGIApp:
-        async def call(scope, receive, send):  # type: ignore[no-untyped-def]
-            async def failing(message):  # type: ignore[no-untyped-def]
-                if message["type"] == "websocket.send":
-                    raise error
-                await send(message)
-
-            await inner(scope, receive, failing)
-
-        return call
-
-    async with running_hub(app), AsyncExitStack() as stack:
-        (well,) = await joined(stack, chatting(chat, app), 1)
-        await joined(stack, broken(chatting(chat, app)), 1)
-        await members(chat, 2)
-        await chat.broadcast("a")
-        await members(chat, 1)
-        await chat.broadcast("b")
-        assert [await well.receive_json() for _ in range(2)] == ["a", "b"]
 
 
 async def test_membership_ends_with_the_handler() -> None:
@@ -427,46 +268,6 @@ async def test_everybody_sees_one_order_of_concurrent_broadcasts() -> None:
         assert [number for who, number in seen[0] if who == name] == list(range(20))
 
 
-async def test_a_loop_of_broadcasts_starves_no_healthy_member() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
-    async with running_hub(app), AsyncExitStack() as stack:
-        (peer,) = await joined(stack, chatting(chat, app), 1)
-        await members(chat, 1)
-        for number in range(2000):
-            await chat.broadcast(number)
-        assert [await peer.receive_json() for _ in range(2000)] == list(range(2000))
-
-
-async def test_leaving_while_broadcasting() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
-
-    async def handler(websocket: WebSocket) -> None:
-        await chat.connect(websocket)
-        async for _ in websocket.iter_text():
-            await chat.disconnect(websocket)
-            await websocket.send_text('"left"')
-
-    async with running_hub(app), AsyncExitStack() as stack:
-        peers = await joined(stack, served(handler, app=app), 8)
-        await members(chat, 8)
-
-        async def speak() -> None:
-            for number in range(100):
-                await chat.broadcast(number)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(speak)
-            for peer in peers[:4]:
-                await peer.send_text("go")
-                await anyio.lowlevel.checkpoint()
-        assert len(chat.members) == 4
-        for peer in peers[4:]:
-            assert [await peer.receive_json() for _ in range(100)] == list(range(100))
-        for peer in peers[:4]:
-            got = [await peer.receive_json() for _ in range(peer.buffered)]
-            assert got == [*range(len(got) - 1), "left"]
-
-
 async def test_one_encoding_per_message() -> None:
     app, chat = FakeApp(), Channel[object]("chat")
     made: list[int] = []
@@ -486,11 +287,6 @@ async def test_one_encoding_per_message() -> None:
         for peer in peers:
             assert await peer.receive_json() == {"n": 1}
     assert made == [1]
-
-
-class Quote(BaseModel):
-    symbol: str
-    price: float
 
 
 async def test_typed_channel_refuses_a_wrong_message() -> None:
@@ -576,57 +372,6 @@ async def test_same_name_with_other_options_is_a_clash() -> None:
     places = [place.rpartition(":") for place in clash.value.places]
     assert [path.endswith("test_channel.py") for path, _, _ in places] == [True, True]
     assert int(places[1][2]) == int(places[0][2]) + 2
-
-
-async def test_too_many_topics_close_4429() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
-
-    async def handler(websocket: WebSocket) -> None:
-        for number in range(3):
-            await chat.group(str(number)).join(websocket)
-
-    async with running_hub(app), AsyncExitStack() as stack:
-        limits = Limits(topics_per_socket=2)
-        (peer,) = await joined(stack, served(handler, app=app, limits=limits), 1)
-        assert (await peer.closed()).code == 4429
-        await peer.ended()
-        assert chat.group("0").members == ()
-
-
-async def test_drop_oldest_keeps_replies_and_the_newest() -> None:
-    app = FakeApp()
-    chat = Channel[object]("chat", overflow=Overflow.drop_oldest())
-    limits = Limits(queue_out=3)
-    async with running_hub(app), AsyncExitStack() as stack:
-        (peer,) = await joined(stack, chatting(chat, app, limits=limits), 1)
-        await members(chat, 1)
-        peer.stall()
-        for number in range(10):
-            await chat.broadcast(number)
-        peer.resume()
-        assert [await peer.receive_json() for _ in range(4)] == [0, 7, 8, 9]
-
-
-async def test_latest_by_key_keeps_one_for_each_key_in_offset_order() -> None:
-    app = FakeApp()
-    quotes = Channel(
-        "quotes", message=Quote, key=lambda q: q.symbol, overflow=Overflow.latest_by_key()
-    )
-
-    async with running_hub(app), AsyncExitStack() as stack:
-        (peer,) = await joined(stack, chatting(quotes, app), 1)  # type: ignore[arg-type]
-        await members(quotes, 1)  # type: ignore[arg-type]
-        peer.stall()
-        for price, symbol in enumerate("ZABABCA"):
-            await quotes.broadcast(Quote(symbol=symbol, price=price))
-        peer.resume()
-        got = [await peer.receive_json() for _ in range(4)]
-    assert [(one["symbol"], one["price"]) for one in got] == [
-        ("Z", 0),
-        ("B", 4),
-        ("C", 5),
-        ("A", 6),
-    ]
 
 
 async def test_the_last_member_leaving_ends_the_subscription() -> None:

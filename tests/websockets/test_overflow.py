@@ -81,7 +81,7 @@ def test_latest_by_key_counts_keys() -> None:
     assert queue.offer(item("c", key="256"), LATEST) is Verdict.FULL
 
 
-def test_a_million_replacements_stay_small() -> None:
+def test_many_replacements_stay_small() -> None:
     queue = Waiting(max_count=4, max_bytes=100)
     for number in range(100_000):
         queue.offer(item(str(number % 10), key="k"), LATEST)

@@ -145,6 +145,8 @@ class SocketGateway:
         try:
             await socket.begin()
             await self._serve(socket, endpoint)
+            if socket.parting is not None:  # the callable outlives its last message
+                await socket.parting.wait()
         finally:
             del self._open[socket]
             socket.stop_handler = None

@@ -10,7 +10,7 @@ import anyio
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.types import Message, Receive, Scope, Send
 from nexios.adapters.websocket.closing import WebSocketDisconnect, check_code, cut_reason
-from nexios.adapters.websocket.protocol import SocketProtocol, SocketState
+from nexios.adapters.websocket.protocol import ServerFault, SocketProtocol, SocketState
 from nexios.application.limits import Limits
 
 Outlet = Callable[[Message], Awaitable[None]]
@@ -39,6 +39,7 @@ class SocketLine(Connection):
     Attributes:
         before_send: While set, ``send`` and ``close`` go through it: channels keep their order
             so. It hands each message on to ``transmit``.
+        parting: Set when a close that channels send has gone out or was given up.
         stop_handler: Cancels the handler; set while one runs.
     """
 
@@ -50,6 +51,7 @@ class SocketLine(Connection):
         "_receive",
         "_send",
         "before_send",
+        "parting",
         "stop_handler",
     )
 
@@ -65,6 +67,7 @@ class SocketLine(Connection):
         self._gone: list[Callable[[], None]] | None = []
         self._ended: anyio.Event | None = None
         self.before_send: Outlet | None = None
+        self.parting: anyio.Event | None = None
         self.stop_handler: Callable[[], None] | None = None
 
     @property
@@ -105,11 +108,16 @@ class SocketLine(Connection):
         self.raise_if_ended()
         while True:
             message = await self._receive()
+            was_open = protocol.state is SocketState.OPEN
             try:
                 protocol.received(message)
-            finally:
-                if protocol.state is SocketState.CLOSED:
-                    self.end()
+            except ServerFault:
+                self.end()
+                if was_open:
+                    await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
+                raise
+            if protocol.state is SocketState.CLOSED:
+                self.end()
             if protocol.state is SocketState.OPEN:
                 return message
             self.raise_if_ended()
