@@ -20,10 +20,10 @@ from nexios.container.errors import (
     WiringErrors,
     WiringProblem,
 )
-from nexios.container.fixes import bind_line, close_name, describe, module_place, near, variable
+from nexios.container.fixes import bind_line, close_name, describe, module_place, near
 from nexios.container.graph import Argument, Asked, Call, Fault, Graph, Node, Paths, Wired, path_of
 from nexios.container.keys import AnyKey, Key, is_value_type, show
-from nexios.container.module import Module
+from nexios.container.module import Module, variable
 from nexios.container.ports import misfit
 from nexios.container.registry import Found, Registry
 from nexios.container.rules import breaches, captives, cycles, unmatched_waivers
@@ -85,8 +85,8 @@ def problems_of_call(builder: Builder, call: Call) -> Iterator[WiringProblem]:
     """Return the problems of something called at run time."""
     for argument in call.arguments:
         if argument.fault is not None:
-            asked = _asked(argument, None, "")
-            yield _problem(builder, argument.fault, builder.registry.root, (asked.step,), "")
+            steps, _ = path_of(builder.graph, _asked(argument, None, ""))
+            yield _problem(builder, argument.fault, builder.registry.root, steps, "")
 
 
 def _faults(builder: Builder, wired: Sequence[Wired]) -> Iterator[WiringProblem]:

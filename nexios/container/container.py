@@ -11,10 +11,9 @@ from nexios.container.assembly import Assembly, Blueprint, loop_of_now
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
-from nexios.container.fixes import variable
 from nexios.container.graph import Graph
 from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
-from nexios.container.module import Module
+from nexios.container.module import Module, variable
 from nexios.container.override import Replacement
 from nexios.container.providers import Engine
 from nexios.container.resolving import Resolution

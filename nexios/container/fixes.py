@@ -1,23 +1,17 @@
 """The lines that mend a problem, and what was probably meant."""
 
 import inspect
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from typing_extensions import is_protocol
 
 from nexios.container.binding import Answer, Binding
-from nexios.container.keys import AnyKey, show
-from nexios.container.module import Module
+from nexios.container.keys import AnyKey, collected, is_value_type, show
+from nexios.container.module import Module, variable
 from nexios.container.ports import class_of, misfit_of_class
 from nexios.container.registry import Registry
 from nexios.container.signature import display
-
-
-def variable(name: str) -> str:
-    """Return a module's name as the variable it is probably kept in."""
-    return re.sub(r"\W+", "_", name).strip("_") or "module"
 
 
 def module_place(module: Module) -> str:
@@ -65,7 +59,7 @@ def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
 def satisfying(registry: Registry, key: AnyKey) -> list[type]:
     """Return the known classes that could answer for ``key``, by name."""
     port = class_of(key.form)
-    if port is None or port is object:
+    if port is None or is_value_type(port) or collected(key) is not None:
         return []
     known: dict[type, None] = {}
     for binding in registry.bindings:

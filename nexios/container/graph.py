@@ -42,9 +42,13 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked first for a node: its line, and the node or the entry above."""
+    """Who asked first for a node: its line, and the node or the entry above.
 
-    step: Step
+    Attributes:
+        step: None where the asker is Nexios' own and would tell nobody anything.
+    """
+
+    step: Step | None
     above: int | None
     entry: str = ""
 
@@ -312,7 +316,8 @@ def path_of(graph: Graph, asked: Asked | None) -> tuple[tuple[Step, ...], str]:
     steps: list[Step] = []
     seen: set[int] = set()
     while asked is not None:
-        steps.append(asked.step)
+        if asked.step is not None:
+            steps.append(asked.step)
         if asked.entry:
             steps.append(Step("asked by", asked.entry))
             return tuple(steps), asked.entry

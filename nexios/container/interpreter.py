@@ -253,5 +253,5 @@ class _noting:  # noqa: N801  # reads as a statement
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, ContainerError):
             above = self._node.asked_by
-            asker = f" for {above.step.text}" if above is not None else ""
+            asker = f" for {above.step.text}" if above is not None and above.step else ""
             error.add_note(f"while making {self._node.title}{asker}")

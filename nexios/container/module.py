@@ -2,6 +2,7 @@
 
 import collections.abc
 import inspect
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar, get_args, get_origin, overload
@@ -263,19 +264,23 @@ class Module:
             else:
                 hint = arguments[0]
         if isinstance(hint, Unresolved):
-            self._unusable(name, f"the return type {hint.text} of", where)
+            self._unusable(name, f"the return type {hint.text} of", "X", where)
             return None
         if hint is MISSING or hint is None or hint is type(None):
             what = "no yield type on" if kind.exits else "no return type on"
-            self._unusable(name, what, where)
+            hints = {
+                SourceKind.GENERATOR: "Iterator[X]",
+                SourceKind.ASYNC_GENERATOR: "AsyncIterator[X]",
+            }
+            self._unusable(name, what, hints.get(kind, "X"), where)
             return None
         return hint
 
-    def _unusable(self, name: str, what: str, where: Where) -> None:
+    def _unusable(self, name: str, what: str, hint: str, where: Where) -> None:
         self.misuses.append(
             Misuse(
                 says=f"{what} {name}() says no key",
-                fix=f"write the type: def {name}(...) -> AsyncIterator[X], or @provides(X)",
+                fix=f"write the type: def {name}(...) -> {hint}, or @provides(X)",
                 where=where,
                 source=True,
             )
@@ -290,6 +295,11 @@ _YIELDING = {
     collections.abc.Generator,
     collections.abc.Iterable,
 }
+
+
+def variable(name: str) -> str:
+    """Return a module's name as the variable it is probably kept in."""
+    return re.sub(r"\W+", "_", name).strip("_") or "module"
 
 
 def _caller() -> Where:

@@ -13,10 +13,10 @@ from nexios.container.errors import (
     Step,
     WiringProblem,
 )
-from nexios.container.fixes import port_of, variable
+from nexios.container.fixes import port_of
 from nexios.container.graph import Argument, Asked, Call, Graph, Node, Wired, path_of
 from nexios.container.keys import AnyKey, collected, is_form, key_of, show
-from nexios.container.module import Waiver
+from nexios.container.module import Waiver, variable
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import display, place_of
@@ -229,13 +229,20 @@ def _captive(graph: Graph, node: Node, argument: Argument, chain: Sequence[int])
     steps += [_scope_step(graph.nodes[s].lifetime, graph.nodes[s].title, graph.nodes[s])
               for s in chain]  # fmt: skip
     above, label = path_of(graph, node.asked_by)
-    variable_ = variable(node.module.name)
+    fix = (
+        f"{variable(node.module.name)}.bind({node.title}, scope=Scope.{last.lifetime.value}), "
+        "or ask for Scopes and enter one per use"
+    )
+    if node.lifetime is Scope.CONNECTION:
+        fix = (
+            f"{variable(last.module.name)}.bind({last.title}, scope=Scope.CONNECTION), "
+            "or ask for it in the message handlers"
+        )
     return CaptiveDependency(
         f"{node.title} would keep {_a(last.lifetime)} {last.title} alive",
         key=node.binding.key,
         asked_by=(*steps, *above),
-        fix=f"{variable_}.bind({node.title}, scope=Scope.{last.lifetime.value}), "
-        "or ask for Scopes and enter one per use",
+        fix=fix,
         label=label,
     )
 

@@ -19,7 +19,7 @@ from nexios.container.asking import (
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Lazy, Marker, Provider
 from nexios.container.entry import EntryPoint, Unreadable
-from nexios.container.errors import MissingBinding, Step, UnreadableParameter
+from nexios.container.errors import MissingBinding, ModuleMisuse, Step, UnreadableParameter
 from nexios.container.graph import Argument, Asked, Call, Fault, Graph, Node, Wired
 from nexios.container.keys import (
     MISSING,
@@ -32,7 +32,7 @@ from nexios.container.keys import (
     key_of,
     optional_of,
 )
-from nexios.container.module import Module
+from nexios.container.module import Module, variable
 from nexios.container.registry import Found, Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import (
@@ -102,15 +102,25 @@ class Builder:
             self._wire(self.graph.nodes[self._pending.popleft()])
 
     def entry(self, point: EntryPoint) -> None:
-        """Wire one entry point."""
+        """Wire one entry point.
+
+        Raises:
+            ModuleMisuse: Its module is not part of this container.
+        """
         module = point.module or self.registry.root
+        if module not in self.registry.modules:
+            root = variable(self.registry.root.name)
+            raise ModuleMisuse(
+                f'{point.label} belongs to module "{module.name}", which is not included',
+                asked_by=[Step("module", f'"{module.name}"', module.where)],
+                fix=f"{root}.include({variable(module.name)})",
+                label=point.label,
+            )
         before = tuple(self._guard(point, module, item) for item in point.before)
         view = View(module, point.target, point, automatic=point.module is None)
         owner = None
         if point.owner is not None:
-            asked = Asked(Step("asked by", display(point.target), place_of(point.target)), None,
-                          point.label)  # fmt: skip
-            owner = self.owner(module, point.owner, asked)
+            owner = self.owner(module, point.owner, Asked(None, None, point.label))
         target = self.call(point.target, view, owner=owner)
         self.graph.wired[point] = Wired(point, before, target)
 

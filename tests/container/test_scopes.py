@@ -227,7 +227,7 @@ async def test_cleanup_longer_than_close_timeout_is_abandoned_and_named() -> Non
         await anyio.sleep_forever()
 
     async with Container(module, close_timeout_s=0.01) as container:
-        with pytest.raises(CleanupTimedOut, match="clean-up of B was abandoned after 0.01 s"):
+        with pytest.raises(CleanupTimedOut, match=r"clean-up of B was abandoned after 0\.01 s"):
             async with container.enter() as scope:
                 await scope.get(B)
     # ``a`` was told of the failure, so what follows its yield did not run: no commit.
@@ -306,10 +306,12 @@ async def test_supplied_values_and_instances_are_never_closed() -> None:
     module = Module("app")
     module.bind(Tenant).given()
     module.bind(Closable).value(value)
-    async with Container(module) as container:
-        async with container.enter(values={Tenant: given}) as scope:
-            assert await scope.get(Tenant) is given
-            assert await scope.get(Closable) is value
+    async with (
+        Container(module) as container,
+        container.enter(values={Tenant: given}) as scope,
+    ):
+        assert await scope.get(Tenant) is given
+        assert await scope.get(Closable) is value
     assert not given.closed
     assert not value.closed
 
@@ -433,16 +435,15 @@ async def test_connection_scope_spans_messages_and_message_scope_does_not() -> N
 
     module = module_of(Message, A)
     module.bind(Board, scope=Scope.CONNECTION)
-    async with Container(module) as container:
-        async with container.enter(Scope.CONNECTION) as connection:
-            made = []
-            for _ in range(2):
-                async with connection.enter() as message:
-                    made.append(await message.get(Message))
-            assert made[0].board is made[1].board is await connection.get(Board)
-            assert made[0].a is not made[1].a
-            with pytest.raises(WrongScope, match="A lives in a REQUEST scope"):
-                await connection.get(A)
+    async with Container(module) as container, container.enter(Scope.CONNECTION) as connection:
+        made = []
+        for _ in range(2):
+            async with connection.enter() as message:
+                made.append(await message.get(Message))
+        assert made[0].board is made[1].board is await connection.get(Board)
+        assert made[0].a is not made[1].a
+        with pytest.raises(WrongScope, match="A lives in a REQUEST scope"):
+            await connection.get(A)
 
 
 async def test_http_resolves_connection_scoped_services_once_per_request() -> None:
@@ -481,11 +482,13 @@ async def test_given_value_of_the_connection_reaches_its_messages() -> None:
     module.bind(Key(Tenant, "socket"), scope=Scope.CONNECTION).given()
     tenant = Tenant()
     values = {Tenant: tenant, Key(Tenant, "socket"): tenant}
-    async with Container(module) as container:
-        async with container.enter(Scope.CONNECTION, values=values) as connection:
-            async with connection.enter() as message:
-                assert await message.get(Tenant) is tenant
-                assert await message.get(Key(Tenant, "socket")) is tenant
+    async with (
+        Container(module) as container,
+        container.enter(Scope.CONNECTION, values=values) as connection,
+        connection.enter() as message,
+    ):
+        assert await message.get(Tenant) is tenant
+        assert await message.get(Key(Tenant, "socket")) is tenant
 
 
 async def test_thread_pool_handler_sees_its_request_scope() -> None:

@@ -125,18 +125,21 @@ async def test_eight_threads_make_one_sync_singleton_and_others_are_not_blocked(
     module.bind(Other, scope=Scope.SINGLETON, lazy=True)
     seen: list[Engine] = []
 
-    async with Container(module) as container, container.enter() as scope:
-        async with anyio.create_task_group() as group:
+    async with (
+        Container(module) as container,
+        container.enter() as scope,
+        anyio.create_task_group() as group,
+    ):
 
-            async def ask() -> None:
-                seen.append(await anyio.to_thread.run_sync(scope.get_now, Engine))
+        async def ask() -> None:
+            seen.append(await anyio.to_thread.run_sync(scope.get_now, Engine))
 
-            for _ in range(8):
-                group.start_soon(ask)
-            await anyio.to_thread.run_sync(inside.wait, 10)
-            # While the slow constructor holds its own lock, another singleton comes through.
-            assert isinstance(await anyio.to_thread.run_sync(scope.get_now, Other), Other)
-            go.set()
+        for _ in range(8):
+            group.start_soon(ask)
+        await anyio.to_thread.run_sync(inside.wait, 10)
+        # While the slow constructor holds its own lock, another singleton comes through.
+        assert isinstance(await anyio.to_thread.run_sync(scope.get_now, Other), Other)
+        go.set()
     assert len(made) == 1
     assert seen == made * 8
 
@@ -231,7 +234,7 @@ def test_container_used_on_another_event_loop_says_so() -> None:
             await anyio.to_thread.run_sync(done.wait, 10)
 
     async def intrude() -> None:
-        with pytest.raises(WrongEventLoop, match="started on .* used on"):
+        with pytest.raises(WrongEventLoop, match=r"started on .* used on"):
             container.enter()
         with pytest.raises(WrongEventLoop), container.override(Engine).value(Engine()):
             raise AssertionError("not reached")

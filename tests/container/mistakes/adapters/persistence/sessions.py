@@ -1,0 +1,5 @@
+"""What a driver brings."""
+
+
+class Session:
+    pass
