@@ -140,18 +140,17 @@ class Gateway:
         exchange = Exchange(scope, receive, send, self._limits)
         try:
             answer = _final(await self._serve(exchange))
+            headers = _headers(exchange, answer)
         except Exception as error:
             rescued = await self._rescue(exchange, error)
             if rescued is None:
                 return
             answer = rescued
+            headers = self._rescued_headers(exchange, answer)
         if type(answer).__call__ is not BaseResponse.__call__:
             await self._send_itself(exchange, answer)
             return
         status = answer.status_code
-        headers = answer.raw_headers
-        if exchange.builder is not None and exchange.builder.hooks:
-            headers = _hooked(headers, exchange.builder.hooks)
         hidden = scope["method"] == "HEAD" or has_no_body(status)
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -206,6 +205,14 @@ class Gateway:
             return problem
         return exchange.builder.drop_body().make_response(problem).get_response()
 
+    def _rescued_headers(self, exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
+        try:
+            return _headers(exchange, answer)
+        except Exception as error:
+            # A hook that breaks must not take the answer to its own error away.
+            self._note(exchange, error)
+            return answer.raw_headers
+
     async def _last_word(
         self, handler: Callable[..., Any], exchange: Exchange, error: Exception
     ) -> BaseResponse:
@@ -248,6 +255,13 @@ class _Sender:
             if builder is not None and builder.hooks:
                 message["headers"] = _hooked(list(message.get("headers", ())), builder.hooks)
         await self._exchange.send(message)
+
+
+def _headers(exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
+    headers = answer.raw_headers
+    if exchange.builder is not None and exchange.builder.hooks:
+        return _hooked(headers, exchange.builder.hooks)
+    return headers
 
 
 def _hooked(fields: list[RawHeader], hooks: Sequence[Hook]) -> list[RawHeader]:
