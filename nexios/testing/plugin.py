@@ -41,13 +41,20 @@ def nexios_postgres() -> Iterator[Any]:
         yield server
 
 
-@pytest.fixture
-def nexios_database_url(nexios_postgres: Any) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database, made for this test and dropped after it."""
+@pytest.fixture(scope="session")
+def nexios_postgres_url(nexios_postgres: Any) -> Iterator[str]:
+    """The URL of one database for the whole run; each xdist worker has its own."""
     home = importlib.import_module("nexios.testing.postgres")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     with home.fresh_database(nexios_postgres, f"nexios_{worker}_{uuid.uuid4().hex[:8]}") as url:
         yield url
+
+
+@pytest.fixture
+def nexios_database_url(nexios_postgres_url: str) -> str:
+    """The URL of a PostgreSQL database, emptied for this test."""
+    importlib.import_module("nexios.testing.postgres").empty(nexios_postgres_url)
+    return nexios_postgres_url
 
 
 @_async_fixture

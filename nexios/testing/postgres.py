@@ -26,11 +26,11 @@ from nexios.application.errors import Unavailable
 T = TypeVar("T")
 
 URL_VARIABLE: Final = "NEXIOS_TEST_DATABASE_URL"
-REQUIRED_VARIABLE: Final = "NEXIOS_REQUIRE"
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _NEEDED: Final = ("initdb", "postgres")
 _START_TIMEOUT_S: Final = 20.0
+_NAME: Final = "nexios-tests"
 _STOP_TIMEOUT_S: Final = 15.0
 _UNPRIVILEGED: Final = "nobody"
 _MAPPED_ID: Final = "65534"
@@ -244,24 +244,24 @@ def any_server() -> Iterator[Server]:
 def fresh_database(server: Server, name: str) -> Iterator[str]:
     """Make an empty database, give its URL, drop it."""
     admin = server.base if isinstance(server, ExternalServer) else server.url()
-    run_sql(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    run_sql(admin, f'CREATE DATABASE "{name}"')
+    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+    run_all(admin, [drop, f'CREATE DATABASE "{name}"'])
     try:
         yield server.url(name)
     finally:
-        run_sql(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        run_all(admin, [drop])
 
 
-def is_required(service: str) -> bool:
-    """Tell whether a missing ``service`` must fail and not skip (``NEXIOS_REQUIRE``)."""
-    return service in os.environ.get(REQUIRED_VARIABLE, "").replace(" ", "").split(",")
+def empty(url: str) -> None:
+    """Remove everything from a database: a tenth of the time that a new one takes."""
+    run_all(url, ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"])
 
 
 def run_sql(url: str, sql: str, *args: object) -> list[Row]:
     """Run one statement on a connection of its own; usable with and without a running loop."""
 
     async def ask() -> list[Row]:
-        database = Database(url, pool_size=1, application_name="nexios-tests")
+        database = Database(url, pool_size=1, application_name=_NAME)
         try:
             return await database.fetch_all(sql, args)
         finally:
@@ -275,6 +275,20 @@ def assert_pool_idle(database: Database) -> None:
     status = database.status
     if status.in_use or status.waiting:
         raise AssertionError(f"connections were not given back: {status}")
+
+
+def run_all(url: str, statements: Sequence[str]) -> None:
+    """Run statements, each by itself, on one connection."""
+
+    async def ask() -> None:
+        database = Database(url, pool_size=1, statement_timeout_s=60, application_name=_NAME)
+        try:
+            for statement in statements:
+                await database.execute(statement)
+        finally:
+            await database.stop()
+
+    _apart(ask())
 
 
 def kill_backends(server: Server, application_name: str = "nexios") -> int:

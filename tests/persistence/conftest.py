@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from nexios.adapters.persistence.database import Database
-from nexios.testing.postgres import assert_pool_idle, fresh_database
+from nexios.testing.postgres import assert_pool_idle
 
 
 @pytest.fixture(params=["sqlite-memory", "sqlite-file", "postgres"])
@@ -18,9 +18,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         case "sqlite-file":
             yield f"sqlite:///{tmp_path / 'test.db'}"
         case _:
-            server = request.getfixturevalue("nexios_postgres")
-            with fresh_database(server, "nexios_contract") as url:
-                yield url
+            yield request.getfixturevalue("nexios_database_url")
 
 
 @pytest_asyncio.fixture

@@ -26,6 +26,7 @@ from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.types import ExactDecimal, IdentityType, UtcDateTime
 from nexios.domain.errors import AlreadyExists, InvalidValue, RuleViolated
 from nexios.domain.values import Identity
+from nexios.testing.skips import lacks
 
 USERS = (
     "CREATE TABLE users (id integer PRIMARY KEY, name varchar(40) UNIQUE NOT NULL,"
@@ -239,7 +240,7 @@ class TestRawValues:
 
     async def test_sqlite_refuses_what_it_would_falsify(self, database: Database) -> None:
         if database.store is not Store.SQLITE:
-            pytest.skip("PostgreSQL has these types")
+            lacks("postgres", "untyped values")
         for value in (Decimal("1.1"), {"a": 1}, [1], timedelta(1)):
             with pytest.raises(BadParameter, match="has no exact form in SQLite"):
                 await database.fetch_value("SELECT ?", [value])
@@ -248,7 +249,7 @@ class TestRawValues:
 
     async def test_postgres_takes_json_and_arrays_natively(self, database: Database) -> None:
         if database.store is not Store.POSTGRESQL:
-            pytest.skip("SQLite has no such types")
+            lacks("sqlite", "json and arrays in raw SQL")
         assert await database.fetch_value("SELECT ?::jsonb", [{"a": [1]}]) == {"a": [1]}
         assert await database.fetch_value("SELECT ?::json", ['{"a": 1}']) == {"a": 1}
         assert await database.fetch_value("SELECT ?::int[]", [[1, 2]]) == [1, 2]
@@ -307,7 +308,7 @@ class TestMistakes:
 
     async def test_a_value_of_the_wrong_type_names_its_place(self, db: Database) -> None:
         if db.store is Store.SQLITE:
-            pytest.skip("SQLite's columns take any type")
+            lacks("sqlite", "typed columns")
         with pytest.raises(BadParameter, match=r"value 2 of 2: 'abc' \(str\)"):
             await db.fetch_all("SELECT * FROM users WHERE id = ? AND age = ?", [1, "abc"])
 

@@ -21,6 +21,7 @@ from nexios.adapters.persistence.errors import (
 
 _CACHED_STATEMENTS: Final = 100
 _CACHED_CHARACTERS: Final = 15_000
+_READ_ONLY_SERVER: Final = "25006"
 _TOUCHED: Final = re.compile(r"(?:INSERT \d+|UPDATE|DELETE|MERGE) (\d+)")
 _ARGUMENT: Final = re.compile(r"query argument \$(\d+): (.*)", re.DOTALL)
 
@@ -116,7 +117,8 @@ class PostgresWire(Wire):
     @override
     async def commit(self) -> bool:
         self.read_only = False
-        return await self.command("COMMIT") == "COMMIT"
+        # Outside of a transaction COMMIT would be answered with a warning only.
+        return self.in_transaction and await self.command("COMMIT") == "COMMIT"
 
     @override
     async def undo_to(self, savepoint: str) -> None:
@@ -140,6 +142,9 @@ class PostgresWire(Wire):
             return ConnectionLost(f"the connection broke: {error}")
         if isinstance(error, TimeoutError):
             return StatementTimedOut(f"no answer in time: {shortened(sql)}")
+        if getattr(error, "sqlstate", None) == _READ_ONLY_SERVER and not self.read_only:
+            # A standby, after a failover: another connection may reach the new primary.
+            self.unfit = True
         return from_postgres(error, sql, read_only=self.read_only) or error
 
     @override

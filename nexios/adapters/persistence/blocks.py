@@ -90,13 +90,13 @@ class Block:
 
     def check(self) -> None:
         """Refuse to go on with a block that has ended or is spent."""
-        if self.ended is not None:
-            raise TransactionClosed(
-                f'task "{_task_name()}" used a transaction that ended at {self.ended}',
-                fix="await the task inside the block, or start it after",
-            )
         block: Block | None = self
         while block is not None:
+            if block.ended is not None:
+                raise TransactionClosed(
+                    f'task "{_task_name()}" used a transaction that ended at {block.ended}',
+                    fix="await the task inside the block, or start it after",
+                )
             if block.failed is not None:
                 raise spent(block.failed) from block.failed
             block = block.around
@@ -138,7 +138,11 @@ class Block:
         interruption = await self._last_turn()
         self.ended = asking_place()
         try:
-            if error is None and self.failed is None:
+            if around.closed:
+                # Rolled back already, with all that is inside of it.
+                if error is None:
+                    around.check()
+            elif error is None and self.failed is None:
                 await self.root.command(f"RELEASE SAVEPOINT {self.savepoint}", around)
             else:
                 await self._go_back(around)

@@ -41,12 +41,22 @@ class Wire(ABC):
 
     One operation at a time. Errors come as the driver raises them, through `explain` they
     become ours.
+
+    Attributes:
+        used_at: When it was given back, by the monotonic clock.
+        unsettled: A cancelled operation may still be on its way.
+        read_only: Inside a transaction that refuses writes.
+        unfit: The server behind it cannot serve us; not to be lent again.
+        queues: Operations sent while another one runs wait for it.
     """
+
+    queues = False
 
     def __init__(self) -> None:
         self.used_at = time.monotonic()
         self.unsettled = False
         self.read_only = False
+        self.unfit = False
 
     @property
     @abstractmethod

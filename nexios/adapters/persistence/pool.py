@@ -261,6 +261,8 @@ class Pool:
     def _return(self, lent: Lent) -> None:
         lent.wire.used_at = time.monotonic()
         self._lent.discard(lent)
+        if lent.wire.unfit:
+            lent.wire.cut()
         if lent.wire.closed:
             self._replaced += 1
             lent.fairy.invalidate()

@@ -60,6 +60,8 @@ class AnsweringConnection(sqlite3.Connection):
 class SqliteWire(Wire):
     """aiosqlite, one thread for each connection."""
 
+    queues = True
+
     def __init__(self, connection: aiosqlite.Connection, native: sqlite3.Connection) -> None:
         super().__init__()
         self._connection = connection

@@ -173,7 +173,7 @@ class Transaction(Root, Block):
         lent, self._lent = self._lent, None
         if lent is None:
             return
-        if self._turn.locked():
+        if self._turn.locked() and not lent.wire.queues:
             # A sibling's statement is still on the wire: ROLLBACK cannot be sent.
             self._pool.discard(lent)
         else:
@@ -183,6 +183,7 @@ class Transaction(Root, Block):
 
     async def _connection(self) -> Lent:
         if self._lent is None:
+            self._refuse_ended()
             self._lent = await self._begin()
         return self._lent
 
