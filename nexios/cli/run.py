@@ -6,7 +6,13 @@ from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.application.limits import Limits
 from nexios.application.sections import ServerSettings
 from nexios.cli.loading import ApplicationNotFound, load
-from nexios.config import MakeConfig
+from nexios.config import ConfigError, MakeConfig
+
+
+class StartRefused(click.ClickException):
+    """The application cannot be started; the text says why. No traceback: nothing broke."""
+
+    exit_code = 3
 
 
 @click.command()
@@ -50,8 +56,8 @@ def run(
     else:
         try:
             application = load(app)
-        except ApplicationNotFound as error:
-            raise click.ClickException(str(error)) from error
+        except (ApplicationNotFound, ConfigError) as error:
+            raise StartRefused(str(error)) from error
         config = getattr(application, "config", None)
         if isinstance(config, MakeConfig):
             settings, limits = config.server, config.limits
