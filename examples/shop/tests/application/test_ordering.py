@@ -1,16 +1,22 @@
 """The use cases, in memory: from draft to a decision."""
 
 from decimal import Decimal
+from typing import Any
 
 import anyio
 import pytest
 
+from examples.shop import seeding
+from examples.shop.catalog.adapters.persistence.products import MemoryProducts
+from examples.shop.catalog.application.stocking import Stocking
 from examples.shop.catalog.domain.events import StockShort, StockTaken
+from examples.shop.catalog.domain.product import Product
 from examples.shop.orders.domain.events import OrderMoved, OrderPlaced
 from examples.shop.orders.domain.order import Order
 from examples.shop.orders.domain.values import CustomerId, Line, Money, OrderId, Status
+from examples.shop.seeding import fill
 from examples.shop.tests.support.memory import GOODS, Shop
-from nexios.domain import AlreadyExists, DomainEvent, InvalidValue, NotFound, RuleViolated
+from nexios.domain import AlreadyExists, DomainEvent, InvalidValue, NotFound, Page, RuleViolated
 
 pytestmark = pytest.mark.asyncio
 
@@ -185,3 +191,21 @@ async def test_seeding_twice_keeps_what_was_sold() -> None:
     await shop.stocking.restock("tea", 3)
     assert await shop.stocking.offer(GOODS) == 0
     assert await shop.on_hand("tea") == 8
+
+
+async def test_two_processes_may_open_the_shop_at_once() -> None:
+    shop = Shop()
+    here, there = shop.memory.another(), shop.memory.another()
+    quicker = Stocking(there, MemoryProducts(there))
+
+    class Beaten(MemoryProducts):
+        """Sees an empty shelf, and is then overtaken."""
+
+        async def select(self, *args: Any, **options: Any) -> Page[Product]:
+            seen = await super().select(*args, **options)
+            await fill(quicker)
+            return seen
+
+    await fill(Stocking(here, Beaten(here)))
+
+    assert len((await shop.browsing.page()).items) == len(seeding.GOODS)
