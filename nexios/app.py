@@ -31,6 +31,7 @@ from nexios.container.override import Replacement
 from nexios.container.scope import Scope, ScopeContext
 from nexios.keeper import Keeper
 from nexios.layers.rules import Layer
+from nexios.middleware.hosts import TrustedHostMiddleware
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
@@ -98,6 +99,8 @@ class NexiosApp(Verbs):
         self._root = Module("app")
         self._layers = layers
         self._added = [Added(one) for one in reversed(middleware)]
+        if self.config.allowed_hosts is not None:
+            self._added.append(Added(TrustedHostMiddleware()))
         self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._server_error_handler = server_error_handler
         self._user_lifespan = lifespan

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Final
 from nexios.adapters.asgi.headers import MutableHeaders, encode_value
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.asgi.types import Scope
-from nexios.adapters.asgi.url import parse_authority
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.request import Request
 from nexios.application.errors import Forbidden
 from nexios.application.sections import SecuritySettings
 from nexios.middleware.base import BaseMiddleware, CallNext
+from nexios.middleware.hosts import serves
 from nexios.middleware.keywords import section_of
 
 _HTML_CSP: Final = "default-src 'self'; base-uri 'none'; form-action 'self'"
@@ -231,25 +231,10 @@ def _own_host(request: Request, allowed: tuple[str, ...] | None) -> str:
     Raises:
         HTTPException: 400: it named another one.
     """
-    host = request.host
-    if allowed is not None and not any(_is_host(host, entry) for entry in allowed):
+    if allowed is not None and not serves(allowed, request):
         raise HTTPException(400, "the host is not served here")
     # The port of http is not one of https.
-    return host.removesuffix(":80")
-
-
-def _is_host(host: str, entry: str) -> bool:
-    named = parse_authority(host)
-    if named is None:
-        return False
-    if entry == "*":
-        return True
-    name, _, port = entry.lower().partition(":")
-    if port and str(named.port or "") != port:
-        return False
-    if name.startswith("*."):
-        return named.host.endswith(name[1:]) and len(named.host) > len(name) - 1
-    return named.host == name
+    return request.host.removesuffix(":80")
 
 
 def _target(request: Request) -> str:
