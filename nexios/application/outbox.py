@@ -63,6 +63,11 @@ class OutboxStore(Protocol):
     A worker that dies gives back what it held; nothing is lost and a lane's order holds.
     """
 
+    @property
+    def most_workers(self) -> int | None:
+        """How many deliveries at a time leave enough connections for requests; None: any."""
+        ...
+
     def claim(self, *, longest_s: float = 30.0) -> AbstractAsyncContextManager[Claim | None]:
         """Take the next ready delivery; None when none is ready now.
 

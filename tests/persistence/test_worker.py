@@ -489,3 +489,9 @@ async def test_settled_events_are_purged_and_waiting_ones_are_not(shop: Shop) ->
 async def test_a_worker_refuses_odd_numbers(shop: Shop) -> None:
     with pytest.raises(ValueError, match="workers is at least 1"):
         shop.worker(workers=0)
+    if shop.outbox.most_workers is None:
+        shop.worker(workers=100)
+        return
+    shop.worker(workers=5)
+    with pytest.raises(ValueError, match="at most 5 workers"):
+        shop.worker(workers=6)

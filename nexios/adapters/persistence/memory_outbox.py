@@ -18,6 +18,11 @@ class MemoryOutbox:
         self._store = store
         self._lanes = store.lanes
 
+    @property
+    def most_workers(self) -> int | None:
+        """Any number: there are no connections."""
+        return None
+
     @asynccontextmanager
     async def claim(self, *, longest_s: float = 30.0) -> AsyncIterator[Claim | None]:  # noqa: ARG002
         """Take the next ready delivery."""

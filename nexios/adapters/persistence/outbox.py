@@ -69,6 +69,13 @@ class SqlOutbox:
             HeldClaims(database) if database.store is Store.POSTGRESQL else MarkedClaims(database)
         )
 
+    @property
+    def most_workers(self) -> int | None:
+        """Half the pool: a worker holds a connection while its handler runs."""
+        if self._database.store is not Store.POSTGRESQL:
+            return None
+        return max(self._database.status.size // 2, 1)
+
     def claim(self, *, longest_s: float = 30.0) -> AbstractAsyncContextManager[Claim | None]:
         """Take the next ready delivery, for a handler that takes at most ``longest_s``."""
         return self._claims.claim(longest_s=longest_s)

@@ -61,6 +61,12 @@ class Worker:
                 "workers is at least 1 and poll_interval_s above 0; "
                 f"got {workers} and {poll_interval_s}"
             )
+        most = store.most_workers
+        if most is not None and workers > most:
+            raise ValueError(
+                f"{workers} workers would hold more than half of the connections"
+                f"\n  fix: at most {most} workers, or a larger pool_size"
+            )
         check_events(consumer.event_type for consumer in consumers)
         self._store = store
         self._deliver = deliver
