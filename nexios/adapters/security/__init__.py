@@ -1,0 +1,1 @@
+"""Tokens and keys: the doors of the libraries that make and check them."""
