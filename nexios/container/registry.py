@@ -120,7 +120,8 @@ class Registry:
                 if own[0].replace:
                     continue
                 for other in self._through(module, key, frozenset({module})):
-                    if not other.default and not own[0].default:
+                    # A default that yielded to this very binding is no clash.
+                    if other is not own[0] and not other.default and not own[0].default:
                         yield Clash(module, own[0], other)
 
     def replaces_nothing(self, binding: Binding) -> bool:

@@ -134,8 +134,7 @@ class Builder:
     ) -> Call:
         """Wire the parameters of something that is called, not kept."""
         signature = read(function, self.names, bound=owner is not None)
-        wanted = tuple(item for item in signature.parameters if item.name not in given)
-        arguments = self._arguments(wanted, view, None)
+        arguments = self._arguments(signature.parameters, view, None, given)
         awaits = kind_of(function) is SourceKind.COROUTINE
         return Call(function, owner, arguments, awaits)
 
@@ -248,11 +247,18 @@ class Builder:
         node.arguments = self._arguments(read(source, self.names).parameters, view, node.slot)
 
     def _arguments(
-        self, parameters: Sequence[Parameter], view: View, slot: int | None
+        self,
+        parameters: Sequence[Parameter],
+        view: View,
+        slot: int | None,
+        given: frozenset[str] = frozenset(),
     ) -> tuple[Argument, ...]:
         found: list[Argument] = []
         by_name = False
         for parameter in parameters:
+            if parameter.name in given:
+                by_name = True
+                continue
             named = by_name or parameter.kind is Kind.KEYWORD_ONLY
             argument = self._argument(parameter, view, slot, by_name=named)
             if argument is None:

@@ -60,7 +60,7 @@ def test_generic_classes_are_keys_by_their_arguments() -> None:
     assert str(Key(Repository[int])) == "Repository[int]"
 
 
-@pytest.mark.parametrize("form", [Cache | None, typing.Union[Cache, None], Annotated[Cache | None, 1]])
+@pytest.mark.parametrize("form", [Cache | None, Annotated[Cache | None, 1]])
 def test_optional_is_told_from_its_key(form: object) -> None:
     bare, optional = optional_of(form)
     assert optional
