@@ -1,6 +1,6 @@
 """In-process cost of a request (W0) against a raw ASGI callable, both in one run.
 
-    python benchmarks/in_process.py            print microseconds a call and the ratio for W1 and W2
+    python benchmarks/in_process.py            microseconds a call and the ratio, W1 and W2
     python benchmarks/in_process.py --rounds 40 --json
 
 W1 is ``GET /`` answered with plain text, W2 is ``GET /users/{id:int}`` answered with a small JSON

@@ -260,7 +260,7 @@ class NexiosApp(Verbs):
         """Replace what answers for a key: ``with app.override(Mailer).value(fake): ...``."""
         return self.container.override(key, module=module)
 
-    def url_for(self, name: str, **params: object) -> URLPath:
+    def url_for(self, name: str, /, **params: object) -> URLPath:
         """Return the path of a route by its name."""
         return self.router.url_for(name, **params)
 

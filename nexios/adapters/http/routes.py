@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 from typing_extensions import TypedDict
 
@@ -45,8 +45,6 @@ class RouteOptions(TypedDict, total=False):
     threaded: bool | None
     limit_body: int | None
     limits: Mapping[str, Any] | None
-    priority: Literal["normal", "critical", "sheddable"]
-    cancel_on_disconnect: bool
 
 
 _KNOWN: Final = frozenset(RouteOptions.__annotations__)

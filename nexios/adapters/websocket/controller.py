@@ -25,7 +25,7 @@ from nexios.adapters.websocket.inputs import SocketSource
 from nexios.adapters.websocket.life import Life, Occasion, Told
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint, Getter
-from nexios.container.keys import MISSING, Key
+from nexios.container.keys import Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Parameter
@@ -289,8 +289,11 @@ class _OccasionSource(SocketSource):
             return None
         if told.ending and parameter.name in ("code", "reason"):
             return Getter(_Named(parameter.name))
-        if told.model is not None and (
-            parameter.name == "message" or (inner is not MISSING and inner is told.model)
-        ):
+        if parameter.name in self._path:
+            return None
+        # A type of its own, as @on models are, says it whatever the name; text does not.
+        model = told.model if isinstance(told.model, type) and inner is told.model else None
+        of_its_type = model is not None and issubclass(model, BaseModel)
+        if told.model is not None and (parameter.name == "message" or of_its_type):
             return Getter(_Named("message"))
         return None
