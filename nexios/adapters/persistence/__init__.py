@@ -1,4 +1,4 @@
-"""Databases: PostgreSQL and SQLite, raw SQL and SQLAlchemy Core."""
+"""Databases, units of work and repositories: PostgreSQL, SQLite and memory."""
 
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.errors import (
@@ -9,6 +9,15 @@ from nexios.adapters.persistence.errors import (
     StaleWrite,
     TransactionFailed,
 )
+from nexios.adapters.persistence.mapper import Mapper
+from nexios.adapters.persistence.memory import MemoryRepository, MemoryUnitOfWork
+from nexios.adapters.persistence.memory_outbox import MemoryOutbox
+from nexios.adapters.persistence.memory_store import MemoryStore
+from nexios.adapters.persistence.outbox import SqlOutbox
+from nexios.adapters.persistence.rows import Rows
+from nexios.adapters.persistence.sql import SqlRepository, SqlUnitOfWork
+from nexios.adapters.persistence.tables import create_tables, tables
+from nexios.adapters.persistence.types import ExactDecimal, IdentityType, UtcDateTime
 from nexios.adapters.persistence.url import DatabaseOptions
 
 __all__ = [
@@ -18,6 +27,20 @@ __all__ = [
     "DatabaseError",
     "DatabaseOptions",
     "DatabaseUnavailable",
+    "ExactDecimal",
+    "IdentityType",
+    "Mapper",
+    "MemoryOutbox",
+    "MemoryRepository",
+    "MemoryStore",
+    "MemoryUnitOfWork",
+    "Rows",
+    "SqlOutbox",
+    "SqlRepository",
+    "SqlUnitOfWork",
     "StaleWrite",
     "TransactionFailed",
+    "UtcDateTime",
+    "create_tables",
+    "tables",
 ]
