@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
-import asyncpg
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -20,6 +19,7 @@ from nexios.adapters.persistence.errors import (
     DatabaseUnavailable,
     WrongEventLoop,
 )
+from nexios.adapters.persistence.finishing import to_the_end
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.places import Place, asking_place
 from nexios.adapters.persistence.url import DatabaseUrl, Options
@@ -218,12 +218,18 @@ class Pool:
         raise DatabaseUnavailable(f"every connection to {self.url.masked} broke when it was used")
 
     async def _connected(self) -> PoolProxiedConnection:
-        try:
-            return await self.engine.raw_connection()
-        except DatabaseUnavailable:
-            raise
-        except Exception as error:
-            raise _cannot_connect(error, self.url) from error
+        # A connection that is half open when its asker is cancelled would be nobody's.
+        opening, cancelled = await to_the_end(self.engine.raw_connection())
+        error = opening.exception()
+        if cancelled is not None:
+            if error is None:
+                opening.result().close()
+            raise cancelled
+        if error is None:
+            return opening.result()
+        if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
+            raise error
+        raise _cannot_connect(error, self.url) from error
 
     def _wire_of(self, fairy: PoolProxiedConnection) -> Wire:
         known = fairy.info.get(_DRIVER_INFO)
@@ -241,7 +247,7 @@ class Pool:
         try:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
                 await wire.rollback()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except Exception:  # asyncpg raises several undocumented ones for a dead backend
             wire.cut()
             return False
         return True

@@ -19,6 +19,7 @@ from nexios.adapters.persistence.errors import (
     TransactionFailed,
     TransactionOptions,
 )
+from nexios.adapters.persistence.finishing import to_the_end
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.places import asking_place
 from nexios.adapters.persistence.pool import RELEASE_TIMEOUT_S, Lent, Pool
@@ -226,15 +227,7 @@ class Transaction(Root, Block):
         return left if limit is None else min(left, limit)
 
     async def _commit(self, lent: Lent) -> None:
-        # Its own task: neither anyio nor Task.cancel() reaches it. 9 us.
-        commit = asyncio.get_running_loop().create_task(lent.wire.commit())
-        cancelled: asyncio.CancelledError | None = None
-        with anyio.CancelScope(shield=True):
-            while not commit.done():
-                try:
-                    await asyncio.wait((commit,))
-                except asyncio.CancelledError as error:
-                    cancelled = error
+        commit, cancelled = await to_the_end(lent.wire.commit())
         failure = self._commit_failure(lent, commit)
         await self._pool.give_back(lent)
         if cancelled is not None:

