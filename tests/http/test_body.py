@@ -6,6 +6,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,11 +137,16 @@ async def test_a_stream_obeys_the_limit_too() -> None:
     assert got == [b"12345"]
 
 
-@pytest.mark.anyio
-async def test_a_stalled_body_is_given_up() -> None:
-    body = reader(Peer(b"x", silent=True), Limits(body_idle_s=0.01))
-    with pytest.raises(BodyStalled):
-        await body.read()
+def test_a_stalled_body_is_given_up_after_the_idle_limit_of_its_last_byte() -> None:
+    async def stall() -> float:
+        with pytest.raises(BodyStalled) as refusal:
+            await reader(Peer(b"x", silent=True)).read()
+        assert refusal.value.idle_s == LIMITS.body_idle_s
+        return trio.current_time()
+
+    # A clock that jumps: nobody waits, and the figure is exact.
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    assert trio.run(stall, clock=clock) == LIMITS.body_idle_s
 
 
 @pytest.mark.anyio
@@ -246,6 +253,17 @@ def test_depth_is_limited(brackets: tuple[bytes, bytes], depth: int, fits: bool)
         parse_json(content, LIMITS)
         return
     with pytest.raises(JsonTooComplex, match="200 levels"):
+        parse_json(content, LIMITS)
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(200, True), (201, False)])
+def test_depth_is_counted_exactly_where_there_are_more_brackets(depth: int, fits: bool) -> None:
+    inner = depth - 1
+    content = b"[[],[]," + b"[" * inner + b"]" * inner + b"]"
+    if fits:
+        parse_json(content, LIMITS)
+        return
+    with pytest.raises(JsonTooComplex):
         parse_json(content, LIMITS)
 
 

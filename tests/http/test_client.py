@@ -12,6 +12,7 @@ from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from nexios.testclient import AsyncTestClient, TestClient, create_async_client, create_client
 from nexios.testing.conformance import AsgiViolation
 from nexios.testing.server import LifespanFailed
+from nexios.testing.sockets import SocketDenied
 
 
 def answering(*messages: Message) -> ASGIApp:
@@ -268,3 +269,52 @@ async def test_the_async_client_runs_in_the_callers_loop() -> None:
 def test_the_factories_take_the_options_of_the_classes(make: Callable[..., Any]) -> None:
     client = make(echo, base_url="https://shop.test")
     assert str(client.base_url) == "https://shop.test"
+
+
+async def greeter(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "websocket":
+        raise RuntimeError("sockets only")
+    assert (await receive())["type"] == "websocket.connect"
+    if scope["path"] == "/no":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await send(
+        {"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)}
+    )
+    headers = dict(scope["headers"])
+    told = (
+        f"{scope['path']} {scope['query_string'].decode()} {headers.get(b'cookie', b'').decode()}"
+    )
+    await send({"type": "websocket.send", "text": told})
+    message = await receive()
+    await send({"type": "websocket.send", "text": f"echo {message['text']}"})
+    await receive()
+
+
+@pytest.mark.parametrize("url", ["/ws/a%20b?x=1", "ws://testserver/ws/a%20b?x=1"])
+def test_a_socket_gets_the_cookies_of_the_client_and_the_whole_address(url: str) -> None:
+    client = TestClient(greeter, cookies={"sid": "7"})
+    with client.websocket_connect(url, subprotocols=["v1"]) as socket:
+        assert socket.subprotocol == "v1"
+        assert socket.receive_text() == "/ws/a b x=1 sid=7"
+        socket.send_text("hello")
+        assert socket.receive_text() == "echo hello"
+    client.close()
+
+
+def test_a_refused_handshake_is_told() -> None:
+    client = TestClient(greeter)
+    with pytest.raises(SocketDenied) as refusal, client.websocket_connect("/no"):
+        raise AssertionError("must not be reached")
+    assert refusal.value.status == 403
+    client.close()
+
+
+@pytest.mark.asyncio
+async def test_the_async_client_connects_too() -> None:
+    client = AsyncTestClient(greeter)
+    async with client.websocket_connect("/ws") as socket:
+        assert (await socket.receive_text()).startswith("/ws")
+        await socket.send_text("hello")
+        assert await socket.receive_text() == "echo hello"
+    await client.aclose()

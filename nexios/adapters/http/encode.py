@@ -228,7 +228,7 @@ def _serializer(adapter: TypeAdapter[Any], wanted: Any, handler: str) -> ToJson:
                 reason = f"not {wanted!r}: {error.error_count()} fields do not fit"
                 raise Unencodable("$", kind, handler=handler, reason=reason) from error
         try:
-            # warnings="error" costs 1 us here.
+            # warnings="error" would cost 1 us more (http.md, 9).
             return dump(value, warnings=False)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise unencodable(value, handler=handler) from error

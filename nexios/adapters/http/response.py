@@ -20,7 +20,8 @@ HTML_BLOCK: Final[HeaderBlock] = ((b"content-type", b"text/html; charset=utf-8")
 BYTES_BLOCK: Final[HeaderBlock] = ((b"content-type", b"application/octet-stream"),)
 NO_BLOCK: Final[HeaderBlock] = ()
 
-# Header fields of small answers, made once: 0.05 us against 0.2 us for str and encode.
+# Header fields of small answers, made once: 0.09 us against 0.26 for str and encode (best of
+# five, process time, CPython 3.11).
 _LENGTHS: Final[tuple[RawHeader, ...]] = tuple(
     (b"content-length", b"%d" % size) for size in range(4096)
 )
@@ -102,11 +103,13 @@ class BaseResponse(Head):
     def raw_headers(self) -> list[RawHeader]:
         """What goes out, as a new list each time: whoever wraps the answer may change it."""
         held = self._headers
-        fields = list(self._block) if held is None else list(held.raw)
         if has_no_body(self.status_code):
-            return [field for field in fields if field[0] not in _OF_A_BODY]
-        if held is not None:
-            fields = [field for field in fields if field[0] != b"content-length"]
+            named = self._block if held is None else held.raw
+            return [field for field in named if field[0] not in _OF_A_BODY]
+        if held is None:
+            fields = list(self._block)
+        else:
+            fields = [field for field in held.raw if field[0] != b"content-length"]
         fields.append(length_header(len(self.body)))
         return fields
 
