@@ -11,7 +11,7 @@ from nexios.container.calls import plan_of
 from nexios.container.checks import check, refuse
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint, Plan
-from nexios.container.errors import WrongEventLoop, WrongReplacement
+from nexios.container.errors import DependencyCycle, Step, WrongEventLoop, WrongReplacement
 from nexios.container.graph import Graph, Paths
 from nexios.container.interpreter import Interpreter
 from nexios.container.keys import AnyKey, Key
@@ -21,7 +21,7 @@ from nexios.container.ports import misfit, misfit_of_value
 from nexios.container.providers import Engine
 from nexios.container.registry import Registry
 from nexios.container.scope import Resolver, Scope, ScopeContext
-from nexios.container.signature import place_of
+from nexios.container.signature import display, place_of
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
 
@@ -175,7 +175,7 @@ class Assembly:
 
         Raises:
             WrongReplacement: It does not fit the key.
-            WiringProblem: It cannot be wired.
+            WiringProblem: It cannot be wired, or asks for what it replaces.
         """
         node = self.graph.nodes[slot]
         key = node.binding.key
@@ -195,6 +195,13 @@ class Assembly:
             )  # fmt: skip
             inner = draft.slot(binding, None, node.module)
             draft.settle()
+            if slot in draft.graph.reach((inner,)):
+                raise DependencyCycle(
+                    f"{display(source)} asks for {key}, which it is to stand in for",
+                    key=key,
+                    asked_by=[Step("written", display(source), place_of(source))],
+                    fix=f"keep the real one first: container.override({key}).value(wrapped)",
+                )
             self.grow(draft)
             return inner
 

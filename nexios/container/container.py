@@ -126,7 +126,9 @@ class Container:
 
     async def stop(self, error: BaseException | None = None) -> None:
         """Close the singletons, the last one made first."""
-        assembly = self.assembly
+        assembly = self._assembly
+        if assembly is None:
+            return
         root, assembly.root = assembly.root, assembly.stopped()
         assembly.started_on = None
         assembly.overrides.forget()

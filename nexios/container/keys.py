@@ -10,7 +10,7 @@ import typing
 import uuid
 from collections.abc import Hashable
 from enum import Enum
-from typing import Annotated, Any, Final, Generic, NewType, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, NewType, TypeVar, get_args, get_origin, overload
 
 from typing_extensions import TypeAliasType, TypeForm
 
@@ -50,7 +50,11 @@ class Key(Generic[T]):
     form: object
     name: Hashable
 
-    def __init__(self, form: TypeForm[T] | Hashable, name: Hashable = MISSING) -> None:
+    @overload
+    def __init__(self, form: TypeForm[T], name: Hashable = ...) -> None: ...
+    @overload
+    def __init__(self: "Key[Any]", form: Hashable) -> None: ...
+    def __init__(self, form: object, name: Hashable = MISSING) -> None:
         """Take a type with an optional name, or, inside ``Annotated``, the name alone."""
         base: object = form
         if name is MISSING and not is_form(form):

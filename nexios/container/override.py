@@ -1,10 +1,10 @@
 """Overrides: what stands in, who is shelved meanwhile, and how all of it comes back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, overload
 
 from nexios.container.graph import Graph
 from nexios.container.keys import MISSING
@@ -162,6 +162,16 @@ class Replacement(Generic[T]):
         """Let this very object stand in; it is never closed."""
         return Override(self._overrides, self._slot, value=value)
 
+    @overload
+    def to(self, source: type[T]) -> "Override": ...
+    @overload
+    def to(self, source: Callable[..., AsyncIterator[T]]) -> "Override": ...
+    @overload
+    def to(self, source: Callable[..., Iterator[T]]) -> "Override": ...
+    @overload
+    def to(self, source: Callable[..., Awaitable[T]]) -> "Override": ...
+    @overload
+    def to(self, source: Callable[..., T]) -> "Override": ...
     def to(self, source: Callable[..., object]) -> "Override":
         """Let what a class or function makes stand in; it is wired like a binding."""
         return Override(self._overrides, self._slot, source=source)

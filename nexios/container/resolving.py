@@ -17,8 +17,10 @@ from nexios.container.graph import Call
 from nexios.container.interpreter import Interpreter
 from nexios.container.keys import MISSING, AnyKey, Key, key_of, optional_of, show
 from nexios.container.ports import misfit_of_value
+from nexios.container.registry import Found
 from nexios.container.scope import Scope, ScopeContext
-from nexios.container.signature import display, kind_of, read
+from nexios.container.signature import Signature, display, kind_of, read
+from nexios.container.wiring import Builder
 
 _REMEMBERED_CALLS = 256
 
@@ -39,7 +41,9 @@ class Resolution:
         self.close_timeout_s = close_timeout_s
         self._owner = owner
         self._asks: dict[AnyKey, int] = {}
-        self._calls: dict[tuple[object, frozenset[str]], Call] = {}
+        self._absent: dict[AnyKey, Found] = {}
+        self._absent_from: Builder | None = None
+        self._calls: dict[tuple[object, frozenset[str]], tuple[Call, Signature]] = {}
 
     @property
     def _interpreter(self) -> Interpreter:
@@ -98,12 +102,12 @@ class Resolution:
     ) -> object:
         """Call ``target``, or make it when it is a class, filling what is not given."""
         _refuse_closed(scope, display(target))
-        call, attributes = self._wired(target, frozenset(given))
-        _refuse_misplaced(target, given)
+        call, signature = self._wired(target, frozenset(given))
+        _refuse_misplaced(target, signature, given)
         interpreter = self._interpreter
         prepared = await interpreter.fill(scope, call.slots, ())
         positional, named = interpreter.arguments(call.arguments, (), scope, prepared)
-        if attributes:
+        if signature.attributes:
             made = target()
             for name, value in {**named, **given}.items():
                 setattr(made, name, value)
@@ -118,34 +122,51 @@ class Resolution:
         known = self._asks.get(key)
         if known is not None:
             return known
+        found = self._look(key)
+        if isinstance(found, int):
+            return found
+        if optional and not found.bindings:
+            return None
+        raise problem_of_ask(self._owner.assembly.builder, key, found)
+
+    def _look(self, key: AnyKey) -> int | Found:
         assembly = self._owner.assembly
         with assembly.growing:
+            if self._absent_from is not assembly.builder:
+                # The graph has grown: a class may have bound itself since.
+                self._absent.clear()
+                self._absent_from = assembly.builder
+            if key in self._absent:
+                return self._absent[key]
             draft = assembly.draft()
             found = draft.ask(assembly.registry.root, key)
             if isinstance(found, int):
                 if draft.new:
                     assembly.grow(draft)
                 self._asks[key] = found
-                return found
-        if optional and not found.bindings:
-            return None
-        raise problem_of_ask(assembly.builder, key, found)
+            else:
+                self._absent[key] = found
+            return found
 
-    def _wired(self, target: Callable[..., object], given: frozenset[str]) -> tuple[Call, bool]:
-        _refuse_abstract(target)
-        assembly = self._owner.assembly
-        signature = read(target, assembly.builder.names)
+    def _wired(
+        self, target: Callable[..., object], given: frozenset[str]
+    ) -> tuple[Call, Signature]:
+        name = (target, given)
         try:
-            known = self._calls.get((target, given))
+            known = self._calls.get(name)
         except TypeError:  # a callable object without a hash
-            return self._wire(target, given), signature.attributes
+            return self._wire(target, given)
         if known is None:
+            _refuse_abstract(target)
+            known = self._wire(target, given)
             if len(self._calls) >= _REMEMBERED_CALLS:
                 self._calls.clear()
-            known = self._calls[target, given] = self._wire(target, given)
-        return known, signature.attributes
+            self._calls[name] = known
+        return known
 
-    def _wire(self, target: Callable[..., object], given: frozenset[str]) -> Call:
+    def _wire(
+        self, target: Callable[..., object], given: frozenset[str]
+    ) -> tuple[Call, Signature]:
         assembly = self._owner.assembly
         with assembly.growing:
             draft = assembly.draft()
@@ -155,7 +176,7 @@ class Resolution:
             refuse(problems_of_call(draft, call))
             if draft.new:
                 assembly.grow(draft)
-        return call
+        return call, read(target, assembly.builder.names)
 
 
 def _refuse_closed(scope: ScopeContext, asked: str) -> None:
@@ -182,8 +203,9 @@ def _refuse_abstract(target: Callable[..., object]) -> None:
         )
 
 
-def _refuse_misplaced(target: Callable[..., object], given: Mapping[str, object]) -> None:
-    signature = read(target)
+def _refuse_misplaced(
+    target: Callable[..., object], signature: Signature, given: Mapping[str, object]
+) -> None:
     known = {parameter.name: parameter for parameter in signature.parameters}
     for name, value in given.items():
         parameter = known.get(name)

@@ -1,39 +1,27 @@
-"""Decides what fills each parameter, and so grows the graph from entries and bindings."""
+"""Grows the graph from entries and bindings."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast, get_args, get_origin
+from typing import Any, cast
 
 from nexios.container.asking import (
     View,
-    binds_itself,
-    disagreement,
-    has_source,
-    hint_text,
     nameless,
     readable,
-    registry_names,
-    unreadable,
 )
 from nexios.container.binding import Answer, Binding, Origin
-from nexios.container.depend import Lazy, Marker, Provider
-from nexios.container.entry import EntryPoint, Unreadable
-from nexios.container.errors import MissingBinding, ModuleMisuse, Step, UnreadableParameter
-from nexios.container.graph import Argument, Asked, Call, Fault, Graph, Node, Wired
+from nexios.container.depend import Marker
+from nexios.container.entry import EntryPoint
+from nexios.container.errors import MissingBinding, ModuleMisuse, Step
+from nexios.container.filling import Filler
+from nexios.container.graph import Argument, Asked, Call, Node, Wired
 from nexios.container.keys import (
     MISSING,
     AnyKey,
-    Collected,
     Key,
-    collected,
-    is_form,
-    is_value_type,
-    key_of,
-    optional_of,
 )
 from nexios.container.module import Module, variable
-from nexios.container.registry import Found, Registry
+from nexios.container.registry import Found
 from nexios.container.scope import Scope
 from nexios.container.signature import (
     Kind,
@@ -45,27 +33,9 @@ from nexios.container.signature import (
     read,
 )
 
-_HANDLES: Final = {Provider: Answer.PROVIDER, Lazy: Answer.LAZY}
-_MANY: Final = {
-    Collected.LIST: Answer.LIST,
-    Collected.TUPLE: Answer.TUPLE,
-    Collected.DICT: Answer.DICT,
-}
 
-
-class Builder:
-    """Grows a graph. What it cannot fill it notes as a fault on the argument."""
-
-    def __init__(self, registry: Registry, other: "Builder | None" = None) -> None:
-        """Start empty, or from what another builder has, which stays as it is."""
-        self.registry = registry
-        self.graph: Graph = Graph() if other is None else other.graph.copy()
-        self.slots: dict[Binding, int] = {} if other is None else dict(other.slots)
-        self.made: dict[object, Binding] = {} if other is None else dict(other.made)
-        self.names: dict[str, object] = registry_names(registry) if other is None else other.names
-        self._connected: set[type] = set()
-        self._pending: deque[int] = deque()
-        self.first_new = len(self.graph.nodes)
+class Builder(Filler):
+    """Grows a graph, as a copy of what another builder has."""
 
     @property
     def new(self) -> list[Node]:
@@ -160,27 +130,6 @@ class Builder:
             self.settle()
         return slot
 
-    def slot(self, binding: Binding, asked: Asked | None, module: Module | None = None) -> int:
-        """Return the slot of a binding, adding its node when it is new."""
-        known = self.slots.get(binding)
-        if known is not None:
-            return known
-        home = self.registry.home.get(binding) or module or self.registry.root
-        slot = len(self.graph.nodes)
-        kind = kind_of(binding.function) if has_source(binding) else None
-        lifetime = binding.scope or Scope.TRANSIENT
-        if binding.answer is Answer.VALUE:
-            lifetime = Scope.SINGLETON
-        self.graph.nodes.append(Node(slot, binding, home, kind, lifetime, asked_by=asked))
-        self.slots[binding] = slot
-        self._pending.append(slot)
-        return slot
-
-    def _made(self, name: object, make: Callable[[], Binding]) -> Binding:
-        if name not in self.made:
-            self.made[name] = make()
-        return self.made[name]
-
     def _guard(self, point: EntryPoint, module: Module, item: object) -> Call:
         automatic = point.module is None
         if isinstance(item, Marker):
@@ -246,203 +195,6 @@ class Builder:
         )  # fmt: skip
         node.arguments = self._arguments(read(source, self.names).parameters, view, node.slot)
 
-    def _arguments(
-        self,
-        parameters: Sequence[Parameter],
-        view: View,
-        slot: int | None,
-        given: frozenset[str] = frozenset(),
-    ) -> tuple[Argument, ...]:
-        found: list[Argument] = []
-        by_name = False
-        for parameter in parameters:
-            if parameter.name in given:
-                by_name = True
-                continue
-            named = by_name or parameter.kind is Kind.KEYWORD_ONLY
-            argument = self._argument(parameter, view, slot, by_name=named)
-            if argument is None:
-                if parameter.kind is not Kind.POSITIONAL_ONLY:
-                    by_name = True
-                    continue
-                argument = Argument(parameter, by_name=False, value=parameter.default)
-            found.append(argument)
-        return tuple(found)
-
-    def _argument(
-        self, parameter: Parameter, view: View, slot: int | None, *, by_name: bool
-    ) -> Argument | None:
-        """Return what fills a parameter; None when its own default does."""
-        if parameter.name in view.using:
-            value = view.using[parameter.name]
-            if isinstance(value, Key):
-                return self._filled(key_of(value), parameter, view, slot, by_name=by_name)
-            return Argument(parameter, by_name, value=value)
-        if parameter.marker is not None:
-            return self._marked(parameter, parameter.marker, view, slot, by_name=by_name)
-        if view.point is not None or view.marked:
-            return self._read(parameter, view, slot, by_name=by_name)
-        return self._hinted(parameter, view, slot, by_name=by_name)
-
-    def _read(
-        self, parameter: Parameter, view: View, slot: int | None, *, by_name: bool
-    ) -> Argument | None:
-        annotation = parameter.annotation
-        if isinstance(annotation, type) and Key(annotation) in self.registry.built_in:
-            return self._filled(Key(annotation), parameter, view, slot, by_name=by_name)
-        fault = None
-        if view.point is not None:
-            try:
-                getter = view.point.reads.getter(view.asker, parameter, before=view.before)
-            except Unreadable as refusal:
-                fault = Fault(UnreadableParameter, says=refusal.says, fix=refusal.fix)
-                return Argument(parameter, by_name, fault=fault)
-            if getter is not None:
-                return Argument(parameter, by_name, getter=getter)
-        if parameter.has_default:
-            return None
-        hint = "TheService" if annotation is MISSING else hint_text(annotation)
-        fault = Fault(
-            UnreadableParameter,
-            says=f"nothing fills {parameter.where.text}",
-            fix=f"{parameter.name}: {hint} = Depend()",
-        )
-        return Argument(parameter, by_name, fault=fault)
-
-    def _marked(
-        self,
-        parameter: Parameter,
-        marker: Marker,
-        view: View,
-        slot: int | None,
-        *,
-        by_name: bool,
-    ) -> Argument | None:
-        source = marker.source
-        if source is MISSING:
-            if parameter.annotation is MISSING:
-                fault = Fault(
-                    UnreadableParameter,
-                    says=f"{parameter.where.text} is Depend() without an annotation",
-                    fix=f"{parameter.name}: TheService = Depend(), or Depend(TheService)",
-                )
-                return Argument(parameter, by_name, fault=fault)
-            return self._hinted(parameter, view, slot, by_name=by_name)
-        if not is_form(source) and not isinstance(source, Key):
-            if not callable(source):
-                fault = Fault(
-                    UnreadableParameter,
-                    says=f"{parameter.where.text} is Depend({source!r}), which is no type, "
-                    "Key or function",
-                    fix=f"{parameter.name}=Depend(TheService)",
-                )
-                return Argument(parameter, by_name, fault=fault)
-            inner = self._function(source, parameter, view, slot)
-            return Argument(parameter, by_name, slot=inner)
-        bare, optional = optional_of(source)
-        key = key_of(bare)
-        if contradiction := disagreement(parameter, key):
-            return Argument(parameter, by_name, fault=contradiction)
-        return self._filled(key, parameter, view, slot, by_name=by_name, optional=optional)
-
-    def _hinted(
-        self, parameter: Parameter, view: View, slot: int | None, *, by_name: bool
-    ) -> Argument | None:
-        form, optional = optional_of(parameter.annotation)
-        if fault := unreadable(parameter, form):
-            return None if parameter.has_default else Argument(parameter, by_name, fault=fault)
-        key = key_of(form)
-        return self._filled(key, parameter, view, slot, by_name=by_name, optional=optional)
-
-    def _filled(
-        self,
-        key: AnyKey,
-        parameter: Parameter,
-        view: View,
-        slot: int | None,
-        *,
-        by_name: bool = False,
-        optional: bool = False,
-    ) -> Argument:
-        """Fill a parameter by key: binding, collection or handle, default, None, fault."""
-        asked = self._asked(parameter, view, slot)
-        inner = self._lookup(key, view, asked)
-        if isinstance(inner, int):
-            return Argument(parameter, by_name, slot=inner, asked=key)
-        if not inner.bindings and parameter.has_default:
-            return Argument(parameter, by_name, value=parameter.default, asked=key)
-        if not inner.bindings and optional:
-            return Argument(parameter, by_name, value=None, asked=key)
-        fault = Fault(MissingBinding, key, inner)
-        if not inner.bindings and not key.is_named and is_value_type(key.form):
-            fault = Fault(
-                UnreadableParameter, key,
-                says=f"{parameter.where.text} asks for a bare {key}, which says nothing as a key",
-                fix=f".using({parameter.name}=...), or Annotated[{key}, Key('...')]",
-            )  # fmt: skip
-        return Argument(parameter, by_name, fault=fault, asked=key)
-
-    def _lookup(self, key: AnyKey, view: View, asked: Asked | None) -> int | Found:
-        module = view.module
-        found = self.registry.find(module, key)
-        if found.one is not None:
-            return self.slot(found.one, asked)
-        if found.bindings:
-            return found
-        if module is self.registry.root and (made := self.made.get(("auto", key))) is not None:
-            return self.slot(made, asked, module)
-        if (handle := _HANDLES.get(_origin(key.form))) is not None:
-            inner: AnyKey = Key(get_args(key.form)[0], key.name)
-            binding = self._made(
-                (module, key), lambda: Binding(key, handle, inner, origin=Origin.BUILT_IN)
-            )
-            return self.slot(binding, asked, module)
-        if (how := collected(key)) is not None:
-            return self.slot(self._collection(module, key, *how), asked, module)
-        if view.automatic and binds_itself(key, view):
-            cls = key.form
-            binding = self._made(
-                ("auto", key),
-                lambda: Binding(key, Answer.SOURCE, cls, Scope.REQUEST,
-                                where=place_of(cls), origin=Origin.AUTOMATIC),
-            )  # fmt: skip
-            return self.slot(binding, asked, self.registry.root)
-        return found
-
-    def _collection(self, module: Module, key: AnyKey, how: Collected, inner: AnyKey) -> Binding:
-        if how is Collected.DICT:
-            members = tuple(self.registry.named(module, inner).values())
-        else:
-            members = self.registry.added(module, inner)
-        return self._made(
-            (module, key),
-            lambda: Binding(key, _MANY[how], members=members, origin=Origin.BUILT_IN),
-        )
-
-    def _function(
-        self, source: Callable[..., object], parameter: Parameter, view: View, slot: int | None
-    ) -> int:
-        point = view.point
-        name = (point, source)
-        scope = Scope.REQUEST if point is None else point.scope
-        binding = self._made(
-            name,
-            lambda: Binding(
-                Key(object, display(source)), Answer.SOURCE, source, scope,
-                where=place_of(source), origin=Origin.FUNCTION,
-            ),
-        )  # fmt: skip
-        known = binding in self.slots
-        inner = self.slot(binding, self._asked(parameter, view, slot), view.module)
-        if not known:
-            self.graph.nodes[inner].point = point
-            self.graph.nodes[inner].before = view.before
-        return inner
-
-    def _asked(self, parameter: Parameter, view: View, slot: int | None) -> Asked:
-        label = "" if slot is not None or view.point is None else view.point.label
-        return Asked(Step("asked by", parameter.where.text, parameter.where), slot, label)
-
     def _retry(self) -> None:
         """Fill what was missing when asked, and has bound itself since, whoever came first."""
         for node in list(self.graph.nodes[self.first_new :]):
@@ -458,7 +210,3 @@ class Builder:
         if made is None:
             return argument
         return replace(argument, fault=None, slot=self.slots[made])
-
-
-def _origin(form: object) -> Any:
-    return get_origin(form)

@@ -9,6 +9,7 @@ from nexios.container.container import Container
 from nexios.container.depend import Depend
 from nexios.container.errors import (
     AmbiguousBinding,
+    DependencyCycle,
     MissingBinding,
     UnknownKey,
     WrongReplacement,
@@ -198,6 +199,19 @@ async def test_override_source_is_wired_and_its_problems_are_refused() -> None:
             service = await container.get(Service)
             assert service.port.clock is service.clock  # type: ignore[attr-defined]
         with pytest.raises(MissingBinding), container.override(Port).to(NeedsMore):
+            raise AssertionError("not reached")
+        assert isinstance((await container.get(Service)).port, Sql)
+
+
+async def test_stand_in_that_asks_for_what_it_replaces_is_refused() -> None:
+    class Wrapper(Fake):
+        def __init__(self, port: Port) -> None: ...
+
+    async with Container(app()) as container:
+        with (
+            pytest.raises(DependencyCycle, match="which it is to stand in for"),
+            container.override(Port).to(Wrapper),
+        ):
             raise AssertionError("not reached")
         assert isinstance((await container.get(Service)).port, Sql)
 

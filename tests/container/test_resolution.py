@@ -642,6 +642,17 @@ async def test_missing_key_asked_at_run_time_is_named() -> None:
             await scope.get(Service)
 
 
+async def test_asking_again_grows_nothing() -> None:
+    async with Container(module_of(Clock)) as container, container.enter() as scope:
+        await scope.get(list[Clock])
+        size = len(container.graph.nodes)
+        for _ in range(3):
+            assert await scope.get(Service | None) is None
+            assert await scope.get(list[Clock]) == []
+            assert await scope.call(lambda: 3) == 3
+        assert len(container.graph.nodes) == size
+
+
 async def test_engine_graph_equals_ours_edge_for_edge() -> None:
     module = module_of(Service, Both)
     module.bind(Clock, scope=Scope.SINGLETON)

@@ -209,6 +209,12 @@ async def test_starting_twice_is_refused() -> None:
             await container.start()
 
 
+async def test_stopping_what_never_started_does_nothing() -> None:
+    container = Container(Module("broken").export(Engine))
+    await container.stop()
+    assert not container.running
+
+
 async def test_lazy_singletons_are_not_made_at_start() -> None:
     made: list[int] = []
 
