@@ -115,6 +115,10 @@ class Wire(ABC):
     def cut(self) -> None:
         """Let go of the server at once, without waiting for it."""
 
+    async def close(self) -> None:
+        """Let go of the server in good order."""
+        self.cut()
+
     async def settle(self) -> None:
         """Come to rest after a cancelled operation, so that the next one may start."""
         self.unsettled = True

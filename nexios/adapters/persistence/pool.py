@@ -125,10 +125,14 @@ class Pool:
         One that does not come to rest in time is closed.
         """
         wire = lent.wire
+        outdated = lent.pool is not self.engine.sync_engine.pool
         try:
             if not wire.closed and (wire.in_transaction or wire.unsettled or wire.read_only):
                 with anyio.CancelScope(shield=True):
                     await self._calm(wire)
+            if outdated or wire.unfit or wire.closed:
+                with anyio.CancelScope(shield=True):
+                    await self._close(wire)
         except BaseException:
             wire.cut()
             raise
@@ -264,16 +268,19 @@ class Pool:
         if wire.in_transaction:
             wire.cut()
 
+    async def _close(self, wire: Wire) -> None:
+        try:
+            async with asyncio.timeout(RELEASE_TIMEOUT_S):
+                await wire.close()
+        except Exception as error:  # it is thrown away, however it takes that
+            _log.warning("a connection did not close: %r", error)
+        wire.cut()
+
     def _return(self, lent: Lent) -> None:
         lent.wire.used_at = time.monotonic()
         self._lent.discard(lent)
-        if lent.wire.unfit:
-            lent.wire.cut()
         if lent.wire.closed:
-            self._replaced += 1
-            lent.fairy.invalidate()
-        elif lent.pool is not self.engine.sync_engine.pool:
-            lent.wire.cut()
+            self._replaced += lent.pool is self.engine.sync_engine.pool
             lent.fairy.invalidate()
         else:
             lent.fairy.close()

@@ -148,7 +148,14 @@ class SqliteWire(Wire):
     @override
     def cut(self) -> None:
         self._cut = True
-        self._native.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # closed already
+            self._native.interrupt()
+
+    @override
+    async def close(self) -> None:
+        # Awaited: the thread reports to this loop when it is done.
+        await self._connection.close()
+        self._cut = True
 
     @override
     async def settle(self) -> None:
