@@ -200,6 +200,7 @@ def demo(options):
         if not options.check:
             print(TRY.format(base=base, socket=base.replace("http", "ws")), flush=True)
             return run(command, env=environment)
+        command += ["--log-level", "warning"]
         server = subprocess.Popen([str(part) for part in command], env=environment)
         try:
             code = wait_until_up(server, port) or run(

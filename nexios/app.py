@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 import anyio
 from typing_extensions import TypeForm, Unpack
@@ -147,9 +147,11 @@ class NexiosApp(Verbs):
         """Hand everything at and below ``prefix`` to another ASGI application."""
         self.router.register(app, prefix)
 
-    def websocket(
-        self, path: str, handler: Callable[..., Any] | None = None, **options: Any
-    ) -> Any:
+    @overload
+    def websocket(self, path: str, handler: None = None, **options: Any) -> Callable[[H], H]: ...
+    @overload
+    def websocket(self, path: str, handler: H, **options: Any) -> H: ...
+    def websocket(self, path: str, handler: Any = None, **options: Any) -> Any:
         """Register a socket handler: ``@app.websocket("/ws/{room}")``, or with the handler."""
         return self.router.websocket(path, handler, **options)
 
@@ -349,6 +351,7 @@ class NexiosApp(Verbs):
         return values
 
     async def _stop(self) -> None:
+        self._serve = self._first
         await self._open.aclose()
 
     async def _run_stop_hooks(self) -> None:

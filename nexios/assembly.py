@@ -167,6 +167,7 @@ class House:
             report=lambda error, text: self._logger.error("%s", text, exc_info=error),
         )
         await self._hub.start()
+        self._sockets.open()
 
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
@@ -191,6 +192,7 @@ class House:
         await self._sockets.close()
         if self._worker is not None:
             await self._worker.stop()
+            self._worker = None
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""

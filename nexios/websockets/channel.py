@@ -5,9 +5,10 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic
 
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeVar
 
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Position, Topic
@@ -17,7 +18,7 @@ from nexios.websockets.member import Member
 from nexios.websockets.options import History, Overflow
 from nexios.websockets.wire import Delivery, bare, decode, encode, pack
 
-M = TypeVar("M")
+M = TypeVar("M", default=Any)
 
 To = WebSocket | Member | str
 """Who is meant: a socket, a member, or the id of a socket."""

@@ -197,3 +197,25 @@ async def test_unknown_route_option_is_refused_with_the_near_name() -> None:
     app = NexiosApp()
     with pytest.raises(TypeError, match="summary"):
         app.get("/x", sumary="")  # type: ignore[call-overload]  # the mistake under test
+
+
+async def test_stopped_app_may_be_started_again_with_fresh_objects() -> None:
+    log: list[str] = []
+    app = NexiosApp(recorded(log))
+
+    @app.get("/")
+    async def show(pool: Pool = Depend()) -> int:
+        return id(pool)
+
+    @app.websocket("/ws")
+    async def greet(websocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    for _ in range(2):
+        async with AsyncTestClient(app) as client:
+            assert (await client.get("/")).status_code == 200
+            async with client.websocket_connect("/ws") as socket:
+                assert await socket.receive_text() == "hello"
+
+    assert log == ["pool opens", "pool closes"] * 2

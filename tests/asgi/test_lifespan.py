@@ -142,7 +142,7 @@ async def test_a_cancelled_start_leaves_the_next_one_to_the_others() -> None:
     assert life.events == ["start", "start"]
 
 
-async def test_closing_stops_what_runs_once_and_ends_it_for_good() -> None:
+async def test_closing_stops_what_runs_once_and_it_may_start_again() -> None:
     life = Life()
     lifespan = Lifespan(life.start, life.stop)
     await lifespan.close()
@@ -151,8 +151,21 @@ async def test_closing_stops_what_runs_once_and_ends_it_for_good() -> None:
     await lifespan.close()
     await lifespan.close()
     assert life.events == ["start", "stop"]
-    with pytest.raises(RuntimeError, match="stopped"):
-        await lifespan.ensure()
+    await lifespan.ensure()
+    assert life.events == ["start", "stop", "start"]
+
+
+async def test_who_comes_while_it_stops_is_refused() -> None:
+    async def stop() -> None:
+        with pytest.raises(RuntimeError, match="is stopping"):
+            await lifespan.ensure()
+        refused.append(True)
+
+    refused: list[bool] = []
+    lifespan = Lifespan(Life().start, stop)
+    await lifespan.ensure()
+    await lifespan.close()
+    assert refused == [True]
 
 
 async def test_all_blocks_run_although_one_before_raised() -> None:

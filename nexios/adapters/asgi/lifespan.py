@@ -18,7 +18,7 @@ class Phase(Enum):
     NEW = "new"
     STARTING = "starting"
     RUNNING = "running"
-    STOPPED = "stopped"
+    STOPPING = "stopping"
 
 
 class Lifespan:
@@ -70,11 +70,11 @@ class Lifespan:
 
         Raises:
             Exception: What ``start`` raised, to the one who called it.
-            RuntimeError: The application has been stopped.
+            RuntimeError: The application is stopping.
         """
         while self.phase is not Phase.RUNNING:
-            if self.phase is Phase.STOPPED:
-                raise RuntimeError("the application has been stopped; fix: make a new one")
+            if self.phase is Phase.STOPPING:
+                raise RuntimeError("the application is stopping and takes no more requests")
             if self.phase is Phase.STARTING and self._done is not None:
                 await self._done.wait()
                 continue
@@ -89,10 +89,13 @@ class Lifespan:
                 done.set()
 
     async def close(self) -> None:
-        """Stop, if there is something to stop."""
+        """Stop, if there is something to stop; afterwards it may be started again."""
         if self.phase is Phase.RUNNING:
-            self.phase = Phase.STOPPED
-            await self._stop()
+            self.phase = Phase.STOPPING
+            try:
+                await self._stop()
+            finally:
+                self.phase = Phase.NEW
 
 
 async def run_all(blocks: Iterable[Callable[[], Awaitable[None]]], *, what: str) -> None:

@@ -1,7 +1,7 @@
 """Routers: where routes, routers, controllers, sockets and foreign apps are noted."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -149,9 +149,11 @@ class Router(Verbs):
         """Hand everything at and below ``prefix`` to another ASGI application."""
         self._routes.append(Foreign(app, normalise_prefix(prefix), line_of(caller())))
 
-    def websocket(
-        self, path: str, handler: Callable[..., Any] | None = None, **options: Any
-    ) -> Any:
+    @overload
+    def websocket(self, path: str, handler: None = None, **options: Any) -> Callable[[H], H]: ...
+    @overload
+    def websocket(self, path: str, handler: H, **options: Any) -> H: ...
+    def websocket(self, path: str, handler: Any = None, **options: Any) -> Any:
         """Note a socket route; the socket room reads its options. Gives the handler back."""
         where = line_of(caller())
         if handler is not None:

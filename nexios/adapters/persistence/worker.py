@@ -22,6 +22,8 @@ _FIRST_DELAY_S: Final = 1.0
 _MAX_DELAY_S: Final = 600.0
 _REPAIR_EVERY_S: Final = 30.0
 _ERROR_CHARACTERS: Final = 2000
+_AGAIN_AT_ONCE: Final = 6
+_RACE_DELAY_S: Final = 0.005
 
 _log: Final = logging.getLogger("nexios.outbox")
 
@@ -117,14 +119,23 @@ class Worker:
         return attempts
 
     async def _loop(self) -> None:
+        again = 0
         while not self._stopping:
             woken = self._event
             try:
-                if await self._one():
-                    continue
+                worked = await self._one()
             except Exception as error:
+                if is_repeatable(error) and again < _AGAIN_AT_ONCE:
+                    # Two handlers changed one aggregate: the normal way a race ends.
+                    again += 1
+                    _log.debug("a delivery lost a race and is taken again: %s", error)
+                    await anyio.sleep(random.uniform(0, _RACE_DELAY_S * 2**again))  # noqa: S311
+                    continue
                 self._log_undone(error)
-            await self._pause(woken)
+                worked = False
+            again = 0
+            if not worked:
+                await self._pause(woken)
 
     async def _pause(self, woken: anyio.Event) -> None:
         # ``woken`` was taken before looking, so a commit in between is not missed.

@@ -157,6 +157,10 @@ class SocketGateway:
         """Return whether there is a socket at this path, less any root path: for a 426."""
         return isinstance(self._table.find(path, METHOD), Found)
 
+    def open(self) -> None:
+        """Take sockets again after a ``close``."""
+        self._closing = False
+
     async def close(self) -> None:
         """End all sockets with 1012, and the handlers that stay after that.
 
