@@ -211,8 +211,10 @@ class _Straight:
         """Return ``function`` behind its readers; the common shapes are written out."""
         positional = tuple(self._read(item) for item in arguments if not item.by_name)
         named = {item.parameter.name: self._read(item) for item in arguments if item.by_name}
-        if not named and len(positional) < len(_SHAPES):
-            return _SHAPES[len(positional)](function, *positional)
+        # Passing values on by star costs about as much as the call itself.
+        shapes = _ONE_VALUE if len(self._wired.point.values) == 1 else _ANY_VALUES
+        if not named and len(positional) < len(shapes):
+            return shapes[len(positional)](function, *positional)
         pairs = tuple(named.items())
 
         def call(*values: object) -> object:
@@ -251,23 +253,19 @@ class _Straight:
         return run
 
 
-def _none(function: Function) -> Function:
-    return lambda *_: function()
-
-
-def _one(function: Function, first: Function) -> Function:
-    return lambda *values: function(first(*values))
-
-
-def _two(function: Function, first: Function, second: Function) -> Function:
-    return lambda *values: function(first(*values), second(*values))
-
-
-def _three(function: Function, first: Function, second: Function, third: Function) -> Function:
-    return lambda *values: function(first(*values), second(*values), third(*values))
-
-
-_SHAPES: tuple[Callable[..., Function], ...] = (_none, _one, _two, _three)
+_ANY_VALUES: tuple[Callable[..., Function], ...] = (
+    lambda function: lambda *_: function(),
+    lambda function, a: lambda *values: function(a(*values)),
+    lambda function, a, b: lambda *values: function(a(*values), b(*values)),
+    lambda function, a, b, c: lambda *values: function(a(*values), b(*values), c(*values)),
+)
+_ONE_VALUE: tuple[Callable[..., Function], ...] = (
+    lambda function: lambda _: function(),
+    lambda function, a: lambda value: function(a(value)),
+    lambda function, a, b: lambda value: function(a(value), b(value)),
+    lambda function, a, b, c: lambda value: function(a(value), b(value), c(value)),
+    lambda function, a, b, c, d: lambda value: function(a(value), b(value), c(value), d(value)),
+)
 
 
 def _finished(function: Function, finish: Callable[[object], object] | None) -> Function:
