@@ -68,7 +68,8 @@ def main(arguments):
     if code or options.command == "setup":
         return code
     if options.command == "test":
-        return run([PYTHON, "-m", "pytest", *rest])
+        # On all cores, unless the caller says what to run and how.
+        return run([PYTHON, "-m", "pytest", *(rest or ["-n", "auto"])])
     if options.command == "check":
         return check()
     return demo(options)
