@@ -1,6 +1,7 @@
 """Which route answers: precedence, backtracking, methods, borders, hostile paths."""
 
 import itertools
+import random
 import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
@@ -194,6 +195,13 @@ def test_an_encoded_slash_arrives_as_one_and_separates() -> None:
     assert found(made, "/files/a/b") == ("/files/{p:path}", {"p": "a/b"})
 
 
+def test_nul_in_a_path_reaches_no_handler() -> None:
+    made = table("GET /f/{name}", "GET /p/{rest:path}", "GET /f/x", mounts=["/m"])
+    assert [made.find(path, "GET") for path in ("/f/a\0", "/p/a/\0/b", "/m/\0", "/f/x\0")] == [
+        None
+    ] * 4
+
+
 def test_a_str_is_never_empty() -> None:
     assert found(table("GET /u/{id}"), "/u/") is None
     assert found(table("GET /u/{id}/x"), "/u//x") is None
@@ -368,3 +376,27 @@ def test_params_of_a_static_route_cannot_leak_into_the_next_request() -> None:
     assert isinstance(answer, Found)
     with pytest.raises(TypeError):
         answer.params["x"] = 1  # type: ignore[index]
+
+
+def joined(pieces: list[str], most: int) -> list[str]:
+    sizes = range(1, most + 1)
+    return ["/".join(them) for n in sizes for them in itertools.product(pieces, repeat=n)]
+
+
+def test_what_is_found_by_its_beginning_is_what_the_search_finds() -> None:
+    chance = random.Random(7)
+    pieces = ["a", "b", "{x}", "{x:int}", "{x:slug}", "{x:path}"]
+    templates = [f"/{text}" for text in joined(pieces, 3) if text.count("{") <= 1]
+    paths = joined(["", "a", "b", "7"], 4)
+    hits = 0
+    for _ in range(60):
+        routes = [f"{chance.choice(('GET', 'PUT'))} {one}" for one in chance.sample(templates, 6)]
+        mounts = chance.sample(["", "/a", "/b/a"], chance.randrange(2))
+        short, slow = table(*routes, mounts=mounts), table(*routes, mounts=mounts)
+        hits += len(short._lasts)
+        slow._lasts.clear()
+        for path in paths:
+            for method in ("GET", "PUT", "POST"):
+                assert found(short, path, method) == found(slow, path, method), (routes, path)
+                assert allowed(short, path, method) == allowed(slow, path, method)
+    assert hits
