@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from nexios.adapters.asgi.errors import ClientDisconnect, CookiesTooLarge, TooManyQueryFields
+from nexios.adapters.asgi.errors import (
+    ClientDisconnect,
+    CookiesTooLarge,
+    NulInQuery,
+    TooManyQueryFields,
+)
 from nexios.adapters.http import errors as http
 from nexios.adapters.http.debug import MASK, debug_problem, is_secret, shown
 from nexios.adapters.http.problems import (
@@ -38,6 +43,7 @@ TABLE: list[tuple[Exception, int, str]] = [
     (http.BodyStalled(15.0), 408, "urn:nexios:problem:body-stalled"),
     (http.PaginationError("page"), 400, "urn:nexios:problem:page-invalid"),
     (TooManyQueryFields(256), 400, "urn:nexios:problem:too-many-query-fields"),
+    (NulInQuery(), 422, "urn:nexios:problem:nul-in-query"),
     (CookiesTooLarge(64, "pairs"), 431, "urn:nexios:problem:cookies-too-large"),
     (domain.InvalidValue("v"), 422, "urn:nexios:problem:invalid-value"),
     (domain.NotFound("n"), 404, "urn:nexios:problem:not-found"),

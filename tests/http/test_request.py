@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from nexios.adapters.asgi.types import Message, Scope
-from nexios.adapters.http.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from nexios.adapters.http.errors import (
+    BodyTooLarge,
+    MalformedBody,
+    RequestInvalid,
+    UnsupportedMediaType,
+)
 from nexios.adapters.http.request import Request
 from nexios.application.limits import Limits
 
@@ -75,6 +80,27 @@ async def test_text_is_read_in_its_charset_or_refused() -> None:
         kind = ("content-type", f"text/plain; charset={charset}")
         with pytest.raises((UnsupportedMediaType, MalformedBody)):
             await request(kind, body=b"x").text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "charset",
+    ["unicode_escape", "unicode-escape", "raw_unicode_escape", "utf-7", "punycode", "idna"],
+)
+async def test_codecs_that_make_surrogates_or_take_for_ever_are_no_charsets(charset: str) -> None:
+    kind = ("content-type", f"text/plain; charset={charset}")
+    with pytest.raises(UnsupportedMediaType):
+        await request(kind, body=b"\\ud800+2AA-").text
+
+
+@pytest.mark.anyio
+async def test_json_with_nul_is_refused_and_says_where() -> None:
+    body = b'{"a":[{"b":"x\\u0000"},"\\\\u0000"],"c\\u0000":1}'
+    with pytest.raises(RequestInvalid) as refusal:
+        await request(body=body).json
+    assert [fault["pointer"] for fault in refusal.value.errors] == ["#", "#/a/0/b"]
+    escaped = request(body=b'{"a":"\\\\u0000"}')
+    assert await escaped.json == {"a": "\\u0000"}
 
 
 @pytest.mark.anyio

@@ -185,6 +185,26 @@ async def test_bad_json_is_answered_and_not_handed_on() -> None:
     assert seen == [{"n": 1}, {"n": 2}]
 
 
+@pytest.mark.parametrize("model", [None, dict[str, str]])
+async def test_nul_in_a_message_is_answered_and_not_handed_on(model: type | None) -> None:
+    seen: list[object] = []
+
+    async def handler(websocket: WebSocket) -> None:
+        await websocket.accept()
+        for _ in range(2):
+            read = websocket.receive_json() if model is None else websocket.receive_as(model)
+            seen.append(await read)
+
+    async with websocket_connect(served(handler), "/") as client:
+        await client.send_text(r'{"a": "x\u0000"}')
+        frame = await client.receive_json()
+        assert (frame["status"], frame["errors"][0]["pointer"]) == (422, "#/a")
+        await client.send_bytes(rb'{"a": "\\u0000"}')
+        await client.send_text('{"a": "b"}')
+        assert (await client.closed()).code == 1000
+    assert seen == [{"a": r"\u0000"}, {"a": "b"}]
+
+
 class Post(BaseModel):
     text: str = Field(max_length=3)
 

@@ -118,6 +118,7 @@ class Connection(Mapping[str, Any]):
 
         Raises:
             TooManyQueryFields: Over ``limits.query_fields``.
+            NulInQuery: There is a U+0000.
         """
         if self._query is None:
             self._query = QueryParams.parse(

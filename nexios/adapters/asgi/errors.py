@@ -27,6 +27,13 @@ class TooManyQueryFields(WireError):
         return f"more than {self.limit} query fields; fix: raise limits.query_fields"
 
 
+class NulInQuery(WireError):
+    """The query string holds U+0000, which no SQL store takes."""
+
+    def __str__(self) -> str:
+        return "the query holds U+0000"
+
+
 class CookiesTooLarge(WireError):
     """The cookies of one request are over ``limits.cookie_bytes`` or ``limits.cookie_pairs``."""
 

@@ -4,7 +4,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Self, TypeVar
 from urllib.parse import unquote_plus, urlencode
 
-from nexios.adapters.asgi.errors import TooManyQueryFields
+from nexios.adapters.asgi.errors import NulInQuery, TooManyQueryFields
 
 V = TypeVar("V")
 
@@ -138,12 +138,15 @@ class QueryParams(ImmutableMultiDict[str]):
 
         Raises:
             TooManyQueryFields: There are more than ``limit``. Nothing has been decoded.
+            NulInQuery: There is a U+0000. As above.
         """
         text = query.decode("utf-8", "replace") if isinstance(query, bytes) else query
         if not text:
             return cls()
         if limit is not None and text.count("&") >= limit:
             raise TooManyQueryFields(limit)
+        if "%00" in text or "\x00" in text:
+            raise NulInQuery
         pairs = []
         for field in text.split("&"):
             if field:

@@ -5,9 +5,12 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails, ValidationError
 
+from nexios.adapters.asgi.nul import nul_places
+
 Fault = dict[str, str]
 
 _NAME_CHARS: Final = 128
+_NUL: Final = "should not hold U+0000"
 
 # Only bounds of the schema are filled in; a context value that came from the client never is.
 _TEXTS: Final[Mapping[str, str]] = {
@@ -137,15 +140,15 @@ def from_body(error: ValidationError, document: Any, limit: int) -> list[Fault]:
     ]
 
 
+def nul_in_body(document: object, limit: int) -> tuple[list[Fault], int]:
+    """Return the first ``limit`` faults of texts with U+0000 in a body, and how many there are."""
+    places, total = nul_places(document, limit)
+    return [_at("body", list(map(str, place)), "nul", _NUL) for place in places], total
+
+
 def missing(place: str, name: str) -> Fault:
     """Return the fault of a required value that did not come."""
-    return {
-        "in": place,
-        "name": name,
-        "pointer": _pointer([name] if name else []),
-        "code": "missing",
-        "detail": _TEXTS["missing"],
-    }
+    return _at(place, [name] if name else [], "missing", _TEXTS["missing"])
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:
@@ -153,13 +156,17 @@ def _details(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _fault(place: str, path: list[str], detail: ErrorDetails) -> Fault:
+    return _at(place, path, detail["type"], text_of(detail))
+
+
+def _at(place: str, path: list[str], code: str, text: str) -> Fault:
     path = [part[:_NAME_CHARS] for part in path]
     return {
         "in": place,
         "name": ".".join(path),
         "pointer": _pointer(path),
-        "code": detail["type"],
-        "detail": text_of(detail),
+        "code": code,
+        "detail": text,
     }
 
 

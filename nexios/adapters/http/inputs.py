@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from pydantic_core import ValidationError, from_json
 
+from nexios.adapters.asgi.nul import may_hold_nul
 from nexios.adapters.asgi.params import MISSING
 from nexios.adapters.http.body import check_json
 from nexios.adapters.http.errors import MalformedBody, RequestInvalid
 from nexios.adapters.http.exchange import Exchange
-from nexios.adapters.http.faults import Fault, from_body, from_validation, missing
+from nexios.adapters.http.faults import Fault, from_body, from_validation, missing, nul_in_body
 from nexios.adapters.http.fields import Member, body_validator, members_validator
 from nexios.adapters.http.readers import Raw
 
@@ -74,11 +75,18 @@ class JsonBody:
             return self._defaults(), self._missing, len(self._missing)
         limits = exchange.limits
         check_json(content, limits)
+        value: Any = None
+        faults: list[Fault] = []
+        total = 0
         try:
             value = self._validate(content)
         except ValidationError as error:
-            faults = _faults_of(error, content, limits.errors)
-            return dict.fromkeys(self._keys()), faults, error.error_count()
+            faults, total = _faults_of(error, content, limits.errors), error.error_count()
+        if may_hold_nul(content):
+            of_nul, more = nul_in_body(from_json(content), limits.errors)
+            faults, total = faults + of_nul, total + more
+        if total:
+            return dict.fromkeys(self._keys()), faults, total
         if not self._embedded:
             return {self._parts[0].key: value}, [], 0
         return {p.key: value.get(p.name, p.default) for p in self._parts}, [], 0
@@ -91,9 +99,11 @@ class JsonBody:
 
 
 def _faults_of(error: ValidationError, content: bytes, limit: int) -> list[Fault]:
-    first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] == "json_invalid" and not first["loc"]:
-        raise MalformedBody("the body is not JSON") from None
+    # What is no JSON is one error; all of ten thousand others need not be drawn up to see that.
+    if error.error_count() == 1:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid" and not first["loc"]:
+            raise MalformedBody("the body is not JSON") from None
     return from_body(error, from_json(content), limit)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from nexios.adapters.asgi.errors import CookiesTooLarge, TooManyQueryFields
+from nexios.adapters.asgi.errors import CookiesTooLarge, NulInQuery, TooManyQueryFields
 from nexios.adapters.asgi.types import Scope
 from nexios.adapters.http.errors import (
     BodyStalled,
@@ -53,6 +53,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "body-stalled": "Body did not arrive",
     "page-invalid": "There is no such page",
     "too-many-query-fields": "Query has too many fields",
+    "nul-in-query": "Query is not valid",
     "cookies-too-large": "Cookies are too large",
 }
 
@@ -154,6 +155,7 @@ ROWS: Final[dict[type[BaseException], Row]] = {
     PaginationError: _own(400, "page-invalid"),
     InputRefused: _own(400, "malformed-body"),
     TooManyQueryFields: _wire(400, "too-many-query-fields"),
+    NulInQuery: _own(422, "nul-in-query"),
     CookiesTooLarge: _wire(431, "cookies-too-large"),
     InvalidValue: _said(422),
     NotFound: _said(404),

@@ -2,22 +2,29 @@
 
 import base64
 import binascii
+import codecs
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.nul import may_hold_nul
 from nexios.adapters.asgi.types import Receive, Scope, Send
 from nexios.adapters.asgi.url import URL, URLPath, quote_path
 from nexios.adapters.http.body import BodyReader, content_length, parse_json
-from nexios.adapters.http.errors import MalformedBody, UnsupportedMediaType
+from nexios.adapters.http.errors import MalformedBody, RequestInvalid, UnsupportedMediaType
+from nexios.adapters.http.faults import nul_in_body
 from nexios.application.limits import Limits
 
 T = TypeVar("T")
 
 _BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+# Codecs of Python that are no charsets: they make lone surrogates, or take quadratic time.
+_NO_CHARSETS: Final = frozenset(
+    ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7")
+)
 _PUSHED: Final = (b"accept", b"accept-encoding", b"accept-language", b"cache-control")
 
 
@@ -125,6 +132,7 @@ class Request(Connection):
 
         Raises:
             MalformedBody: It is no JSON in UTF-8, or too complex.
+            RequestInvalid: A text in it holds U+0000.
         """
         return Later(self._read_json)
 
@@ -136,6 +144,8 @@ class Request(Connection):
         body = await self.body_reader.read()
         charset = _parameter(self.headers.get("content-type") or "", "charset") or "utf-8"
         try:
+            if codecs.lookup(charset).name in _NO_CHARSETS:
+                raise LookupError
             return body.decode(charset)
         except UnicodeDecodeError:
             raise MalformedBody(f"the body is not text in {charset[:40]}") from None
@@ -144,7 +154,13 @@ class Request(Connection):
 
     async def _read_json(self) -> Any:
         if self._json is None:
-            self._json = (parse_json(await self.body_reader.read(), self.limits),)
+            body = await self.body_reader.read()
+            value = parse_json(body, self.limits)
+            if may_hold_nul(body):
+                faults, total = nul_in_body(value, self.limits.errors)
+                if total:
+                    raise RequestInvalid(faults, total)
+            self._json = (value,)
         return self._json[0]
 
     # What it says about itself.

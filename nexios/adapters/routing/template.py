@@ -156,6 +156,8 @@ class Template:
         whole = segment.literals[0] + "".join(
             text + literal for text, literal in zip(texts, segment.literals[1:], strict=True)
         )
+        if "\x00" in whole:
+            raise UnbuildablePath(self.raw, "no path holds U+0000")
         if segment.kind is Kind.REST:
             if not {".", ".."}.isdisjoint(whole.split("/")):
                 raise UnbuildablePath(self.raw, 'clients take "." and ".." out of a path')

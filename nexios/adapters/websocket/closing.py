@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, runtime_checkable
 
-from nexios.adapters.asgi.errors import CookiesTooLarge, TooManyQueryFields
+from nexios.adapters.asgi.errors import CookiesTooLarge, NulInQuery, TooManyQueryFields
 from nexios.application.errors import (
     Forbidden,
     OutcomeUnknown,
@@ -157,6 +157,7 @@ MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
     OutcomeUnknown: _BUSY,
     TimedOut: Meaning(504, None, 1008),
     TooManyQueryFields: Meaning(400, 1008, 1008),
+    NulInQuery: Meaning(422, 1008, 1008),
     CookiesTooLarge: Meaning(431, 1008, 1008),
     HandshakeInvalid: Meaning(422, 1008, 1008),
 }

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from nexios.adapters.asgi.nul import may_hold_nul, nul_places
 from nexios.application.limits import Limits
 
 STRIKES: Final = 3
@@ -63,13 +64,16 @@ def parse_json(payload: str | bytes, limits: Limits) -> Any:
     """Return what a JSON text means.
 
     Raises:
-        BadMessage: It is not JSON, or is too complex.
+        BadMessage: It is not JSON, is too complex, or a text in it holds U+0000.
     """
     _check_tokens(payload, limits)
     try:
-        return from_json(payload, allow_inf_nan=False)
+        value = from_json(payload, allow_inf_nan=False)
     except (ValueError, TypeError) as error:
         raise _not_json(error) from None
+    if may_hold_nul(payload):
+        _refuse_nul(value, limits.errors)
+    return value
 
 
 def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:
@@ -79,7 +83,7 @@ def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:
         BadMessage: It is not JSON, or does not fit.
     """
     _check_tokens(payload, limits)
-    if _may_hold_nan(payload):
+    if _may_hold_nan(payload) or may_hold_nul(payload):
         parse_json(payload, limits)
     try:
         return adapter_of(model).validate_json(payload)
@@ -88,9 +92,7 @@ def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:
         if found[0]["type"] == "json_invalid":
             raise _not_json(ValueError(found[0]["msg"])) from None
         fields = tuple(field_error(item["loc"], item["type"], item["msg"]) for item in found)
-        number = len(fields)
-        detail = "1 field is not valid" if number == 1 else f"{number} fields are not valid"
-        raise BadMessage(422, "message-invalid", detail, fields[: limits.errors]) from None
+        raise _invalid(fields[: limits.errors], len(fields)) from None
 
 
 def write_json(value: object) -> str:
@@ -121,6 +123,18 @@ def field_error(loc: tuple[int | str, ...], kind: str, text: str) -> dict[str, o
 def plain_text(text: str) -> str:
     """Return pydantic's text without its subject: ``should be a valid integer``."""
     return text.removeprefix("Input ").removeprefix("Value error, ") or text
+
+
+def _invalid(fields: tuple[dict[str, object], ...], number: int) -> BadMessage:
+    detail = "1 field is not valid" if number == 1 else f"{number} fields are not valid"
+    return BadMessage(422, "message-invalid", detail, fields)
+
+
+def _refuse_nul(value: object, limit: int) -> None:
+    places, number = nul_places(value, limit)
+    if number:
+        found = tuple(field_error(place, "nul", "should not hold U+0000") for place in places)
+        raise _invalid(found, number)
 
 
 def _check_tokens(payload: str | bytes, limits: Limits) -> None:
