@@ -193,3 +193,25 @@ async def test_producers_and_workers_racing_lose_nothing_and_keep_order(
 
 async def _elsewhere(work: Any) -> Any:
     return await asyncio.create_task(work, context=contextvars.Context())
+
+
+async def test_an_effect_that_fails_at_its_commit_counts_an_attempt(database: Database) -> None:
+    await database.execute(
+        "CREATE TABLE late (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED, text text)"
+    )
+    await note(database, "bad")
+    await note(database, "good")
+
+    async def deliver(consumer: Consumer, event: Any, envelope: Envelope) -> None:
+        await database.execute("INSERT INTO late VALUES (1, ?)", [event.text])
+        if event.text == "bad":
+            await database.execute("INSERT INTO late VALUES (1, 'again')")
+        await put(database, event, envelope)
+
+    worker = Worker(SqlOutbox(database), deliver, consumers=[CONSUMER])
+    assert await worker.deliver_ready() == 2
+
+    assert [text for texts in (await effects(database)).values() for text in texts] == ["good"]
+    (left,) = await database.fetch_all("SELECT state, attempts, error FROM nx_delivery")
+    assert (left["state"], left["attempts"]) == ("ready", 1)
+    assert str(left["error"]).startswith("AlreadyExists")

@@ -1,6 +1,8 @@
 """Deliveries on every store: order, effects once, failures, poison, concurrent workers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from nexios.adapters.persistence.database import Database
-from nexios.adapters.persistence.errors import StaleWrite
+from nexios.adapters.persistence.errors import DatabaseUnavailable, StaleWrite
 from nexios.adapters.persistence.memory import MemoryUnitOfWork
 from nexios.adapters.persistence.memory_outbox import MemoryOutbox
 from nexios.adapters.persistence.memory_store import MemoryStore
@@ -20,7 +22,13 @@ from nexios.adapters.persistence.sql import SqlUnitOfWork
 from nexios.adapters.persistence.tables import create_tables
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.adapters.persistence.worker import Worker
-from nexios.application import ApplicationService, Envelope, after_commit, subscribe
+from nexios.application import (
+    ApplicationService,
+    Envelope,
+    Unavailable,
+    after_commit,
+    subscribe,
+)
 from nexios.application.subscribers import SubscribedServices
 from nexios.domain import DomainEvent
 from tests.support.shop import (
@@ -522,3 +530,94 @@ async def test_a_worker_refuses_odd_numbers(shop: Shop) -> None:
     shop.worker(workers=5)
     with pytest.raises(ValueError, match="at most 5 workers"):
         shop.worker(workers=6)
+
+
+class Picky(ApplicationService):
+    """Fails on the first stream in its own way, and tells when another got through."""
+
+    def __init__(self, shop: Shop, failure: Callable[[], Awaitable[None]]) -> None:
+        self.uow = shop.unit()
+        self.orders = shop.orders(self.uow)
+        self.tries = 0
+        self.passed = anyio.Event()
+        self._failure = failure
+
+    @after_commit(OrderNoted, name="picky")
+    async def record(self, event: OrderNoted, envelope: Envelope) -> None:
+        if event.text == "good":
+            self.passed.set()
+            return
+        self.tries += 1
+        await self._failure()
+
+
+async def _unavailable() -> None:
+    raise Unavailable("the mail server is away")
+
+
+async def _always_loses() -> None:
+    raise StaleWrite
+
+
+async def _waits_for_a_cancelled_future() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [_unavailable, _always_loses, _waits_for_a_cancelled_future],
+    ids=lambda f: f.__name__,
+)
+async def test_a_handler_that_cannot_keeps_no_worker_from_the_others(
+    shop: Shop, failure: Callable[[], Awaitable[None]]
+) -> None:
+    picky = Picky(shop, failure)
+    shop.services = subscribe(picky)
+    worker = shop.worker(poll_interval_s=0.01, workers=1)
+    await shop.note("bad")
+    await shop.note("good")
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run)
+            await picky.passed.wait()
+            await worker.stop()
+    (first, *_) = await shop.deliveries()
+    assert first["state"] == "ready"
+    assert first["attempts"] >= 1
+    assert picky.tries >= 1
+
+
+async def test_an_outage_is_said_once_and_its_end_too(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder(shop)
+    shop.services = subscribe(recorder)
+    worker = shop.worker(poll_interval_s=0.001)
+    claim = shop.outbox.claim
+    failed = 0
+
+    @asynccontextmanager
+    async def away(**options: Any) -> AsyncIterator[Any]:
+        nonlocal failed
+        failed += 1
+        raise DatabaseUnavailable("cannot reach it")
+        yield
+
+    shop.outbox.claim = away
+    with caplog.at_level("INFO", "nexios.outbox"), anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run)
+            while failed < 20:
+                await anyio.lowlevel.checkpoint()
+            shop.outbox.claim = claim
+            done = anyio.Event()
+            recorder.fail = lambda text: done.set()
+            await shop.note("1")
+            await done.wait()
+            await worker.stop()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the outbox could not be worked on: cannot reach it; trying again every 0.001 s",
+        "the outbox is worked on again",
+    ]

@@ -79,9 +79,13 @@ class _HeldClaim:
         self._database = database
         self.delivery = delivery
 
-    def handling(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def handling(self) -> AsyncIterator[None]:
         # A savepoint: the handler's writes can be undone and the claim kept.
-        return self._database.transaction()
+        async with self._database.transaction():
+            yield
+            # A deferred constraint that fails at COMMIT would undo the count of attempts too.
+            await self._database.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
     async def settle(self) -> None:
         await _remove(self._database, self.delivery)

@@ -1,7 +1,9 @@
 """Delivers what waits in the outbox: loops, wake-up, time limits, backing off."""
 
+import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -9,7 +11,7 @@ import anyio
 
 from nexios.adapters.persistence.codec import check_events, load_event
 from nexios.adapters.persistence.errors import is_repeatable
-from nexios.application.errors import TimedOut, Unavailable
+from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
 from nexios.application.outbox import Claim, OutboxStore
 from nexios.application.subscribers import Consumer
@@ -24,6 +26,7 @@ _REPAIR_EVERY_S: Final = 30.0
 _ERROR_CHARACTERS: Final = 2000
 _AGAIN_AT_ONCE: Final = 6
 _RACE_DELAY_S: Final = 0.005
+_SAY_AGAIN_S: Final = 60.0
 
 _log: Final = logging.getLogger("nexios.outbox")
 
@@ -79,6 +82,10 @@ class Worker:
         self._event = anyio.Event()
         self._stopping = False
         self._ended: anyio.Event | None = None
+        # By event number and consumer: how often in a row the store undid this delivery.
+        self._races: Counter[tuple[int, str]] = Counter()
+        self._trouble = ""
+        self._trouble_said_at = 0.0
         self.repaired = 0
         store.on_commit(self.wake)
 
@@ -133,6 +140,8 @@ class Worker:
                     continue
                 self._log_undone(error)
                 worked = False
+            else:
+                self._log_well()
             again = 0
             if not worked:
                 await self._pause(woken)
@@ -169,15 +178,20 @@ class Worker:
             # Another version of the application may know it.
             await claim.fail("no handler of this name", delay_s=_delay_s(claim))
             return
+        mark = (claim.delivery.seq, name)
         try:
             async with claim.handling():
                 await self._handle(consumer, claim)
         except Exception as error:
-            if is_repeatable(error) or isinstance(error, Unavailable):
-                # The database's doing, not the handler's: undo the claim, count nothing.
+            if is_repeatable(error) and self._races[mark] < _AGAIN_AT_ONCE:
+                # The store's doing, not the handler's: undo the claim, count nothing. Not for
+                # ever: the first in line would keep the worker from all the others.
+                self._races[mark] += 1
                 raise
+            del self._races[mark]
             await self._failed(consumer, claim, error)
             return
+        del self._races[mark]
         await claim.settle()
 
     async def _handle(self, consumer: Consumer, claim: Claim) -> None:
@@ -190,7 +204,7 @@ class Worker:
             )
         event = load_event(consumer.event_type, envelope.version, delivery.payload)
         with anyio.move_on_after(consumer.timeout_s):
-            await self._deliver(consumer, event, envelope)
+            await _unless_cancelled(self._deliver(consumer, event, envelope))
             return
         raise TimedOut(f"{consumer.name} took longer than {consumer.timeout_s} s")
 
@@ -211,8 +225,40 @@ class Worker:
         await claim.fail(text, delay_s=delay_s, block=consumer.on_dead == "block")
 
     def _log_undone(self, error: Exception) -> None:
-        _log.warning("the outbox could not be worked on: %s", error)
+        # An outage is one line a minute, not one a poll and worker.
+        now = anyio.current_time()
+        kind = type(error).__name__
+        if kind != self._trouble or now - self._trouble_said_at >= _SAY_AGAIN_S:
+            self._trouble, self._trouble_said_at = kind, now
+            _log.warning(
+                "the outbox could not be worked on: %s; trying again every %g s",
+                error,
+                self._poll_interval_s,
+            )
         _log.debug("why", exc_info=error)
+
+    def _log_well(self) -> None:
+        if self._trouble:
+            self._trouble = ""
+            _log.info("the outbox is worked on again")
+
+
+class HandlerCancelled(Exception):
+    """A handler let through the cancellation of something it waited for."""
+
+
+async def _unless_cancelled(handler: Awaitable[None]) -> None:
+    """Await ``handler``; a cancellation that is not this task's is the handler's failure.
+
+    It would end the worker's loop in silence.
+    """
+    try:
+        await handler
+    except asyncio.CancelledError as stray:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise HandlerCancelled("what the handler waited for was cancelled") from stray
 
 
 def _delay_s(claim: Claim) -> float:
