@@ -24,7 +24,7 @@ from nexios.application import (
     before_commit,
     transactional,
 )
-from nexios.domain import NotFound
+from nexios.domain import AlreadyExists, NotFound
 from nexios.testing.memory import Memory
 from tests.support.shop import ORDERS, MemoryOrders, Order, OrderNoted, OrderPlaced, a_line
 
@@ -143,6 +143,41 @@ async def test_a_failed_try_leaves_nothing_for_the_next(memory: Memory) -> None:
     await memory.uow.run(work)
     assert seen == [[], []]
     assert len(memory.events()) == 1
+
+
+async def test_one_made_before_the_use_case_keeps_its_events_through_a_failed_try(
+    memory: Memory,
+) -> None:
+    order = Order.open("n1")
+    order.note("made")
+    orders = MemoryOrders(memory.uow)
+    tries: list[int] = []
+
+    async def work() -> None:
+        orders.add(order)
+        order.note("added")
+        tries.append(order.version)
+
+    rival = Order.open("n1")
+
+    async def add_rival() -> None:
+        MemoryOrders(unit).add(rival)
+
+    unit = memory.another()
+    await unit.run(add_rival)
+    with pytest.raises(AlreadyExists):
+        await memory.uow.run(work)
+    order.number = "n2"
+
+    async def lose_once() -> None:
+        await work()
+        if len(tries) == 2:
+            raise StaleWrite
+
+    await memory.uow.run(lose_once)
+    assert tries == [0, 0, 0]
+    texts = [event.text for event in memory.events() if isinstance(event, OrderNoted)]
+    assert texts == ["made", "added"]
 
 
 async def test_a_list_changed_in_place_is_a_change(memory: Memory) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.rows import Index, Row, TableDiff, diff, index, key_of
 from nexios.domain.entities import AggregateRoot
+from nexios.domain.events import DomainEvent
 from nexios.domain.values import Identity
 
 
@@ -24,6 +25,7 @@ class Tracked:
         removed: It is to go.
         events: How many of its events this run has collected.
         written: The version this run wrote; None when it wrote nothing.
+        brought: Events a new one had recorded when it was added.
     """
 
     mapper: Mapper[Any]
@@ -33,11 +35,14 @@ class Tracked:
     removed: bool = False
     events: int = 0
     written: int | None = None
+    brought: tuple[DomainEvent, ...] = ()
 
     @classmethod
     def new(cls, mapper: Mapper[Any], aggregate: AggregateRoot[Identity]) -> "Tracked":
         """Track what no store has yet."""
-        return cls(mapper, aggregate, None, 0)
+        brought = tuple(aggregate.pull_events())
+        _record(aggregate, brought)
+        return cls(mapper, aggregate, None, 0, brought=brought)
 
     @classmethod
     def of_stored(cls, mapper: Mapper[Any], aggregate: AggregateRoot[Identity]) -> "Tracked":
@@ -49,6 +54,15 @@ class Tracked:
         """The commit is known: the aggregate has its new version now."""
         if self.written is not None:
             self.aggregate.version = self.written
+
+    def undone(self) -> None:
+        """Nothing was committed: a new one has the events again that it was added with.
+
+        A use case that is run again may add the very object, made before it.
+        """
+        if self.before is None:
+            self.aggregate.pull_events()
+            _record(self.aggregate, self.brought)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +144,11 @@ def operations(tracked: Sequence[Tracked]) -> list[Operation]:
             key = key_of(mapper.root, one.root)
             written.append(DeleteRows(mapper, mapper.root, (key,)))
     return written
+
+
+def _record(aggregate: AggregateRoot[Identity], events: Sequence[DomainEvent]) -> None:
+    for event in events:
+        aggregate.record(event)
 
 
 def _changed(tracked: Tracked) -> _Changed | None:

@@ -153,6 +153,8 @@ class TrackingUnitOfWork(UnitOfWork):
                 if not transaction.joined:
                     await transaction.commit()
             except BaseException:
+                for tracked in run.tracked.values():
+                    tracked.undone()
                 with anyio.CancelScope(shield=True):
                     await transaction.rollback()
                 raise
