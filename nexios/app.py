@@ -316,7 +316,10 @@ class NexiosApp(Verbs):
 
     def _refuse_when_built(self, what: str) -> None:
         if self._house is not None:
-            raise RuntimeError(f"{what} comes too late: the application is wired already")
+            raise RuntimeError(
+                f"{what} comes too late: the application is wired already"
+                "\n  fix: NexiosApp(module, ...), or call it before the first request"
+            )
 
     # Running
 

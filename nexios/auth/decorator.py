@@ -1,6 +1,6 @@
 """``auth`` and ``has_permission``: guards that stack in any order."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, ClassVar, TypeVar
 
@@ -12,7 +12,21 @@ from nexios.auth.identity import identity_of
 T = TypeVar("T")
 
 
-class SchemeGuard:
+class _Mark:
+    """A guard that is its own decorator: ``@auth()`` and ``guards=[auth()]`` are the same."""
+
+    __slots__ = ()
+
+    def __call__(self, target: T) -> T:
+        """Note this guard on a handler or controller class and return the very same object."""
+        return guarded(target, self)
+
+    async def check(self, connection: Connection) -> None:
+        """Return to let the connection pass; each guard says what it raises."""
+        raise NotImplementedError
+
+
+class SchemeGuard(_Mark):
     """Lets through who was proven by one of these schemes; by any, when there are none."""
 
     __slots__ = ("schemes",)
@@ -35,7 +49,7 @@ class SchemeGuard:
         return f"@auth({list(self.schemes)!r})"
 
 
-class PermissionGuard:
+class PermissionGuard(_Mark):
     """Lets through who has every one of these permissions."""
 
     __slots__ = ("permissions",)
@@ -62,25 +76,28 @@ class PermissionGuard:
         return f"@has_permission({list(self.permissions)!r})"
 
 
-def auth(scopes: str | Sequence[str] | None = None) -> Callable[[T], T]:
+def auth(scopes: str | Sequence[str] | None = None) -> SchemeGuard:
     """Guard a handler or controller: the caller must be proven by one of these schemes.
+
+    ``@auth(["jwt"])`` above a function or class, or ``guards=[auth(["jwt"])]`` of a route, a
+    controller, a router or the app.
 
     Args:
         scopes: Names of backends (``"jwt"``); None means any of them.
 
     The function itself is returned, so decorators stack in any order, and a unit test calls it.
     """
-    guard = SchemeGuard(_names(scopes, "auth", empty=True))
-    return lambda target: guarded(target, guard)
+    return SchemeGuard(_names(scopes, "auth", empty=True))
 
 
-def has_permission(permissions: str | Sequence[str]) -> Callable[[T], T]:
+def has_permission(permissions: str | Sequence[str]) -> PermissionGuard:
     """Guard a handler or controller: the caller must be proven and have all of these.
+
+    To be written as `auth` is.
 
     The user's own ``has_permission`` decides, sync or async; else its ``permissions``.
     """
-    guard = PermissionGuard(_names(permissions, "has_permission", empty=False))
-    return lambda target: guarded(target, guard)
+    return PermissionGuard(_names(permissions, "has_permission", empty=False))
 
 
 def guards_below(before: Iterable[object]) -> list[SchemeGuard | PermissionGuard]:

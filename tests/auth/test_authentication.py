@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from nexios.adapters.asgi.guards import NotAGuard
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.controller import get as verb
+from nexios.adapters.http.router import Router
 from nexios.adapters.security.jwt import JwtCodec, UnusableKey, WeakKeyWarning, hmac_keys
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
@@ -284,6 +286,43 @@ class TestGuards:
         answer = await ask(app, "POST", "/x", body=b"{", headers={"content-type": "text/plain"})
         assert answer.status == 401
         assert made == []
+
+    async def test_the_same_guard_may_stand_in_guards(self) -> None:
+        app = NexiosApp(guards=[auth()])
+        app.add_middleware(AuthenticationMiddleware([ByHeader("a"), ByHeader("b")]))
+
+        class Things(Controller, path="/things", guards=[auth(["a"])]):
+            @verb()
+            async def listed(self) -> str:
+                return "things"
+
+            @verb("/mine", guards=[has_permission("things:own")])
+            async def mine(self) -> str:
+                raise AssertionError
+
+        inner = Router(prefix="/inner", guards=[auth("b")])
+
+        @inner.get("/x")
+        async def x() -> str:
+            return "x"
+
+        app.router.add_controller(Things)
+        app.mount_router(inner)
+        for path, status in (("/things", 200), ("/things/mine", 403), ("/inner/x", 401)):
+            assert (await get(app, path)).status == 401
+            assert (await get(app, path, x_a="ann")).status == status
+        assert (await get(app, "/inner/x", x_b="bob")).status == 200
+
+    @pytest.mark.parametrize("maker", [auth, has_permission, SimpleUser])
+    async def test_what_makes_guards_is_none(self, maker: Any) -> None:
+        app = NexiosApp()
+
+        @app.get("/x", guards=[maker])
+        async def x() -> str:
+            raise AssertionError
+
+        with pytest.raises(NotAGuard, match=f"{maker.__name__}\\(\\.\\.\\.\\)"):
+            app.check()
 
     async def test_controllers_are_guarded_as_a_whole(self) -> None:
         @auth(["a"])

@@ -5,7 +5,9 @@ A guard is ``async (connection) -> None`` and refuses by raising; or an object w
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from functools import partial
+from inspect import iscoroutinefunction, isroutine
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from nexios.adapters.asgi.connection import Connection
 
@@ -57,8 +59,44 @@ def in_order(guards: Iterable[object]) -> tuple[object, ...]:
 
     Who is calling (rank 0) is settled before what they may do (rank 2), wherever the decorators
     stand: a permission is that of the user the handler will see. A guard without rank has 1.
+
+    Raises:
+        NotAGuard: One of them could not refuse anybody.
     """
-    return tuple(sorted(guards, key=lambda guard: getattr(guard, "rank", 1)))
+    ordered = tuple(sorted(guards, key=lambda guard: getattr(guard, "rank", 1)))
+    for guard in ordered:
+        _refuse_idle(guard)
+    return ordered
+
+
+class NotAGuard(TypeError):
+    """Something that stands among the guards and would let everybody pass.
+
+    A factory of guards (``guards=[auth]``) is called with the connection, returns a guard, and
+    nobody asks that one.
+    """
+
+    def __init__(self, guard: object) -> None:
+        self.guard = guard
+        super().__init__(guard)
+
+    def __str__(self) -> str:
+        name = getattr(self.guard, "__qualname__", None) or repr(self.guard)
+        return (
+            f"{name} is no guard: a guard is async and refuses by raising"
+            f"\n  fix: {name}(...) where it makes guards, or async def {name}(connection): ..."
+        )
+
+
+def _refuse_idle(guard: object) -> None:
+    asked: Any = getattr(guard, "check", guard)
+    while isinstance(asked, partial):
+        asked = asked.func
+    # What cannot be called is a marker of the container, which knows what to make of it.
+    if callable(asked) and not iscoroutinefunction(asked):
+        call = getattr(type(asked), "__call__", None)  # noqa: B004  # async or not is the question
+        if isinstance(asked, type) or isroutine(asked) or not iscoroutinefunction(call):
+            raise NotAGuard(guard)
 
 
 def guards_of(target: object) -> tuple[Guard, ...]:
