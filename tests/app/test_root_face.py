@@ -4,29 +4,46 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import nexios
+import nexios.testing
+
+LAZY = pytest.mark.parametrize("face", [nexios, nexios.testing])
 
 
-def test_every_name_is_handed_on_from_its_home() -> None:
-    for name in nexios.__all__:
-        assert getattr(nexios, name) is not None
+@LAZY
+def test_every_name_is_handed_on_from_its_home(face: ModuleType) -> None:
+    assert face.__all__
+    for name in face.__all__:
+        assert getattr(face, name) is not None
+        assert name in dir(face)
 
 
-def test_stub_and_face_agree() -> None:
-    stub = Path(nexios.__file__).with_suffix(".pyi").read_text().splitlines()
+@LAZY
+def test_stub_and_face_agree(face: ModuleType) -> None:
+    stub = Path(str(face.__file__)).with_suffix(".pyi").read_text().splitlines()
     told = {}
     for line in stub:
         _, home, _, name, _, again = line.split()
         assert name == again
         told[name] = home
-    assert sorted(told) == nexios.__all__
+    assert sorted(told) == face.__all__
     for name, home in told.items():
-        assert getattr(import_module(home), name) is getattr(nexios, name)
+        assert getattr(import_module(home), name) is getattr(face, name)
 
 
-def test_unknown_name_is_an_attribute_error() -> None:
-    assert not hasattr(nexios, "NexiosAp")
+@LAZY
+def test_unknown_name_is_an_attribute_error(face: ModuleType) -> None:
+    assert not hasattr(face, "NexiosAp")
+
+
+def test_the_plugin_of_pytest_loads_no_client() -> None:
+    code = "import sys, nexios.testing.plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"httpx2", "nexios.app"}
 
 
 def test_import_is_light() -> None:
