@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 from collections import UserDict, namedtuple
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple
@@ -226,6 +226,14 @@ def test_dataclasses_and_typed_dicts_filter_too() -> None:
 )
 def test_an_annotation_that_names_no_fields_changes_nothing(annotation: object) -> None:
     assert compile_encoder(annotation)({"a": 1}).body == b'{"a":1}'  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "annotation", [dict[str, object], Mapping[str, Any], list[object], tuple[str, object]]
+)
+def test_a_collection_of_anything_says_as_little_as_a_bare_one(annotation: object) -> None:
+    value = {"a": [UserDict(b=1)]}
+    assert compile_encoder(annotation)(value).body == b'{"a":[{"b":1}]}'  # type: ignore[union-attr]
 
 
 def test_a_value_that_does_not_fit_its_annotation_is_told_without_the_value() -> None:

@@ -18,6 +18,7 @@ from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapt
 from pydantic_core import PydanticSerializationError, ValidationError
 
 from nexios.adapters.asgi.headers import MutableHeaders
+from nexios.adapters.asgi.types import HeaderBlock
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import Unencodable, UnusableAnnotation
 from nexios.adapters.http.head import location
@@ -40,6 +41,13 @@ class Encoded(BaseResponse):
     """Made here of a plain value or a marker, so a status set on the builder still holds."""
 
     __slots__ = ()
+
+    def __init__(self, body: bytes, status_code: int, block: HeaderBlock) -> None:
+        """Take finished parts; nothing is checked and nothing copied."""
+        self.body = body
+        self.status_code = status_code
+        self._block = block
+        self._headers = None
 
 
 Encoder = Callable[[Any], BaseResponse | Response | None]
@@ -83,11 +91,12 @@ def compile_encoder(
 class _Encoder:
     """One row for each type that was ever returned; the next value of it is one dict lookup."""
 
-    __slots__ = ("_handler", "_rows", "_status", "_to_json")
+    __slots__ = ("_handler", "_ok", "_rows", "_status", "_to_json")
 
     def __init__(self, to_json: ToJson, status: int | None, handler: str) -> None:
         self._to_json = to_json
         self._status = status
+        self._ok = status or 200
         self._handler = handler
         self._rows: dict[type, Encoder] = {}
 
@@ -122,10 +131,10 @@ class _Encoder:
         return value
 
     def _text(self, value: str) -> Encoded:
-        return Encoded.made(value.encode("utf-8"), self._status or 200, TEXT_BLOCK)
+        return Encoded(value.encode("utf-8"), self._ok, TEXT_BLOCK)
 
     def _bytes(self, value: bytes | bytearray | memoryview) -> Encoded:
-        return Encoded.made(bytes(value), self._status or 200, BYTES_BLOCK)
+        return Encoded(bytes(value), self._ok, BYTES_BLOCK)
 
     def _json(self, value: object) -> Encoded:
         try:
@@ -133,7 +142,7 @@ class _Encoder:
         except Unencodable as error:
             error.handler = self._handler
             raise
-        return Encoded.made(body, self._status or 200, JSON_BLOCK)
+        return Encoded(body, self._ok, JSON_BLOCK)
 
     def _created(self, value: Created[object]) -> BaseResponse | Response:
         answer = self._inner(value.value, 201)
@@ -150,11 +159,11 @@ class _Encoder:
             answer.status_code = self._status or status
             return answer
         if answer is None:
-            return Encoded.made(b"", self._status or status, NO_BLOCK)
+            return Encoded(b"", self._status or status, NO_BLOCK)
         return _under(answer, self._status or status)
 
     def _no_content(self, _value: NoContent) -> Encoded:
-        return Encoded.made(b"", self._status or 204, NO_BLOCK)
+        return Encoded(b"", self._status or 204, NO_BLOCK)
 
     def _tuple(self, value: tuple[Any, ...]) -> BaseResponse | Response:
         if len(value) not in (2, 3) or type(value[1]) is not int or value[1] not in _STATUSES:
@@ -203,7 +212,7 @@ _ROWS: Final[Mapping[type, str]] = {
 
 def _to_json(annotation: object, handler: str) -> ToJson:
     wanted = _of_the_value(annotation)
-    if wanted is MISSING or wanted in _PLAIN:
+    if wanted is MISSING or wanted in _PLAIN or _of_anything(wanted):
         return encode_json
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(wanted)
@@ -245,6 +254,12 @@ def _exact(wanted: Any) -> Callable[[Any], bool]:
         only = {arguments[0]}
         return lambda value: type(value) is list and only.issuperset(map(type, value))
     return lambda _value: False
+
+
+def _of_anything(wanted: Any) -> bool:
+    """Return whether it is a collection whose members may be anything: ``dict[str, object]``."""
+    *keys, members = get_args(wanted) or (None,)
+    return get_origin(wanted) in _PLAIN and members in (Any, object) and set(keys) <= {str}
 
 
 def _of_the_value(annotation: object) -> Any:

@@ -85,7 +85,7 @@ class BaseResponse(Head):
     @classmethod
     def made(cls, body: bytes, status_code: int, block: HeaderBlock) -> Self:
         """Return an answer from finished parts; nothing is checked and nothing copied."""
-        self = cls.__new__(cls)
+        self = object.__new__(cls)
         self.body = body
         self.status_code = status_code
         self._block = block
@@ -103,15 +103,13 @@ class BaseResponse(Head):
     def raw_headers(self) -> list[RawHeader]:
         """What goes out, as a new list each time: whoever wraps the answer may change it."""
         held = self._headers
-        if has_no_body(self.status_code):
+        if self.status_code != 200 and has_no_body(self.status_code):
             named = self._block if held is None else held.raw
             return [field for field in named if field[0] not in _OF_A_BODY]
+        length = length_header(len(self.body))
         if held is None:
-            fields = list(self._block)
-        else:
-            fields = [field for field in held.raw if field[0] != b"content-length"]
-        fields.append(length_header(len(self.body)))
-        return fields
+            return [*self._block, length]
+        return [*(field for field in held.raw if field[0] != b"content-length"), length]
 
     @property
     def content_type(self) -> str | None:
