@@ -11,10 +11,24 @@ from nexios.container.binding import Answer, Binding
 from nexios.container.entry import EntryPoint
 from nexios.container.errors import UnreadableParameter
 from nexios.container.graph import Fault
-from nexios.container.keys import MISSING, AnyKey, is_form, optional_of, show, union_members
+from nexios.container.keys import (
+    MISSING,
+    AnyKey,
+    is_form,
+    is_value_type,
+    optional_of,
+    show,
+    union_members,
+)
 from nexios.container.module import Module
 from nexios.container.registry import Registry
-from nexios.container.signature import Kind, Parameter, Unresolved, makes_context_manager
+from nexios.container.signature import (
+    Kind,
+    Parameter,
+    Unresolved,
+    is_installed,
+    makes_context_manager,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +83,8 @@ def hint_text(annotation: object) -> str:
     """Return a hint as people write it, for the line that mends."""
     if isinstance(annotation, Unresolved):
         return annotation.text
-    return show(annotation) if is_form(annotation) else "TheService"
+    says_something = is_form(annotation) and not is_value_type(annotation)
+    return show(annotation) if says_something else "TheService"
 
 
 def unreadable(parameter: Parameter, form: object) -> Fault | None:
@@ -80,6 +95,9 @@ def unreadable(parameter: Parameter, form: object) -> Fault | None:
     elif isinstance(form, Unresolved):
         says = f"{text} is annotated {form.text!r}, and no {form.unknown} is known where it stands"
         fix = f"import {form.unknown} at run time, outside `if TYPE_CHECKING:`"
+        if form.local:
+            fix = f"import {form.unknown} at run time, or move it out of the function it is in"
+        return Fault(UnreadableParameter, says=says, fix=fix, unknown=form.unknown)
     elif members := union_members(form):
         names = ", ".join(map(show, members))
         says = f"{text} may be any of {names}"
@@ -123,14 +141,14 @@ def binds_itself(key: AnyKey, view: View) -> bool:
         return False
     if inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
         return False
-    if view.point is not None:
-        return True
     asker = view.asker
     while isinstance(asker, functools.partial):
         asker = asker.func
     module = getattr(asker, "__module__", "")
     if module.partition(".")[0] == top:
         return True
+    if view.point is not None:
+        return not is_installed(cls.__module__)
     return _folder(module) == _folder(cls.__module__) is not None
 
 

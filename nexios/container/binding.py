@@ -44,6 +44,7 @@ class Binding:
         source: The class or function, the value, or the other key of an alias.
         scope: None where the answer has none of its own (value, alias, collection, handle).
         many: Whether it is one of many (``add``).
+        faults: What cannot be meant, each with the line that mends it.
         using: Parameter name to value or ``Key``.
     """
 
@@ -58,7 +59,7 @@ class Binding:
     using: Mapping[str, object] = field(default_factory=dict)
     where: Where = NOWHERE
     origin: Origin = Origin.DECLARED
-    faults: tuple[str, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
     members: tuple["Binding", ...] = ()
 
     @property
@@ -86,12 +87,13 @@ class Declaration:
     answer: Answer | None = None
     source: object = None
     using: dict[str, object] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    faults: list[tuple[str, str]] = field(default_factory=list)
 
     def answered(self, answer: Answer, source: object) -> None:
         """Take the answer; a second one is a fault shown at start."""
         if self.answer is not None:
-            self.faults.append(f"{self.key} is answered twice in one line")
+            says = f"{self.key} is answered twice in one line"
+            self.faults.append((says, "drop one of the two"))
         self.answer = answer
         self.source = source
 
@@ -103,15 +105,15 @@ class Declaration:
         scope = self.scope
         if answer in (Answer.VALUE, Answer.ALIAS):
             if scope is not None:
-                faults.append(
-                    f"{self.key} has scope={scope.value} beside .{answer.value}(...), "
-                    "which has no scope of its own"
-                )
+                beside = f"scope={scope.value} beside .{answer.value}(...)"
+                says = f"{self.key} has {beside}, which has no scope of its own"
+                faults.append((says, f"drop scope=Scope.{scope.value}"))
             scope = None
         elif scope is None:
             scope = Scope.REQUEST
         if self.lazy and scope is not Scope.SINGLETON:
-            faults.append(f"{self.key} is lazy=True, which only a SINGLETON can be")
+            says = f"{self.key} is lazy=True, which only a SINGLETON can be"
+            faults.append((says, "scope=Scope.SINGLETON beside lazy=True, or drop lazy=True"))
         return Binding(
             key=self.key, answer=answer, source=source, scope=scope, many=self.many,
             default=self.default, replace=self.replace, lazy=self.lazy,

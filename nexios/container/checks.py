@@ -2,17 +2,16 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.entry import EntryPoint
 from nexios.container.errors import (
-    AmbiguousBinding,
     DuplicateBinding,
     MissingBinding,
     MissingValue,
     ModuleMisuse,
     NeedsAwait,
-    NotVisible,
     PortMismatch,
     Step,
     UnreadableParameter,
@@ -20,15 +19,32 @@ from nexios.container.errors import (
     WiringErrors,
     WiringProblem,
 )
-from nexios.container.fixes import bind_line, close_name, describe, module_place, near
-from nexios.container.graph import Argument, Asked, Call, Fault, Graph, Node, Paths, Wired, path_of
+from nexios.container.fixes import (
+    as_written,
+    bind_line,
+    close_name,
+    near,
+    near_name,
+)
+from nexios.container.graph import (
+    Argument,
+    Asked,
+    Call,
+    Fault,
+    Graph,
+    Node,
+    Paths,
+    Wired,
+)
 from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module, variable
 from nexios.container.ports import misfit
 from nexios.container.registry import Found, Registry
-from nexios.container.rules import breaches, captives, cycles, unmatched_waivers
+from nexios.container.rules import breach, captives, cycles, edges_outward, unmatched_waivers
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import display, makes_context_manager, place_of, read
+from nexios.container.trails import path_of, path_within
+from nexios.container.unanswered import bound_at, unanswered
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
 
@@ -62,23 +78,26 @@ def check(
     if whole:
         problems += _modules(registry)
     for node in builder.new:
-        problems += _sources(node)
-    problems += _faults(builder, wired)
-    problems += cycles(graph, builder.new)
-    problems += captives(graph, builder.new, wired)
-    problems += breaches(graph, registry, layers, builder.new, wired)
+        problems += _sources(registry, graph, node)
+    outward = edges_outward(graph, registry, layers, builder.new, wired)
+    problems += [breach(graph, registry, edge) for edge in outward]
+    # Who may not ask at all is not told how to bind it.
+    problems += _faults(builder, wired, [edge.argument for edge in outward])
+    problems += cycles(graph, layers, builder.new)
+    problems += captives(graph, registry, builder.new, wired)
     if whole:
         problems += unmatched_waivers(graph, registry, layers, builder.new, wired)
     if not problems:
         # Both walk the order of making, which only a graph without cycles has.
         problems += _awaiting(graph, wired)
-        problems += _values(graph, wired)
-    return problems
+        problems += _values(graph, registry, wired)
+    # One class bound twice says each of its mistakes twice.
+    return list({str(problem): problem for problem in problems}.values())
 
 
 def problem_of_ask(builder: Builder, key: AnyKey, found: Found) -> WiringProblem:
     """Return the problem of a key asked at run time."""
-    return _unanswered(builder.registry, builder.registry.root, key, found, (), "")
+    return unanswered(builder.registry, builder.registry.root, key, found, (), "")
 
 
 def problems_of_call(builder: Builder, call: Call) -> Iterator[WiringProblem]:
@@ -89,8 +108,10 @@ def problems_of_call(builder: Builder, call: Call) -> Iterator[WiringProblem]:
             yield _problem(builder, argument.fault, builder.registry.root, steps, "")
 
 
-def _faults(builder: Builder, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
-    seen: set[object] = set()
+def _faults(
+    builder: Builder, wired: Sequence[Wired], told: Sequence[Argument]
+) -> Iterator[WiringProblem]:
+    seen: set[object] = {id(argument) for argument in told}
     for entry in wired:
         module = entry.point.module or builder.registry.root
         for call in entry.calls:
@@ -113,7 +134,7 @@ def _fault(
     builder: Builder, argument: Argument, module: Module, asked: Asked, seen: set[object]
 ) -> Iterator[WiringProblem]:
     fault = argument.fault
-    if fault is None:
+    if fault is None or id(argument) in seen:
         return
     if fault.error is MissingBinding:
         # One mistake, one problem: who else asks for the same key has the same fix.
@@ -133,46 +154,11 @@ def _problem(
     label: str,
 ) -> WiringProblem:
     if fault.found is None or fault.key is None or fault.says:
-        return fault.error(fault.says, key=fault.key, asked_by=steps, fix=fault.fix, label=label)
-    return _unanswered(builder.registry, module, fault.key, fault.found, steps, label)
-
-
-def _unanswered(
-    registry: Registry,
-    module: Module,
-    key: AnyKey,
-    found: Found,
-    steps: Sequence[Step],
-    label: str,
-) -> WiringProblem:
-    if found.many:
-        named = ", ".join(describe(binding) for binding in found.bindings)
-        return AmbiguousBinding(
-            f"one {key} asked, several added: {named}",
-            key=key, asked_by=steps, label=label, fix=f"ask for list[{key}]",
-        )  # fmt: skip
-    if found.bindings:
-        homes = " and ".join(f'"{registry.home[item].name}"' for item in found.bindings)
-        places = tuple(f"bound  {describe(item)}  {item.where}" for item in found.bindings)
-        return AmbiguousBinding(
-            f"{homes} {'both' if len(found.bindings) == 2 else 'all'} export {key}",
-            key=key, asked_by=steps, notes=places, label=label,
-            fix=f"qualify one of them: bind(Key({key}, '...'))",
-        )  # fmt: skip
-    if found.private:
-        home = registry.home[found.private[0]]
-        fix = f"{variable(home.name)}.export({key})"
-        if home not in module.included:
-            fix += f", and {variable(module.name)}.include({variable(home.name)})"
-        return NotVisible(
-            f'{key} is private to module "{home.name}"',
-            key=key, asked_by=steps, label=label, fix=f"{fix}   {module_place(home)}",
-        )  # fmt: skip
-    return MissingBinding(
-        f"nothing provides {key}",
-        key=key, asked_by=steps, notes=near(registry, key), label=label,
-        fix=bind_line(registry, module, key),
-    )  # fmt: skip
+        notes = near_name(builder.registry, fault.unknown) if fault.unknown else ()
+        return fault.error(
+            fault.says, key=fault.key, asked_by=steps, notes=notes, fix=fault.fix, label=label
+        )
+    return unanswered(builder.registry, module, fault.key, fault.found, steps, label)
 
 
 def _modules(registry: Registry) -> Iterator[WiringProblem]:
@@ -200,7 +186,10 @@ def _modules(registry: Registry) -> Iterator[WiringProblem]:
                     fix=bind_line(registry, module, key),
                 )
     for clash in registry.clashes():
-        yield _duplicate(registry, clash.own.key, (clash.own, clash.other))
+        fix = as_written(registry, clash.module, clash.own, replace=True)
+        yield _duplicate(
+            registry, clash.own.key, (clash.own, clash.other), f"remove one, or {fix}"
+        )
 
 
 def _declarations(registry: Registry, module: Module) -> Iterator[WiringProblem]:
@@ -208,8 +197,8 @@ def _declarations(registry: Registry, module: Module) -> Iterator[WiringProblem]
         if registry.home[binding] is not module:
             continue
         steps = [Step("bound", f'module "{module.name}"', binding.where)]
-        for fault in binding.faults:
-            yield ModuleMisuse(fault, key=binding.key, asked_by=steps, fix="drop one of the two")
+        for says, fix in binding.faults:
+            yield ModuleMisuse(says, key=binding.key, asked_by=steps, fix=fix)
         if binding.replace and registry.replaces_nothing(binding):
             yield ModuleMisuse(
                 f'{binding.key} has replace=True, and module "{module.name}" sees nothing to '
@@ -223,10 +212,12 @@ def _duplicates(registry: Registry, module: Module) -> Iterator[WiringProblem]:
     for key in dict.fromkeys(item.key for item in module.declarations if not item.many):
         own = registry.own(module, key)
         if len(own) > 1:
-            yield _duplicate(registry, key, own)
+            yield _duplicate(registry, key, own, "remove one, or use add() for many")
 
 
-def _duplicate(registry: Registry, key: AnyKey, bindings: Sequence[Binding]) -> WiringProblem:
+def _duplicate(
+    registry: Registry, key: AnyKey, bindings: Sequence[Binding], fix: str
+) -> WiringProblem:
     homes = list(dict.fromkeys(registry.home[item].name for item in bindings))
     where = f'in module "{homes[0]}"' if len(homes) == 1 else "for " + " and ".join(
         f'"{name}"' for name in homes
@@ -234,36 +225,55 @@ def _duplicate(registry: Registry, key: AnyKey, bindings: Sequence[Binding]) -> 
     return DuplicateBinding(
         f"two bindings for {key} {where}",
         key=key,
-        asked_by=[Step("bound", describe(item), item.where) for item in bindings],
-        fix="remove one, or say replace=True, or use add() for many",
+        asked_by=bound_at(bindings),
+        fix=fix,
     )
 
 
-def _sources(node: Node) -> Iterator[WiringProblem]:
+def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringProblem]:
     binding = node.binding
     if binding.answer is Answer.VALUE and binding.origin is Origin.DECLARED:
         if says := _misfit_of_value(binding):
-            yield PortMismatch(says, key=binding.key, asked_by=_bound(node), fix="give another")
+            fix = f"give a value that fits {binding.key}"
+            yield PortMismatch(says, key=binding.key, asked_by=_bound(node), fix=fix)
         return
-    if binding.answer is not Answer.SOURCE or binding.origin is Origin.FUNCTION:
+    if binding.answer is not Answer.SOURCE:
+        return
+    if makes_context_manager(binding.source):
+        yield _context_manager(graph, node)
+        return
+    if binding.origin is Origin.FUNCTION:
         return
     if says := _unusable(binding):
-        line = f"{variable(node.module.name)}.bind({binding.key})"
-        fix = f"{line}.value(...)" if not callable(binding.source) else f"{line}.to(...)"
-        if makes_context_manager(binding.source):
-            fix = f"drop @contextmanager: {display(binding.source)}() yields the value itself"
+        fix = bind_line(registry, node.module, binding.key)
+        if not callable(binding.source):
+            fix = f"{variable(node.module.name)}.bind({binding.key}).value(...)"
         yield UnusableSource(says, key=binding.key, asked_by=_bound(node), fix=fix)
         return
     if says := misfit(binding.key, binding.source):
-        place = Step("written", display(binding.source), place_of(binding.source))
-        yield PortMismatch(
-            says,
-            key=binding.key,
-            asked_by=(place, *_bound(node)),
-            fix=f"give {display(binding.source)} the signature that {show(binding.key.form)} has",
-        )
+        name, port = display(binding.source), show(binding.key.form)
+        place = Step("written", name, place_of(binding.source))
+        fix = f"give {name} the signature that {port} has"
+        if not getattr(binding.key.form, "_is_protocol", False):
+            made = isinstance(binding.source, type)
+            fix = f"class {name}({port}): ..." if made else f"let {name}() return a {port}"
+        yield PortMismatch(says, key=binding.key, asked_by=(place, *_bound(node)), fix=fix)
     if binding.using and callable(binding.source):
-        yield from _unknown_using(node)
+        yield from _unknown_using(registry, node)
+
+
+def _context_manager(graph: Graph, node: Node) -> WiringProblem:
+    name = display(node.binding.source)
+    steps, label = _bound(node), ""
+    what = str(node.binding.key)
+    if node.binding.origin is Origin.FUNCTION:
+        steps, label = path_of(graph, node.asked_by)
+        what = "value"
+    return UnusableSource(
+        f"{name}() makes a context manager, not a {what}",
+        key=node.binding.key, asked_by=steps, label=label,
+        fix=f"drop @contextmanager: {name}() yields the value itself",
+    )  # fmt: skip
 
 
 def _misfit_of_value(binding: Binding) -> str:
@@ -276,25 +286,28 @@ def _unusable(binding: Binding) -> str:
     itself = source is binding.key.form
     if not callable(source):
         return f"{binding.key} is answered by {source!r:.60}, which makes nothing"
-    if makes_context_manager(source):
-        return f"{display(source)}() makes a context manager, not a {binding.key}"
     if is_value_type(source):
         return f"{binding.key} says no source"
     kind = "a Protocol" if getattr(source, "_is_protocol", False) else ""
     kind = kind or ("abstract" if inspect.isabstract(source) else "")
     if kind and isinstance(source, type):
         whose = "itself" if itself else str(binding.key)
+        lacks = ", ".join(sorted(getattr(source, "__abstractmethods__", ())))
+        kind += f" ({lacks} missing)" if lacks and not itself else ""
         return f"{display(source)} is {kind} and cannot answer for {whose}"
     return ""
 
 
-def _unknown_using(node: Node) -> Iterator[WiringProblem]:
+def _unknown_using(registry: Registry, node: Node) -> Iterator[WiringProblem]:
     source = node.binding.function
     names = [parameter.name for parameter in read(source).parameters]
     for name in node.binding.using:
         if name not in names:
             meant = close_name(name, names)
-            fix = f".using({meant}=...)" if meant else f"one of {', '.join(names) or 'none'}"
+            fix = f"it has {', '.join(names) or 'none'}"
+            if meant:
+                mended = replace(node.binding, using={meant: ...})
+                fix = as_written(registry, node.module, mended)
             yield UnreadableParameter(
                 f"{display(source)} has no parameter {name}",
                 key=node.binding.key, asked_by=_bound(node), fix=fix,
@@ -321,9 +334,7 @@ def _awaiting(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
             continue
         node = graph.nodes[slot]
         name = display(target.function)
-        steps, _ = path_of(graph, node.asked_by)
-        if not steps or steps[-1].text != entry.point.label:
-            steps = (*steps, Step("asked by", entry.point.label))
+        steps = path_within(graph, entry, slot)
         yield NeedsAwait(
             f"plain def {name}() needs {node.title}, which awaits",
             key=node.binding.key, asked_by=steps, label=entry.point.label,
@@ -331,7 +342,7 @@ def _awaiting(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
         )  # fmt: skip
 
 
-def _values(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
+def _values(graph: Graph, registry: Registry, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
     current: AnyKey = Key(ScopeContext)
     points = list(graph.wired)
     for entry in wired:
@@ -344,11 +355,11 @@ def _values(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:
         for slot in sorted(graph.reach(s for call in entry.calls for s in call.slots)):
             node = graph.nodes[slot]
             if node.binding.answer is Answer.GIVEN and node.binding.key not in have:
-                yield _missing_value(graph, entry, node, points)
+                yield _missing_value(graph, registry, entry, node, points)
 
 
 def _missing_value(
-    graph: Graph, entry: Wired, node: Node, points: Sequence[EntryPoint]
+    graph: Graph, registry: Registry, entry: Wired, node: Node, points: Sequence[EntryPoint]
 ) -> WiringProblem:
     key = node.binding.key
     givers = [other for other in points if key in other.values or key in other.supplies]
@@ -360,20 +371,15 @@ def _missing_value(
         who = f"which {givers[0].label} supplies"
     else:
         who = "which nothing here supplies"
-    call = next((item for item in entry.calls if _needs(graph, item, node.slot)), entry.target)
-    asker = display(call.function) if call.function is not None else entry.point.label
-    function = call.function or entry.point.target
-    steps = [Step("asked by", asker, place_of(function)), Step("asked by", entry.point.label)]
+    module = entry.point.module or registry.root
+    # What an adapter hands over beside that is its own business.
+    names = sorted(
+        str(item) for item in {*entry.point.values, *entry.point.supplies}
+        if any(found.answer is Answer.GIVEN for found in registry.find(module, item).bindings)
+    )  # fmt: skip
     return MissingValue(
         f"{entry.point.label} needs {key}, {who}",
-        key=key, asked_by=steps, label=entry.point.label,
-        fix=f"ask for what this entry has: {', '.join(_names(entry.point)) or 'nothing'}",
+        key=key, asked_by=path_within(graph, entry, node.slot), label=entry.point.label,
+        fix=f"ask for what this entry has: {', '.join(names)}" if names
+        else f"ask for {key} where it is given",
     )  # fmt: skip
-
-
-def _needs(graph: Graph, call: Call, slot: int) -> bool:
-    return slot in graph.reach(call.slots)
-
-
-def _names(point: EntryPoint) -> list[str]:
-    return sorted(str(key) for key in {*point.values, *point.supplies})

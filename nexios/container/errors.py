@@ -9,6 +9,7 @@ from typing import ClassVar
 from nexios.container.keys import AnyKey
 
 _COLUMN = 49
+_HOUSE = str(Path(__file__).parent.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,14 @@ class Where:
         except (OSError, TypeError, IndexError, SyntaxError):
             return 0
 
+    @property
+    def ours(self) -> bool:
+        """Whether it lies in Nexios itself, where nobody mends his wiring."""
+        return self.file.startswith(_HOUSE)
+
     def __str__(self) -> str:
-        """Return ``file:line``, the file as seen from the working directory."""
-        if not self.file:
+        """Return ``file:line``, the file as seen from the working directory; ours are empty."""
+        if not self.file or self.ours:
             return ""
         path = Path(self.file)
         here = Path.cwd()

@@ -17,6 +17,7 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Lazy, Marker, Provider
 from nexios.container.entry import Unreadable
 from nexios.container.errors import MissingBinding, Step, UnreadableParameter
+from nexios.container.fixes import as_written
 from nexios.container.graph import Argument, Asked, Fault, Graph, Node
 from nexios.container.keys import (
     MISSING,
@@ -28,6 +29,7 @@ from nexios.container.keys import (
     is_value_type,
     key_of,
     optional_of,
+    printable,
 )
 from nexios.container.module import Module
 from nexios.container.registry import Found, Registry
@@ -172,9 +174,9 @@ class Filler:
             if not callable(source):
                 fault = Fault(
                     UnreadableParameter,
-                    says=f"{parameter.where.text} is Depend({source!r}), which is no type, "
-                    "Key or function",
-                    fix=f"{parameter.name}=Depend(TheService)",
+                    says=f"{parameter.where.text} is Depend({_value_text(source)}), which is no "
+                    "type, Key or function",
+                    fix=f"{parameter.name}=Depend({_meant(source)})",
                 )
                 return Argument(parameter, by_name, fault=fault)
             inner = self._function(source, parameter, view, slot)
@@ -218,9 +220,15 @@ class Filler:
             fault = Fault(
                 UnreadableParameter, key,
                 says=f"{parameter.where.text} asks for a bare {key}, which says nothing as a key",
-                fix=f".using({parameter.name}=...), or Annotated[{key}, Key('...')]",
+                fix=self._named_value(key, parameter.name, slot),
             )  # fmt: skip
         return Argument(parameter, by_name, fault=fault, asked=key)
+
+    def _named_value(self, key: AnyKey, name: str, slot: int | None) -> str:
+        """Return the line that gives a parameter its value."""
+        if slot is None or (node := self.graph.nodes[slot]).binding.origin is Origin.FUNCTION:
+            return f"{name}: Annotated[{key}, Key({name!r})], with a module that binds the Key"
+        return as_written(self.registry, node.module, node.binding, using=name)
 
     def _lookup(self, key: AnyKey, view: View, asked: Asked | None) -> int | Found:
         module = view.module
@@ -239,7 +247,7 @@ class Filler:
             return self.slot(binding, asked, module)
         if (how := collected(key)) is not None:
             return self.slot(self._collection(module, key, *how), asked, module)
-        if view.automatic and binds_itself(key, view):
+        if view.automatic and not found.private and binds_itself(key, view):
             cls = key.form
             binding = self._made(
                 ("auto", key),
@@ -282,6 +290,17 @@ class Filler:
     def _asked(self, parameter: Parameter, view: View, slot: int | None) -> Asked:
         label = "" if slot is not None or view.point is None else view.point.label
         return Asked(Step("asked by", parameter.where.text, parameter.where), slot, label)
+
+
+def _value_text(source: object) -> str:
+    plain = isinstance(source, str | int | float)
+    return printable(f"{source!r:.40}") if plain else f"<{type(source).__name__} object>"
+
+
+def _meant(source: object) -> str:
+    if isinstance(source, str):
+        return source if source.isidentifier() else "TheService"
+    return "TheService" if is_value_type(type(source)) else type(source).__name__
 
 
 def _origin(form: object) -> Any:

@@ -1,36 +1,88 @@
 """The lines that mend a problem, and what was probably meant."""
 
 import inspect
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from typing_extensions import is_protocol
 
 from nexios.container.binding import Answer, Binding
-from nexios.container.keys import AnyKey, collected, is_value_type, show
+from nexios.container.keys import AnyKey, Key, collected, is_value_type, show
 from nexios.container.module import Module, variable
 from nexios.container.ports import class_of, misfit_of_class
 from nexios.container.registry import Registry
-from nexios.container.signature import display
+from nexios.container.scope import Scope
+from nexios.container.signature import display, is_installed
+from nexios.layers.rules import Layer
 
 
 def module_place(module: Module) -> str:
     """Return ``(module "users", app/users/module.py)`` for the end of a fix line."""
-    file = str(module.where).partition(":")[0]
+    file = str(module.where).rpartition(":")[0]
     return f'(module "{module.name}", {file})' if file else f'(module "{module.name}")'
 
 
 def bind_line(registry: Registry, module: Module, key: AnyKey) -> str:
     """Return the line that provides ``key`` in ``module``."""
     answer = next(iter(satisfying(registry, key)), None)
-    start = f"{variable(module.name)}.bind({key})"
+    line = f"bind({key})"
     if answer is not None:
-        line = f"{start}.to({show(answer)})"
-    elif key.is_named or not _is_concrete(class_of(key.form)):
-        line = f"{start}.to(...)"
-    else:
-        line = start
-    return f"{line}   {module_place(module)}"
+        line += f".to({show(answer)})"
+    elif key.is_named or not _is_ready(class_of(key.form)):
+        line += ".to(...)"
+    return _written(registry, module, key, line)
+
+
+def as_written(
+    registry: Registry,
+    module: Module,
+    binding: Binding,
+    *,
+    scope: Scope | None = None,
+    replace: bool = False,
+    using: str = "",
+    instead: str = "",
+) -> str:
+    """Return the line of a binding with something changed in it, and what else would do."""
+    options = [str(binding.key)]
+    if scope is None and binding.scope is not Scope.REQUEST:
+        scope = binding.scope
+    if scope is not None:
+        options.append(f"scope=Scope.{scope.value}")
+    if replace:
+        options.append("replace=True")
+    line = f"{'add' if binding.many else 'bind'}({', '.join(options)})"
+    match binding.answer:
+        case Answer.SOURCE if binding.source is not binding.key.form:
+            line += f".to({display(binding.source)})"
+        case Answer.VALUE:
+            line += ".value(...)"
+        case Answer.ALIAS:
+            line += f".alias({binding.other})"
+        case Answer.GIVEN:
+            line += ".given()"
+    names = [*binding.using, *([using] if using else [])]
+    if names:
+        line += f".using({', '.join(f'{name}=...' for name in names)})"
+    return _written(registry, module, binding.key, line, instead)
+
+
+def _written(registry: Registry, module: Module, key: AnyKey, line: str, instead: str = "") -> str:
+    """Return a line as said of ``module``, or of one that people can write it in."""
+    if not module.where.ours:
+        return f"{variable(module.name)}.{line}{instead}   {module_place(module)}"
+    # The application's own root module: nobody has it in a variable.
+    theirs = [item for item in module.included if not item.where.ours]
+    if not theirs:
+        return f'part = Module("part"); part.{line}; part.export({key}); NexiosApp(part)'
+    answers = satisfying(registry, key)
+    holding = (
+        registry.home[binding] for binding in registry.bindings if binding.key.form in answers
+    )
+    home = next((item for item in holding if item in theirs), theirs[0])
+    name = variable(home.name)
+    return f"{name}.{line}; {name}.export({key})   {module_place(home)}"
 
 
 def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
@@ -49,11 +101,18 @@ def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
             lines.append(f"near: {show(answer)} satisfies it")
     same = sorted({str(item) for item in registry.keys if _same_type(item, key)})
     lines += [f"near: {other} is bound" for other in same]
-    names = sorted({str(item) for item in registry.keys} - {str(key)})
-    taken = " ".join(lines)
-    close = get_close_matches(str(key), names, n=2, cutoff=0.75)
-    lines += [f"near: {item} is bound" for item in close if item not in taken]
+    if not lines:
+        # Spelling alone is a guess: nothing beside a class that fits.
+        names = {str(item) for item in registry.keys if _may_be_meant(item, key)}
+        close = get_close_matches(str(key), sorted(names), n=2, cutoff=0.75)
+        lines += [f"near: {item} is bound" for item in close]
     return tuple(lines[:3])
+
+
+def near_name(registry: Registry, name: str) -> tuple[str, ...]:
+    """Return the bound keys that a name which says nothing was probably meant to be."""
+    close = get_close_matches(name, sorted({str(item) for item in registry.keys}), n=2, cutoff=0.7)
+    return tuple(f"near: {item} is bound" for item in close)
 
 
 def satisfying(registry: Registry, key: AnyKey) -> list[type]:
@@ -78,11 +137,26 @@ def satisfying(registry: Registry, key: AnyKey) -> list[type]:
     return sorted(fitting, key=lambda item: item.__name__)
 
 
-def port_of(registry: Registry, form: object) -> AnyKey | None:
-    """Return the key an adapter class is bound to, where that is another than itself."""
+def port_of(registry: Registry, form: object, asked: Iterable[AnyKey] = ()) -> AnyKey | None:
+    """Return the port of an adapter class: what it is bound to, inherits, or satisfies.
+
+    Args:
+        form: The class.
+        asked: Keys that somebody asks for, bound or not.
+    """
     for binding in registry.bindings:
         if binding.source is form and binding.key.form is not form:
             return binding.key
+    if not isinstance(form, type):
+        return None
+    for base in form.__mro__[1:]:
+        top = base.__module__.partition(".")[0]
+        if top != "nexios" and top not in sys.stdlib_module_names and not _is_concrete(base):
+            return Key(base)
+    for key in sorted({*registry.keys, *asked}, key=str):
+        port = class_of(key.form)
+        if port is not None and is_protocol(port) and form in satisfying(registry, key):
+            return key
     return None
 
 
@@ -93,9 +167,34 @@ def describe(binding: Binding) -> str:
     return str(binding.answer.value)
 
 
+def port_line(
+    registry: Registry, asker: Layer, layer: Layer, asked: object, keys: Iterable[AnyKey]
+) -> str:
+    """Return what an ``asker`` does instead of asking for something of ``layer``."""
+    port = port_of(registry, asked, keys)
+    name = show(asked)
+    if port is not None:
+        return f"ask for {port}, which {name} implements"
+    if layer in (Layer.HTTP, Layer.WEBSOCKET):
+        return f"take what is needed of {name} as an argument"
+    if asker in (Layer.HTTP, Layer.WEBSOCKET):
+        return f"ask for an application service; {name} belongs behind a port of its own"
+    if is_installed(getattr(asked, "__module__", "")):
+        return f"declare a port in the domain, and let its adapter ask for {name}"
+    return f"declare a port in the domain (class {name}Port(Protocol)) and bind the adapter to it"
+
+
 def close_name(name: str, names: Iterable[str]) -> str:
     """Return the nearest of ``names``, or an empty text."""
     return next(iter(get_close_matches(name, list(names), n=1, cutoff=0.5)), "")
+
+
+def _may_be_meant(other: AnyKey, key: AnyKey) -> bool:
+    """Return whether a key of like name could answer for ``key`` as well."""
+    port, found = class_of(key.form), class_of(other.form)
+    if other == key or port is None or found is None:
+        return other != key
+    return not is_protocol(port) or not misfit_of_class(port, found)
 
 
 def _same_type(other: AnyKey, key: AnyKey) -> bool:
@@ -108,6 +207,11 @@ def _same_type(other: AnyKey, key: AnyKey) -> bool:
 
 def _is_concrete(cls: type | None) -> bool:
     return cls is not None and not inspect.isabstract(cls) and not is_protocol(cls)
+
+
+def _is_ready(cls: type | None) -> bool:
+    """Return whether a class is probably bound to itself."""
+    return _is_concrete(cls) and not is_installed(getattr(cls, "__module__", ""))
 
 
 def _has_methods(port: type) -> bool:

@@ -18,13 +18,18 @@ from nexios.container.signature import Parameter, SourceKind, display
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a parameter cannot be filled; the checks turn it into a problem with path and fix."""
+    """Why a parameter cannot be filled; the checks turn it into a problem with path and fix.
+
+    Attributes:
+        unknown: A name that says nothing where it stands; something near may be bound.
+    """
 
     error: type[WiringProblem]
     key: AnyKey | None = None
     found: Found | None = None
     says: str = ""
     fix: str = ""
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,23 +314,6 @@ class Paths:
         if node is not None and node.slot not in done:
             done.add(node.slot)
             stack.append((node, iter(()) if node.soft else node.slots))
-
-
-def path_of(graph: Graph, asked: Asked | None) -> tuple[tuple[Step, ...], str]:
-    """Return the steps from an asker up to its entry point, and the entry's label."""
-    steps: list[Step] = []
-    seen: set[int] = set()
-    while asked is not None:
-        if asked.step is not None:
-            steps.append(asked.step)
-        if asked.entry:
-            steps.append(Step("asked by", asked.entry))
-            return tuple(steps), asked.entry
-        if asked.above is None or asked.above in seen:
-            break
-        seen.add(asked.above)
-        asked = graph.nodes[asked.above].asked_by
-    return tuple(steps), ""
 
 
 def assigns_attributes(cls: type) -> bool:

@@ -13,7 +13,13 @@ from nexios.container.binding import Answer, Declaration
 from nexios.container.errors import Where
 from nexios.container.keys import MISSING, AnyKey, Key, key_of
 from nexios.container.scope import Scope
-from nexios.container.signature import SourceKind, Unresolved, hint_of, kind_of
+from nexios.container.signature import (
+    SourceKind,
+    Unresolved,
+    hint_of,
+    kind_of,
+    makes_context_manager,
+)
 from nexios.layers.rules import Layer
 
 T = TypeVar("T")
@@ -257,7 +263,8 @@ class Module:
             return source
         name = getattr(source, "__name__", repr(source))
         hint = hint_of(source)
-        if kind.exits and hint is not MISSING:
+        # What @contextmanager wraps yields too; the checks refuse it under the right key.
+        if (kind.exits or makes_context_manager(source)) and hint is not MISSING:
             arguments = get_args(hint)
             if get_origin(hint) not in _YIELDING or not arguments:
                 hint = MISSING

@@ -129,6 +129,10 @@ class Registry:
         module = self.home[binding]
         return not self._through(module, binding.key, frozenset({module}))
 
+    def is_exported(self, module: Module, key: AnyKey) -> bool:
+        """Return whether ``module`` exports ``key`` to those who include it."""
+        return key in self._exports[module]
+
     def exports_nothing(self, module: Module, key: AnyKey) -> bool:
         """Return whether an exported key is one the module does not have."""
         if how := collected(key):

@@ -1,11 +1,13 @@
 """The rules about edges: who may keep whom, who may ask whom, and no circles."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import get_args, get_origin
 
-from nexios.container.binding import Answer, Origin
+from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Lazy, Provider
 from nexios.container.errors import (
+    NOWHERE,
     CaptiveDependency,
     DependencyCycle,
     LayerBreach,
@@ -13,44 +15,69 @@ from nexios.container.errors import (
     Step,
     WiringProblem,
 )
-from nexios.container.fixes import port_of
-from nexios.container.graph import Argument, Asked, Call, Graph, Node, Wired, path_of
+from nexios.container.fixes import as_written, port_line
+from nexios.container.graph import Argument, Asked, Call, Graph, Node, Wired
 from nexios.container.keys import AnyKey, collected, is_form, key_of, show
-from nexios.container.module import Waiver, variable
+from nexios.container.module import Module, Waiver, variable
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
-from nexios.container.signature import display, place_of
+from nexios.container.signature import display, is_installed, place_of
+from nexios.container.trails import path_of
 from nexios.layers.rules import Layer, LayerMap, may_ask, rule
 
 _SCOPE_WIDTH = 10
 _LAYER_WIDTH = 11
 
 
-def cycles(graph: Graph, new: Sequence[Node]) -> Iterator[WiringProblem]:
-    """Return each circle once, rotated to its smallest name."""
+def cycles(graph: Graph, layers: LayerMap, new: Sequence[Node]) -> Iterator[WiringProblem]:
+    """Return each circle once, rotated to its smallest name, below it who leads into it."""
     for component in _components(graph, new):
         ring = _ring(graph, component)
         if not ring:
             continue
         nodes = [graph.nodes[slot] for slot in ring]
         chain = " -> ".join(node.title for node in [*nodes, nodes[0]])
-        steps = []
-        for node, following in zip(nodes, [*ring[1:], ring[0]], strict=True):
-            argument = next(item for item in node.arguments if item.slot == following)
-            steps.append(Step("asks", argument.parameter.where.text, argument.parameter.where))
+        asks = [
+            (node, next(item for item in node.arguments if item.slot == following))
+            for node, following in zip(nodes, [*ring[1:], ring[0]], strict=True)
+        ]
+        steps = [Step("asks", item.parameter.where.text, item.parameter.where) for _, item in asks]
         first = nodes[0]
         if len(nodes) == 1:
             says = f"{first.title} asks for itself"
             fix = f"ask for another key, such as Key({first.title}, 'inner'), and bind that"
         else:
             says = f"{first.title} needs itself: {chain}"
-            argument = next(item for item in first.arguments if item.slot == nodes[1].slot)
-            fix = f"{argument.parameter.name}: Lazy[{nodes[1].title}] in {first.title}"
-        _, label = path_of(graph, first.asked_by)
-        yield DependencyCycle(says, key=first.binding.key, asked_by=steps, fix=fix, label=label)
+            fix = _broken_by_handle(layers, asks)
+        above, label = _into(graph, nodes)
+        yield DependencyCycle(
+            says, key=first.binding.key, asked_by=(*steps, *above), fix=fix, label=label
+        )
 
 
-def captives(graph: Graph, new: Sequence[Node], wired: Sequence[Wired]) -> Iterator[WiringProblem]:
+def _broken_by_handle(layers: LayerMap, asks: Sequence[tuple[Node, Argument]]) -> str:
+    for node, argument in asks:
+        source = node.binding.source
+        outer = layers.of(source, node.module.layer) not in (Layer.DOMAIN, Layer.APPLICATION)
+        # What binds by lists and aliases has no parameter to write a handle at.
+        if outer and node.binding.answer is Answer.SOURCE and argument.asked is not None:
+            where = argument.parameter.where.text.partition("(")[0]
+            return f"{argument.parameter.name}: Lazy[{argument.asked}] in {where}"
+    return "move what both need into a third class, or let one tell the other by a domain event"
+
+
+def _into(graph: Graph, ring: Sequence[Node]) -> tuple[tuple[Step, ...], str]:
+    """Return the way from an entry into a circle; empty when no entry leads there."""
+    slots = {node.slot for node in ring}
+    for node in ring:
+        if node.asked_by is not None and node.asked_by.above not in slots:
+            return path_of(graph, node.asked_by)
+    return (), ""
+
+
+def captives(
+    graph: Graph, registry: Registry, new: Sequence[Node], wired: Sequence[Wired]
+) -> Iterator[WiringProblem]:
     """Return objects that would keep shorter-lived ones alive, the nearest holder blamed."""
     for node in new:
         if node.lifetime is Scope.TRANSIENT or node.binding.answer is Answer.VALUE:
@@ -58,7 +85,7 @@ def captives(graph: Graph, new: Sequence[Node], wired: Sequence[Wired]) -> Itera
         for argument in node.arguments:
             chain = _shorter(graph, argument.slot, node.lifetime)
             if chain:
-                yield _captive(graph, node, argument, chain)
+                yield _captive(graph, registry, node, argument, chain)
                 break
     for entry in wired:
         if entry.point.scope is not Scope.CONNECTION:
@@ -70,17 +97,19 @@ def captives(graph: Graph, new: Sequence[Node], wired: Sequence[Wired]) -> Itera
                     yield _captive_entry(graph, entry, argument, chain)
 
 
-def breaches(
+def edges_outward(
     graph: Graph,
     registry: Registry,
     layers: LayerMap,
     new: Sequence[Node],
     wired: Sequence[Wired],
-) -> Iterator[WiringProblem]:
-    """Return who asks outward or sideways, waived pairs left out."""
-    for edge in _edges(graph, layers, new, wired):
-        if not may_ask(edge.asker_layer, edge.layer) and not _waivers(registry, edge):
-            yield _breach(graph, registry, edge)
+) -> list["Edge"]:
+    """Return who asks outward or sideways, waived pairs left out; bound or not, seen or not."""
+    return [
+        edge
+        for edge in _edges(graph, registry, layers, new, wired)
+        if not may_ask(edge.asker_layer, edge.layer) and not _waivers(registry, edge)
+    ]
 
 
 def unmatched_waivers(
@@ -92,7 +121,7 @@ def unmatched_waivers(
 ) -> Iterator[WiringProblem]:
     """Return waivers that match nothing, or say no reason."""
     used: set[Waiver] = set()
-    for edge in _edges(graph, layers, new, wired):
+    for edge in _edges(graph, registry, layers, new, wired):
         if not may_ask(edge.asker_layer, edge.layer):
             used.update(_waivers(registry, edge))
     for module in registry.modules:
@@ -100,63 +129,88 @@ def unmatched_waivers(
             name = f"allow({show(waiver.asker)}, {show(waiver.asked)})"
             steps = [Step("allowed", f'module "{module.name}"', waiver.where)]
             if not waiver.because.strip():
-                yield ModuleMisuse(f"{name} gives no reason", asked_by=steps, fix='because="..."')
+                fix = f'{variable(module.name)}.{name[:-1]}, because="...")'
+                yield ModuleMisuse(f"{name} gives no reason", asked_by=steps, fix=fix)
             elif waiver not in used:
                 yield ModuleMisuse(
                     f"{name} matches no breach", asked_by=steps, fix="drop the line"
                 )
 
 
-class _Edge:
-    """One ask, with the layers of both sides."""
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One ask, with the layers of both sides.
 
-    __slots__ = ("argument", "asked", "asker", "asker_layer", "form", "layer", "target")
+    Attributes:
+        form: The type asked for, out of its handle or collection.
+        binding: What would answer; None where nothing does.
+        home: The module it is bound in.
+    """
 
-    def __init__(
-        self, asker: object, asker_layer: Layer | None, argument: Argument, form: object,
-        layer: Layer | None, target: Node, asked: Asked,
-    ) -> None:  # fmt: skip
-        self.asker, self.asker_layer = asker, asker_layer
-        self.argument, self.form, self.layer = argument, form, layer
-        self.target, self.asked = target, asked
+    asker: object
+    asker_layer: Layer
+    argument: Argument
+    key: AnyKey
+    form: object
+    layer: Layer | None
+    binding: Binding | None
+    home: Module | None
+    asked: Asked
 
 
 def _edges(
-    graph: Graph, layers: LayerMap, new: Sequence[Node], wired: Sequence[Wired]
-) -> Iterator[_Edge]:
+    graph: Graph,
+    registry: Registry,
+    layers: LayerMap,
+    new: Sequence[Node],
+    wired: Sequence[Wired],
+) -> Iterator[Edge]:
     for entry in wired:
         bound_in = entry.point.module.layer if entry.point.module is not None else None
         for call in entry.calls:
             asker: object = call.function if call.function is not None else entry.point.target
             if call is entry.target and entry.point.owner is not None:
                 asker = entry.point.owner
-            yield from _of(graph, layers, asker, bound_in, call, None, entry.point.label)
+            layer = layers.of(asker, bound_in)
+            label = entry.point.label
+            yield from _of(graph, registry, layers, asker, layer, call, None, label)
     for node in new:
         if node.binding.answer is Answer.SOURCE:
-            source, bound_in = node.binding.source, node.module.layer
-            label = ""
-            yield from _of(graph, layers, source, bound_in, node, node.slot, label)
+            source = node.binding.source
+            layer = layers.of(source, node.module.layer)
+            yield from _of(graph, registry, layers, source, layer, node, node.slot, "")
 
 
 def _of(
-    graph: Graph, layers: LayerMap, asker: object, bound_in: Layer | None,
+    graph: Graph, registry: Registry, layers: LayerMap, asker: object, layer: Layer | None,
     holder: Call | Node, slot: int | None, label: str,
-) -> Iterator[_Edge]:  # fmt: skip
-    layer = layers.of(asker, bound_in)
+) -> Iterator[Edge]:  # fmt: skip
     if layer is None:
         return
     for argument in holder.arguments:
-        if argument.slot is None or argument.asked is None:
+        if argument.asked is None:
             continue
-        target = graph.nodes[argument.slot]
-        if target.binding.origin is Origin.FUNCTION:
-            continue
+        binding, home = _answering(graph, registry, argument)
         form = _inner_form(argument.asked)
+        bound_in = home.layer if home is not None else None
         where = argument.parameter.where
         asked = Asked(Step("asked by", where.text, where), slot, label)
-        yield _Edge(
-            asker, layer, argument, form, layers.of(form, target.module.layer), target, asked
-        )
+        yield Edge(
+            asker, layer, argument, argument.asked, form, layers.of(form, bound_in),
+            binding, home, asked,
+        )  # fmt: skip
+
+
+def _answering(
+    graph: Graph, registry: Registry, argument: Argument
+) -> tuple[Binding | None, Module | None]:
+    """Return what answers an argument, or would if it were seen, and where it is bound."""
+    if argument.slot is not None:
+        node = graph.nodes[argument.slot]
+        return node.binding, node.module
+    found = argument.fault.found if argument.fault is not None else None
+    binding = next(iter((*found.bindings, *found.private)), None) if found is not None else None
+    return binding, None if binding is None else registry.home[binding]
 
 
 def _inner_form(key: AnyKey) -> object:
@@ -168,7 +222,7 @@ def _inner_form(key: AnyKey) -> object:
     return form
 
 
-def _waivers(registry: Registry, edge: _Edge) -> list[Waiver]:
+def _waivers(registry: Registry, edge: Edge) -> list[Waiver]:
     return [
         waiver
         for module in registry.modules
@@ -177,28 +231,26 @@ def _waivers(registry: Registry, edge: _Edge) -> list[Waiver]:
     ]
 
 
-def _breach(graph: Graph, registry: Registry, edge: _Edge) -> WiringProblem:
-    outer, inner = edge.asker_layer or Layer.COMPOSITION, edge.layer or Layer.COMPOSITION
+def breach(graph: Graph, registry: Registry, edge: Edge) -> WiringProblem:
+    """Return the problem of an ask that the rule of its layer does not allow."""
+    outer, inner = edge.asker_layer, edge.layer or Layer.COMPOSITION
     asked = show(edge.form)
     name = display(edge.asker)
     where = edge.argument.parameter.where
     steps, label = path_of(graph, edge.asked)
     own = Step(f"{outer.value:<{_LAYER_WIDTH}}", where.text, where)
-    other = Step(
-        f"{inner.value:<{_LAYER_WIDTH}}",
-        f'{asked} in module "{edge.target.module.name}"',
-        edge.target.binding.where,
-    )
-    port = port_of(registry, edge.form)
-    fix = f"declare a port in the domain (class {asked}Port(Protocol)) and bind the adapter to it"
-    if port is not None:
-        fix = f"ask for {port}, which {asked} is bound to"
+    place = edge.binding.where if edge.binding is not None else place_of(edge.form)
+    if edge.binding is None and is_installed(getattr(edge.form, "__module__", "")):
+        place = NOWHERE
+    keys = {item.asked for node in graph.nodes for item in node.arguments if item.asked}
+    bound = f' in module "{edge.home.name}"' if edge.home is not None else ", which nothing binds"
+    other = Step(f"{inner.value:<{_LAYER_WIDTH}}", f"{asked}{bound}", place)
     return LayerBreach(
         f"{name} ({outer.value}) asks for {asked} ({inner.value})",
-        key=edge.target.binding.key,
+        key=edge.key,
         asked_by=(own, other, *steps[1:]),
         notes=(f"rule: {rule(outer)}",),
-        fix=fix,
+        fix=port_line(registry, outer, inner, edge.form, keys),
         label=label,
     )
 
@@ -223,21 +275,23 @@ def _shorter(graph: Graph, slot: int | None, holder: Scope) -> list[int]:
     return []
 
 
-def _captive(graph: Graph, node: Node, argument: Argument, chain: Sequence[int]) -> WiringProblem:
+def _captive(
+    graph: Graph, registry: Registry, node: Node, argument: Argument, chain: Sequence[int]
+) -> WiringProblem:
     last = graph.nodes[chain[-1]]
     steps = [_scope_step(node.lifetime, argument.parameter.where.text, node)]
     steps += [_scope_step(graph.nodes[s].lifetime, graph.nodes[s].title, graph.nodes[s])
               for s in chain]  # fmt: skip
     above, label = path_of(graph, node.asked_by)
-    fix = (
-        f"{variable(node.module.name)}.bind({node.title}, scope=Scope.{last.lifetime.value}), "
-        "or ask for Scopes and enter one per use"
-    )
-    if node.lifetime is Scope.CONNECTION:
-        fix = (
-            f"{variable(last.module.name)}.bind({last.title}, scope=Scope.CONNECTION), "
-            "or ask for it in the message handlers"
-        )
+    scopes = ", or ask for Scopes and enter one per use"
+    if node.lifetime is not Scope.CONNECTION:
+        mended, scope, instead = node, last.lifetime, scopes
+    else:
+        line = f"in on_message: {argument.parameter.name}: {argument.asked} = Depend()"
+        mended, scope, instead = last, Scope.CONNECTION, f", or {line}"
+        if node.binding.origin is not Origin.CONTROLLER:
+            instead = scopes
+    fix = as_written(registry, mended.module, mended.binding, scope=scope, instead=instead)
     return CaptiveDependency(
         f"{node.title} would keep {_a(last.lifetime)} {last.title} alive",
         key=node.binding.key,

@@ -75,10 +75,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A string annotation that could not be evaluated."""
+    """A string annotation that could not be evaluated.
+
+    Attributes:
+        local: Whether it stands inside a function, whose names nobody can look up.
+    """
 
     text: str
     unknown: str
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,12 @@ def place_of(source: object, text: str = "") -> Where:
     return Where(code.co_filename, code.co_firstlineno, text)
 
 
+def is_installed(module: str) -> bool:
+    """Return whether a module comes with a package that somebody else wrote and pip installed."""
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
+
+
 def display(source: object) -> str:
     """Return the short name of a class, function or callable object."""
     function = _callee(source) if callable(source) and not isinstance(source, type) else source
@@ -172,9 +183,10 @@ def hint_of(function: Callable[..., object], names: Mapping[str, object] | None 
 class _Names(dict[str, object]):
     """The names an annotation may use: its module, its class, its bases' modules, then more."""
 
-    def __init__(self, spaces: list[Mapping[str, object]]) -> None:
+    def __init__(self, spaces: list[Mapping[str, object]], *, local: bool = False) -> None:
         super().__init__()
         self._spaces = spaces
+        self.local = local
 
     def __missing__(self, name: str) -> object:
         for space in self._spaces:
@@ -194,7 +206,8 @@ class _Names(dict[str, object]):
         # A nested function knows the names of its closure.
         spaces.append(_closure(function))
         spaces += [vars(builtins), names or {}]
-        return cls(spaces)
+        stands_in = f"{getattr(owner, '__qualname__', '')}{getattr(function, '__qualname__', '')}"
+        return cls(spaces, local="<locals>" in stands_in)
 
 
 def _closure(function: object) -> dict[str, object]:
@@ -327,7 +340,7 @@ def _evaluate(raw: object, names: _Names) -> object:
         return get_type_hints(holder, {}, names, include_extras=True)["value"]
     except NameError as unknown:
         text = raw if isinstance(raw, str) else str(raw)
-        return Unresolved(printable(text), unknown.name or printable(text))
+        return Unresolved(printable(text), unknown.name or printable(text), names.local)
     except (SyntaxError, TypeError, AttributeError):
         # ``Annotated[x, 3]`` and the like are fine; what Python itself cannot read is named.
         return raw if not isinstance(raw, str) else Unresolved(printable(raw), printable(raw))

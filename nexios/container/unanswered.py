@@ -1,0 +1,97 @@
+"""What is said of a key without one answer: missing, private, exported twice, one of many."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from nexios.container.binding import Binding
+from nexios.container.errors import (
+    AmbiguousBinding,
+    MissingBinding,
+    NotVisible,
+    Step,
+    WiringProblem,
+)
+from nexios.container.fixes import as_written, bind_line, describe, module_place, near
+from nexios.container.keys import AnyKey, Key
+from nexios.container.module import Module, variable
+from nexios.container.registry import Found, Registry
+
+
+def unanswered(
+    registry: Registry,
+    module: Module,
+    key: AnyKey,
+    found: Found,
+    steps: Sequence[Step],
+    label: str,
+) -> WiringProblem:
+    """Return the problem of a key that nothing, or more than one thing, answers for ``module``."""
+    if found.many:
+        named = ", ".join(describe(binding) for binding in found.bindings)
+        return AmbiguousBinding(
+            f"one {key} asked, several added: {named}",
+            key=key, asked_by=(*steps, *bound_at(found.bindings)), label=label,
+            fix=f"ask for list[{key}]",
+        )  # fmt: skip
+    if found.bindings:
+        return _exported_twice(registry, key, found.bindings, steps, label)
+    if found.private:
+        return _private(registry, module, key, found.private[0], steps, label)
+    return MissingBinding(
+        f"nothing provides {key}",
+        key=key, asked_by=steps, notes=near(registry, key), label=label,
+        fix=bind_line(registry, module, key),
+    )  # fmt: skip
+
+
+def _exported_twice(
+    registry: Registry,
+    key: AnyKey,
+    bindings: Sequence[Binding],
+    steps: Sequence[Step],
+    label: str,
+) -> WiringProblem:
+    homes = [registry.home[item] for item in bindings]
+    names = list(dict.fromkeys(home.name for home in homes))
+    every = "both" if len(homes) == 2 else "all"
+    last = homes[-1]
+    listed = " and ".join(f'"{name}"' for name in names)
+    says = f"{listed} {every} export {key}"
+    named = replace(bindings[-1], key=Key(cast("Any", key.form), last.name))
+    fix = f"export it from one of them, or name one: {as_written(registry, last, named)}"
+    if len(names) == 1:
+        says = f'{len(homes)} modules "{last.name}" {every} export {key}'
+        fix = f'make module "{last.name}" once, and include that object wherever it is needed'
+    return AmbiguousBinding(
+        says, key=key, asked_by=(*steps, *bound_at(bindings)), label=label, fix=fix
+    )
+
+
+def bound_at(bindings: Sequence[Binding]) -> list[Step]:
+    """Return a line for each binding, with its place."""
+    return [Step("bound", describe(item), item.where) for item in bindings]
+
+
+def _private(
+    registry: Registry,
+    module: Module,
+    key: AnyKey,
+    binding: Binding,
+    steps: Sequence[Step],
+    label: str,
+) -> WiringProblem:
+    home = registry.home[binding]
+    says = f'{key} is private to module "{home.name}"'
+    place, lines = home, []
+    if registry.is_exported(home, key):
+        says = f'{key} is exported by module "{home.name}", which "{module.name}" does not include'
+        place = module
+    else:
+        lines.append(f"{variable(home.name)}.export({key})")
+    if home not in module.included:
+        lines.append(f"{variable(module.name)}.include({variable(home.name)})")
+    return NotVisible(
+        says, key=key, asked_by=steps, label=label,
+        fix=f"{'; '.join(lines)}   {module_place(place)}",
+    )  # fmt: skip
