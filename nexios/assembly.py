@@ -1,7 +1,7 @@
 """What an application is once it is built: container, gateways, hub and worker, made to fit."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -130,14 +130,12 @@ class House:
         )
         self._hub: Hub | None = None
 
-    async def serve(self, scope: WireScope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP or WebSocket scope."""
+    def serve(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what serves one HTTP or WebSocket scope, to be awaited."""
         scope["app"] = self._app
         scope["global_state"] = self._app.state
-        if scope["type"] == "http":
-            await self.gateway(scope, receive, send)
-        else:
-            await self._sockets(scope, receive, send)
+        gateway = self.gateway if scope["type"] == "http" else self._sockets
+        return gateway(scope, receive, send)
 
     def adopt(self, router: Router) -> None:
         """Take over what was registered after the build; nothing changes when it raises.

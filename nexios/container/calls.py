@@ -172,15 +172,14 @@ class _Straight:
         steps = [self._step(call) for call in self._wired.calls]
         before = steps[:-1]
         function, awaits = steps[-1]
+        # With no scope to close after it, finishing is the caller's: one coroutine less a call.
         finish = self._wired.point.finish
-        if not before and not awaits:
-            return Plan(_finished(function, finish), awaits=False)
         if not before:
-            return Plan(_finished_later(function, finish), awaits=True)
+            return Plan(function, awaits, finish)
         if not awaits and not any(waits for _, waits in before):
             guards = [guard for guard, _ in before]
-            return Plan(_guarded(guards, _finished(function, finish)), awaits=False)
-        return Plan(_guarded_later(before, steps[-1], finish), awaits=True)
+            return Plan(_guarded(guards, function), awaits=False, finish=finish)
+        return Plan(_guarded_later(steps), awaits=True, finish=finish)
 
     def _step(self, call: Call) -> tuple[Function, bool]:
         arguments = _with_owner(call)
@@ -268,22 +267,6 @@ _ONE_VALUE: tuple[Callable[..., Function], ...] = (
 )
 
 
-def _finished(function: Function, finish: Callable[[object], object] | None) -> Function:
-    if finish is None:
-        return function
-    return lambda *values: finish(function(*values))
-
-
-def _finished_later(function: Function, finish: Callable[[object], object] | None) -> Function:
-    if finish is None:
-        return function
-
-    async def call(*values: object) -> object:
-        return finish(await cast("Awaitable[object]", function(*values)))
-
-    return call
-
-
 def _guarded(guards: list[Function], function: Function) -> Function:
     def call(*values: object) -> object:
         for guard in guards:
@@ -293,19 +276,13 @@ def _guarded(guards: list[Function], function: Function) -> Function:
     return call
 
 
-def _guarded_later(
-    before: list[tuple[Function, bool]],
-    target: tuple[Function, bool],
-    finish: Callable[[object], object] | None,
-) -> Function:
-    steps = [*before, target]
-
+def _guarded_later(steps: list[tuple[Function, bool]]) -> Function:
     async def call(*values: object) -> object:
         result: object = None
         for function, waits in steps:
             result = function(*values)
             if waits:
                 result = await cast("Awaitable[object]", result)
-        return result if finish is None else finish(result)
+        return result
 
     return call

@@ -79,7 +79,7 @@ class EntryPoint:
         before: Guards and side-effect dependencies: callables, classes and objects with
             ``check``, ``Depend`` markers. Same parameter rules.
         supplies: Given keys computed from the values when they are first asked for.
-        finish: Applied to the target's result inside the scope; its result is the plan's.
+        finish: Applied to the target's result, inside the scope where the plan opens one.
         streams: Whether a result is sent after the target returned: then the plan answers with
             ``Held`` where a clean-up waits.
         shared: The call runs *in* the scope given by ``Key(ScopeContext)``, and leaves it open.
@@ -101,10 +101,16 @@ class EntryPoint:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to run an entry: ``result = plan.call(*values)``, awaited when ``awaits``."""
+    """How to run an entry: ``result = plan.call(*values)``, awaited when ``awaits``.
+
+    Attributes:
+        finish: The point's ``finish``, left to the caller: ``result = plan.finish(result)``.
+            None where the plan calls it in a scope of its own, or where there is none.
+    """
 
     call: Callable[..., object]
     awaits: bool
+    finish: Callable[[object], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ async def run(entry: Entry, **values: object) -> Any:
     """Call an entry as an adapter does."""
     plan = entry.plan
     result: Any = plan.call(values)
-    return await result if plan.awaits else result
+    if plan.awaits:
+        result = await result
+    return result if plan.finish is None else plan.finish(result)
 
 
 def module_of(*keys: object, scope: Scope | None = None, name: str = "app") -> Module:

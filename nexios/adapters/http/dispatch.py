@@ -1,6 +1,6 @@
 """Finds the endpoint of a request; answers for paths and methods that have none."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from urllib.parse import quote
 
@@ -59,8 +59,8 @@ class Dispatcher:
             for holder in routes.holders
         )
 
-    async def dispatch(self, exchange: Exchange) -> Answer:
-        """Serve the request at its endpoint, or say why there is none."""
+    def dispatch(self, exchange: Exchange) -> Awaitable[Answer]:
+        """Return what serves the request at its endpoint, or says why there is none."""
         scope = exchange.scope
         path: str = scope["path"]
         root = scope.get("root_path")
@@ -71,14 +71,14 @@ class Dispatcher:
             other = path[:-1] if path.endswith("/") else f"{path}/"
             found = self._find(other, scope["method"])
         if not isinstance(found, Found):
-            return await self._miss(exchange, path, found)
+            return self._miss(exchange, path, found)
         if found.params:
             scope["path_params"] = exchange.path_params = found.params
         endpoint: Endpoint = found.target
         exchange.route = endpoint.template
         if endpoint.limits is not None:
             exchange.limits = endpoint.limits
-        return await endpoint.serve(exchange)
+        return endpoint.serve(exchange)
 
     async def _miss(self, exchange: Exchange, path: str, found: MethodMiss | None) -> Answer:
         exchange.miss = self._answer_to_miss(exchange, path, found)

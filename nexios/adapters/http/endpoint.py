@@ -53,6 +53,8 @@ class Endpoint:
             answer = plan.call(exchange)
             if plan.awaits:
                 answer = await answer  # type: ignore[misc]  # the plan says so; a cast is a call
+            if plan.finish is not None:
+                answer = plan.finish(answer)
         except Exception as error:
             # The scope has closed: what is made of the error now cannot undo a roll-back.
             answered = await self._errors.answer(exchange, error)

@@ -15,7 +15,7 @@ from nexios.adapters.http.builder import Hook, Response
 from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.debug import debug_problem
 from nexios.adapters.http.dispatch import Dispatcher
-from nexios.adapters.http.encode import encode
+from nexios.adapters.http.encode import Encoded, encode
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed
 from nexios.adapters.http.ordering import Added, ordered
@@ -139,8 +139,12 @@ class Gateway:
         """Answer one request."""
         exchange = Exchange(scope, receive, send, self._limits)
         try:
-            answer = _final(await self._serve(exchange))
-            headers = _headers(exchange, answer)
+            answer = await self._serve(exchange)
+            if type(answer) is Encoded and exchange.builder is None:
+                headers = answer.raw_headers
+            else:
+                answer = _final(answer)
+                headers = _headers(exchange, answer)
         except Exception as error:
             rescued = await self._rescue(exchange, error)
             if rescued is None:
@@ -151,7 +155,7 @@ class Gateway:
             await self._send_itself(exchange, answer)
             return
         status = answer.status_code
-        hidden = scope["method"] == "HEAD" or has_no_body(status)
+        hidden = scope["method"] == "HEAD" or (status != 200 and has_no_body(status))
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if hidden else answer.body})
