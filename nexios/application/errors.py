@@ -11,7 +11,7 @@ _DEFAULT_TEXT: Final = {
     "overloaded": "the service is overloaded",
     "unavailable": "a service this needs is not available",
     "timed-out": "the time for this ran out",
-    "outcome-unknown": "the change may have happened; repeat it with the same Idempotency-Key",
+    "outcome-unknown": "the change may or may not have happened; look before you send it again",
 }
 
 

@@ -218,3 +218,10 @@ def test_what_a_wrong_url_is_told(url: str) -> None:
         Database(url)
 
     assert_golden(refusal.value, f"url_{url.partition(':')[0]}.txt", room="persistence")
+
+
+def test_what_a_client_is_told_names_nothing_of_ours() -> None:
+    stale, lost = StaleWrite(id="7"), CommitUnanswered("the answer to COMMIT was lost")
+    assert (stale.code, stale.message) == ("conflict", "somebody else changed it meanwhile")
+    assert stale.details == {"id": "7"}
+    assert (lost.code, lost.retry_after_s) == ("outcome-unknown", None)

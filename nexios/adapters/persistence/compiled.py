@@ -10,6 +10,7 @@ from sqlalchemy.sql.expression import BindParameter, ClauseElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from nexios.adapters.persistence.drivers import Row
+from nexios.adapters.persistence.outcome import MARK
 from nexios.adapters.persistence.statements import DriverSql
 
 Convert = Callable[[Any], Any]
@@ -69,7 +70,7 @@ class MapperStatements:
         # The transaction's number comes with the root's row, so it costs no trip of its own.
         self._tail = ""
         if dialect.name == "postgresql":
-            self._tail = f" RETURNING pg_current_xact_id()::text AS {XID}"
+            self._tail = f" RETURNING {MARK} AS {XID}"
 
     def select(self, table: Table, column: Column[Any]) -> Compiled:
         """SELECT every column WHERE ``column`` is the value named ``key``."""

@@ -118,6 +118,12 @@ class WrongEventLoop(DatabaseError):
 class StaleWrite(Conflict):
     """Somebody wrote this aggregate since it was loaded; a repeated use case may succeed."""
 
+    def __init__(self, message: str = "", **details: object) -> None:
+        # The client's word for it, whoever noticed.
+        super().__init__(
+            message or "somebody else changed it meanwhile", code="conflict", **details
+        )
+
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be used now. ``str()`` is for the log; a client gets ``message``."""
@@ -166,7 +172,8 @@ class CommitUnanswered(OutcomeUnknown):
 
     def __init__(self, says: str) -> None:
         self.says = says
-        super().__init__(code="outcome-unknown", retry_after_s=RETRY_AFTER_S)
+        # No word of when to repeat it: a client that obeyed might do it twice.
+        super().__init__(code="outcome-unknown")
 
     def __str__(self) -> str:
         return self.says

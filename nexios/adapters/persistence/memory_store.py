@@ -133,7 +133,7 @@ class MemoryStore:
         values = tuple(memory.stored({"id": change.id}, whole=False).values())
         row = next(memory.having(("id",), values), None)
         if row is None or row["version"] != change.version:
-            raise StaleWrite("somebody else changed it meanwhile", id=str(change.id))
+            raise StaleWrite(id=str(change.id))
         changed = memory.stored(change.values, whole=False)
         self._put(memory, {**row, **changed, "version": change.version + 1})
 

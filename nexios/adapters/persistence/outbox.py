@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from sqlalchemy import Executable, select
+
 from nexios.adapters.persistence.codec import dump_event
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.delivery import HeldClaims, MarkedClaims, now_of
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.runs import Recorded
+from nexios.adapters.persistence.tables import OUTBOX
 from nexios.application.outbox import Claim
 
 # Far below the number of values one statement may carry on either store.
@@ -45,6 +48,11 @@ async def enqueue(
         rows = await _deliveries(database, part, seqs, isolation)
         for first in range(0, len(rows), _AT_ONCE):
             await _insert_deliveries(database, rows[first : first + _AT_ONCE])
+
+
+def written_event(recorded: Recorded) -> Executable:
+    """Return a query that finds an event once the transaction that recorded it is committed."""
+    return select(OUTBOX.c.seq).where(OUTBOX.c.id == recorded.envelope.id)
 
 
 def wake(database: Database) -> None:

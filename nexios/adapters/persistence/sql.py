@@ -8,7 +8,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import anyio
-from sqlalchemy import Select, select
+from sqlalchemy import Executable, Select, select
 from sqlalchemy.sql import ColumnElement
 
 from nexios.adapters.persistence.compiled import (
@@ -34,7 +34,7 @@ from nexios.adapters.persistence.operations import (
     UpdateRoot,
     UpdateRow,
 )
-from nexios.adapters.persistence.outbox import enqueue, wake
+from nexios.adapters.persistence.outbox import enqueue, wake, written_event
 from nexios.adapters.persistence.outcome import resolve_commit
 from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.rows import Rows
@@ -64,7 +64,8 @@ class SqlTransaction(StoreTransaction):
         self._database = database
         self._statements = _statements_of(database)
         self._isolation = options.isolation
-        self._xid: str | None = None
+        self._mark: str | None = None
+        self._witness: Executable | None = None
         self._wrote: list[Mapper[Any]] = []
         self._enqueued = False
         self._own: Transaction | None = None
@@ -135,6 +136,7 @@ class SqlTransaction(StoreTransaction):
     async def enqueue(self, recorded: Sequence[Recorded]) -> None:
         self._enqueued = True
         await enqueue(self._database, recorded, isolation=self._isolation)
+        self._witness = written_event(recorded[0])
 
     async def commit(self) -> None:
         transaction = self._own
@@ -144,10 +146,10 @@ class SqlTransaction(StoreTransaction):
             await transaction.commit()
         except CommitUnanswered as lost:
             self._database.end(transaction)
-            if self._xid is None:
+            if self._mark is None:
                 raise
             with anyio.CancelScope(shield=True):
-                await resolve_commit(self._database, self._xid, lost)
+                await resolve_commit(self._database, self._mark, lost, witness=self._witness)
         except (AlreadyExists, RuleViolated) as error:
             # A constraint that is checked at the end: any mapper that wrote may name it.
             for mapper in self._wrote:
@@ -183,10 +185,11 @@ class SqlTransaction(StoreTransaction):
             case InsertRoot(mapper=mapper, row=row):
                 insert = statements.insert(mapper.root, tuple(row), root=True)
                 await self._root(insert, row)
+                self._witness = select(mapper.root.c.id).where(mapper.root.c.id == row["id"])
             case UpdateRoot(mapper=mapper, id=id, version=version, values=values):
                 update = statements.update_root(mapper.root, tuple(values))
                 if not await self._root(update, {**values, **guarded(id, version)}):
-                    raise StaleWrite("somebody else changed it meanwhile", id=str(id))
+                    raise StaleWrite(id=str(id))
             case DeleteRows(table=table, keys=keys):
                 await self._many(statements.delete(table), [keyed(key) for key in keys])
             case UpdateRow(table=table, key=key, values=values):
@@ -202,7 +205,7 @@ class SqlTransaction(StoreTransaction):
         if self._database.dialect.name != "postgresql":
             return await self._database.execute(statement.sql, args) > 0
         answer = await self._database.fetch_value(statement.sql, args)
-        self._xid = None if answer is None else str(answer)
+        self._mark = None if answer is None else str(answer)
         return answer is not None
 
     async def _many(self, statement: Compiled, rows: Sequence[Mapping[str, Any]]) -> None:

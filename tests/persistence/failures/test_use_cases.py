@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, select
 
 from nexios.adapters.persistence import outcome
 from nexios.adapters.persistence.database import Database
-from nexios.adapters.persistence.errors import DatabaseUnavailable
+from nexios.adapters.persistence.errors import (
+    CommitUnanswered,
+    ConnectionLost,
+    DatabaseUnavailable,
+)
 from nexios.adapters.persistence.mapper import Mapper
+from nexios.adapters.persistence.outcome import MARK, resolve_commit
 from nexios.adapters.persistence.rows import Rows
 from nexios.adapters.persistence.sql import SqlRepository, SqlUnitOfWork
 from nexios.adapters.persistence.tables import create_tables
@@ -271,6 +276,47 @@ async def test_a_lost_answer_that_nobody_can_explain_is_said_so(
         await raise_by_one(database, id)
 
     assert await stored(counters) == (1, 2)
+
+
+@pytest.mark.parametrize("flushed", [False, True], ids=["forgotten", "remembered"])
+async def test_a_number_that_a_crash_gave_out_again_proves_nothing(flushed: bool) -> None:
+    # Nothing but a commit writes the log down in time.
+    with PostgresServer(durable=True, settings=["wal_writer_delay=10s"]) as server:
+        run_sql(server.url(), "CREATE TABLE t (n integer)")
+        async with Database(server.url()) as database:
+            transaction = database.begin()
+            row = await transaction.run_one(f"INSERT INTO t VALUES (1) RETURNING {MARK} AS mark")
+            assert row is not None
+            mark = str(row["mark"])
+            if flushed:
+                await asyncio.to_thread(run_sql, server.url(), "INSERT INTO t VALUES (2)")
+            await asyncio.to_thread(server.restart, "immediate")
+            await transaction.rollback()
+            database.end(transaction)
+
+            # At once the number may be one of the future, then it is somebody else's.
+            for _ in range(5):
+                with pytest.raises((ConnectionLost, CommitUnanswered)):
+                    await resolve_commit(database, mark, CommitUnanswered("lost"))
+                await database.execute("INSERT INTO t VALUES (3)")
+
+
+async def test_after_a_crash_a_row_that_only_this_one_wrote_is_proof(counters: Database) -> None:
+    id = await made(counters)
+    row = await counters.fetch_one(f"UPDATE counters SET value = 1 RETURNING {MARK} AS mark")
+    assert row is not None
+    xid, _, life = str(row["mark"]).partition(" ")
+    lost = CommitUnanswered("lost")
+    await resolve_commit(counters, f"{xid} {life}", lost)
+    here, elsewhere = (
+        select(COUNTERS.c.id).where(COUNTERS.c.id == one) for one in (id, CounterId.new())
+    )
+
+    await resolve_commit(counters, f"{xid} 1.5", lost, witness=here)
+    with pytest.raises(CommitUnanswered):
+        await resolve_commit(counters, f"{xid} 1.5", lost, witness=elsewhere)
+    with pytest.raises(CommitUnanswered):
+        await resolve_commit(counters, f"{xid} 1.5", lost)
 
 
 async def test_a_raw_transaction_never_pretends_to_know(
