@@ -83,6 +83,8 @@ class House:
             limits=config.limits,
             trailing_slash=config.trailing_slash,
             socket_at=self._socket_at,
+            not_found=config.not_found,
+            errors=config.errors,
         )
         socket_settings = SocketSettings(
             limits=config.limits,
@@ -166,6 +168,7 @@ class House:
         )
         await self._hub.start()
         self._sockets.open()
+        tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""

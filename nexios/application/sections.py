@@ -130,12 +130,17 @@ class OpenApiSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class NotFoundSettings(Section):
-    """What an unknown path is answered with."""
+    """What a path nobody serves is answered with (section ``not_found``).
+
+    Attributes:
+        return_json: Answer with a problem; with plain text if not.
+        custom_message: To stand in the answer.
+        use_html: Answer with a page to who takes HTML.
+    """
 
     return_json: bool = True
     custom_message: str | None = None
     use_html: bool = False
-    show_traceback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

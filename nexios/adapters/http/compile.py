@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
@@ -21,6 +22,7 @@ from nexios.adapters.http.readers import request_of, response_of
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.targets import target_of
+from nexios.adapters.routing.errors import RouteWarning
 from nexios.adapters.routing.names import Names
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.table import Table
@@ -130,12 +132,17 @@ def compile_routes(
                 problems.append(problem)
                 continue
         units.append(unit)
-    problems += Table(
+    twice = Table(
         (template, method, None)
         for unit in units
         for template in unit.templates
         for method in unit.flat.route.methods
     ).problems
+    if settings.errors.duplicate_routes == "refuse":
+        problems += twice
+    else:
+        for duplicate in twice:
+            warnings.warn(f"{duplicate}\n  the first one answers", RouteWarning, stacklevel=2)
     middleware = _all_middleware(flattened.holders, flattened.routes)
     problems += _refused(middleware)
     templates = {_identity(unit.flat): unit.templates[0] for unit in units}

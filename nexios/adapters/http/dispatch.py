@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Mapping
 from functools import partial
-from urllib.parse import quote
 
+from nexios.adapters.asgi.url import quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
 from nexios.adapters.http.endpoint import Endpoint, join
 from nexios.adapters.http.errors import (
@@ -15,6 +15,7 @@ from nexios.adapters.http.errors import (
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.flatten import Surroundings
 from nexios.adapters.http.handlers import ErrorPolicy, Handlers
+from nexios.adapters.http.missing import Page, page_of
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse, RedirectResponse
 from nexios.adapters.http.settings import HttpSettings
@@ -26,7 +27,7 @@ from nexios.container.entry import Entry, EntryPoint
 class Dispatcher:
     """The compiled routes as one inner call. Immutable: a change makes a new one."""
 
-    __slots__ = ("_errors", "_find", "_holders", "_slash", "_socket_at")
+    __slots__ = ("_errors", "_find", "_holders", "_message", "_page", "_slash", "_socket_at")
 
     def __init__(
         self,
@@ -43,20 +44,23 @@ class Dispatcher:
             handlers: The app's exception handlers; those of routers stand before them.
             settings: Of the app.
         """
-        self._errors = ErrorPolicy([handlers])
+        self._errors = ErrorPolicy([handlers], settings)
+        self._message = settings.not_found.custom_message
+        self._page = page_of(settings.not_found)
         self._slash = settings.trailing_slash
         self._socket_at = settings.socket_at
         table: Table[Endpoint] = Table(
             (template, method, endpoint)
             for unit in routes.units
-            for endpoint in [_endpoint(unit, entries[unit.point], handlers)]
+            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings)]
             for template in unit.templates
             for method in unit.flat.route.methods
         )
         self._find = table.find
         self._holders: Table[Serve] = Table(
-            (Template.parse(holder.prefix, mount=True), ANY_METHOD, self._behind(holder, handlers))
+            (Template.parse(holder.prefix, mount=True), ANY_METHOD, self._behind(holder, errors))
             for holder in routes.holders
+            for errors in [ErrorPolicy([*reversed(holder.handlers), handlers], settings)]
         )
 
     def dispatch(self, exchange: Exchange) -> Awaitable[Answer]:
@@ -87,7 +91,7 @@ class Dispatcher:
         if isinstance(around, Found):
             serve: Serve = around.target
             return await serve(exchange)
-        return await refuse(exchange, self._errors)
+        return await refuse(exchange, self._errors, self._page)
 
     def _answer_to_miss(
         self, exchange: Exchange, path: str, found: MethodMiss | None
@@ -102,9 +106,9 @@ class Dispatcher:
         other = self._other_slash(path, scope["method"])
         if other is None:
             at_socket = self._socket_at is not None and self._socket_at(path)
-            return UpgradeRequired() if at_socket else NotFoundException()
-        query = scope.get("query_string", b"").decode("latin-1")
-        target = f"{scope.get('root_path', '')}{quote(other)}"
+            return UpgradeRequired() if at_socket else NotFoundException(self._message)
+        query = quote_query(scope.get("query_string", b""))
+        target = f"{quote_path(scope.get('root_path', ''))}{quote_path(other)}"
         return RedirectResponse(f"{target}?{query}" if query else target, 308)
 
     def _other_slash(self, path: str, method: str) -> str | None:
@@ -114,14 +118,20 @@ class Dispatcher:
         other = path[:-1] if path.endswith("/") else f"{path}/"
         return None if self._find(other, method) is None else other
 
-    def _behind(self, holder: Surroundings, handlers: Handlers) -> Serve:
-        errors = ErrorPolicy([*reversed(holder.handlers), handlers])
-        return chain(holder.middleware, partial(refuse, errors=errors), depth=ROUTE_DEPTH)
+    def _behind(self, holder: Surroundings, errors: ErrorPolicy) -> Serve:
+        inner = partial(refuse, errors=errors, page=self._page)
+        return chain(holder.middleware, inner, depth=ROUTE_DEPTH)
 
 
-async def refuse(exchange: Exchange, errors: ErrorPolicy) -> Answer:
+async def refuse(exchange: Exchange, errors: ErrorPolicy, page: Page | None) -> Answer:
     """Answer a request that has no endpoint; users may have a handler for it."""
     miss = exchange.miss
+    if (
+        page is not None
+        and isinstance(miss, NotFoundException)
+        and errors.handler_for(miss, 404) is None
+    ):
+        miss = page(exchange) or miss
     if isinstance(miss, BaseResponse):
         return miss if exchange.builder is None else join(exchange.builder, miss)
     if miss is None:
@@ -132,12 +142,12 @@ async def refuse(exchange: Exchange, errors: ErrorPolicy) -> Answer:
     return answer
 
 
-def _endpoint(unit: Unit, entry: Entry, handlers: Handlers) -> Endpoint:
+def _endpoint(unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings) -> Endpoint:
     around, route = unit.flat.around, unit.flat.route
     return Endpoint(
         entry,
         unit.templates[0].raw,
-        ErrorPolicy([*reversed(around.handlers), handlers]),
+        ErrorPolicy([*reversed(around.handlers), handlers], settings),
         (*around.middleware, *route.middleware),
         limits=unit.limits,
         status=route.options.get("status"),

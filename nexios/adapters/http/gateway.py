@@ -80,7 +80,7 @@ class Gateway:
         self._limits = settings.limits
         self._middleware = tuple(middleware)
         self._handlers = dict(exception_handlers or {})
-        self._errors = ErrorPolicy([self._handlers])
+        self._errors = ErrorPolicy([self._handlers], self._settings)
         self._entries: dict[EntryPoint, Entry] = {}
         self.routes = routes
         self._serve: Serve = self._compile(routes)
@@ -120,7 +120,7 @@ class Gateway:
         except BaseException:
             self._middleware, self._handlers = before
             raise
-        self._errors = ErrorPolicy([self._handlers])
+        self._errors = ErrorPolicy([self._handlers], self._settings)
 
     def _compile(self, routes: CompiledRoutes) -> Serve:
         line = ordered(self._middleware)

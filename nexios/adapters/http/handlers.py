@@ -10,6 +10,8 @@ from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.pipeline import Answer, take
 from nexios.adapters.http.problems import problem_for
+from nexios.adapters.http.response import BaseResponse, JSONResponse
+from nexios.adapters.http.settings import HttpSettings
 
 Handler = Callable[..., Any]
 Handlers = Mapping[Any, Handler]
@@ -29,10 +31,11 @@ class ErrorPolicy:
     the handler of the status; a catch-all; the table. An error that none of them knows goes on.
     """
 
-    __slots__ = ("_by_class", "_by_status", "_catch_all")
+    __slots__ = ("_bare", "_by_class", "_by_status", "_catch_all")
 
-    def __init__(self, layers: Sequence[Handlers]) -> None:
+    def __init__(self, layers: Sequence[Handlers], settings: HttpSettings) -> None:
         """Take mappings of error class or status to handler, innermost first."""
+        self._bare = settings.errors.http_exception_body == "detail"
         self._by_class = tuple(
             {
                 key: handler
@@ -75,9 +78,12 @@ class ErrorPolicy:
         handler = self.handler_for(error, status)
         if handler is not None:
             return await _ask(handler, exchange, error, status)
-        if problem is None or exchange.builder is None:
-            return problem
-        return exchange.builder.drop_body().make_response(problem)
+        final: BaseResponse | None = problem
+        if self._bare and isinstance(error, HTTPException) and error.detail is not None:
+            final = JSONResponse(error.detail, error.status_code, error.headers)
+        if final is None or exchange.builder is None:
+            return final
+        return exchange.builder.drop_body().make_response(final)
 
 
 async def _ask(handler: Handler, exchange: Exchange, error: Exception, status: int) -> Answer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nexios.application.limits import Limits
+from nexios.application.sections import ErrorSettings, NotFoundSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,14 @@ class HttpSettings:
     Attributes:
         debug: Show tracebacks for 500s, to developers only.
         trailing_slash: What ``/users/`` means where only ``/users`` is a route.
+        socket_at: Tells whether a socket is served at a path.
+        not_found: What a path without a route is answered with.
+        errors: Shapes of errors that differ from 2.11's.
     """
 
     debug: bool = False
     limits: Limits = field(default_factory=Limits)
     trailing_slash: Literal["strict", "redirect", "ignore"] = "strict"
     socket_at: Callable[[str], bool] | None = None
+    not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
+    errors: ErrorSettings = field(default_factory=ErrorSettings)
