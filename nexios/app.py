@@ -36,6 +36,7 @@ from nexios.middleware.hosts import TrustedHostMiddleware
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
 Hook = Callable[[], Awaitable[None] | None]
+K = TypeVar("K", bound=Hook)
 LifespanManager = Callable[["NexiosApp"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 _NOBODY: Final = UnauthenticatedUser()
@@ -185,6 +186,12 @@ class NexiosApp(Verbs):
         self.add_middleware(function)
         return function
 
+    @overload
+    def add_exception_handler(
+        self, error: type[BaseException] | int, handler: None = None
+    ) -> Callable[[H], H]: ...
+    @overload
+    def add_exception_handler(self, error: type[BaseException] | int, handler: H) -> H: ...
     def add_exception_handler(
         self, error: type[BaseException] | int, handler: Callable[..., Any] | None = None
     ) -> Any:
@@ -202,10 +209,18 @@ class NexiosApp(Verbs):
 
     exception_handler = add_exception_handler
 
+    @overload
+    def on_startup(self, hook: None = None) -> Callable[[K], K]: ...
+    @overload
+    def on_startup(self, hook: K) -> K: ...
     def on_startup(self, hook: Any = None) -> Any:
         """Run ``hook`` at the start, in order of registration; with or without ``()``."""
         return _hooked(self._on_startup, hook)
 
+    @overload
+    def on_shutdown(self, hook: None = None) -> Callable[[K], K]: ...
+    @overload
+    def on_shutdown(self, hook: K) -> K: ...
     def on_shutdown(self, hook: Any = None) -> Any:
         """Run ``hook`` at the end, in order of registration; all run, failures are grouped."""
         return _hooked(self._on_shutdown, hook)

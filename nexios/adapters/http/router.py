@@ -176,6 +176,12 @@ class Router(Verbs):
             self._middleware.remove(added)
             raise
 
+    @overload
+    def add_exception_handler(
+        self, error: type[BaseException] | int, handler: None = None
+    ) -> Callable[[H], H]: ...
+    @overload
+    def add_exception_handler(self, error: type[BaseException] | int, handler: H) -> H: ...
     def add_exception_handler(
         self, error: type[BaseException] | int, handler: Callable[..., Any] | None = None
     ) -> Any:
