@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, TypeVar, overload
 
-import anyio
 from typing_extensions import TypeForm, Unpack
 
-from nexios.adapters.asgi.lifespan import Lifespan, Phase, run_all
+from nexios.adapters.asgi.lifespan import Lifespan, Phase, background, run_all
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
@@ -349,8 +348,7 @@ class NexiosApp(Verbs):
         values: dict[str, Any] = {}
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(house.container)
-            tasks = await opened.enter_async_context(anyio.create_task_group())
-            opened.callback(tasks.cancel_scope.cancel)
+            tasks = await opened.enter_async_context(background())
             await house.start(tasks)
             opened.push_async_callback(house.stop)
             if self._user_lifespan is not None:

@@ -8,6 +8,7 @@ import pytest
 
 from nexios import Depend, MakeConfig, Module, NexiosApp, Scope
 from nexios.testing.client import AsyncTestClient
+from nexios.testing.server import LifespanFailed
 
 pytestmark = pytest.mark.asyncio
 
@@ -54,7 +55,7 @@ async def test_failing_start_hook_aborts_and_closes_what_had_started() -> None:
     async def start() -> None:
         raise ValueError("no licence")
 
-    with pytest.raises(Exception, match="no licence"):
+    with pytest.raises(LifespanFailed, match=r"^ValueError: no licence$"):
         async with AsyncTestClient(app):
             pass
     assert log == ["pool opens", "pool closes"]
@@ -74,11 +75,15 @@ async def test_every_stop_hook_runs_and_failures_are_grouped() -> None:
     async def third() -> None:
         raise KeyError("third")
 
-    with pytest.raises(Exception, match="first") as failure:
+    with pytest.raises(LifespanFailed) as failure:
         async with AsyncTestClient(app):
             pass
     assert log == ["second"]
-    assert "third" in repr(failure.value) + str(failure.value)
+    assert str(failure.value).splitlines() == [
+        "ExceptionGroup: stop hooks failed",
+        "  ValueError: first",
+        "  KeyError: 'third'",
+    ]
 
 
 async def test_lifespan_manager_feeds_the_state_and_hooks_beside_it_warn() -> None:

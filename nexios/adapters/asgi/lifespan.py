@@ -1,10 +1,12 @@
 """Starts and stops an application by the ASGI lifespan protocol, once."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.types import Receive, Scope, Send
 
@@ -96,6 +98,23 @@ class Lifespan:
                 await self._stop()
             finally:
                 self.phase = Phase.NEW
+
+
+@asynccontextmanager
+async def background() -> AsyncIterator[TaskGroup]:
+    """Open a task group that is cancelled at the end and hands on an error of its body bare.
+
+    A plain task group would wrap the reason of a failed start in an exception group.
+    """
+    reason: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        except Exception as error:
+            reason = error
+        tasks.cancel_scope.cancel()
+    if reason is not None:
+        raise reason
 
 
 async def run_all(blocks: Iterable[Callable[[], Awaitable[None]]], *, what: str) -> None:
