@@ -1,0 +1,136 @@
+"""Sockets on the real server, through `nexios run`: what its log says, and how it stops."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+APP = """
+import anyio
+from nexios import MakeConfig, NexiosApp, WebSocketDisconnect
+from nexios.websockets import Channel
+
+app = NexiosApp(config=MakeConfig())
+room = Channel("room")
+
+@app.websocket("/flood")
+async def flood(websocket):
+    await websocket.accept()
+    while True:
+        await websocket.send_text("x" * 60_000)
+
+@app.websocket("/forever")
+async def forever(websocket):
+    await room.connect(websocket)
+    while True:
+        await room.broadcast("tick")
+        await anyio.sleep(0.01)
+
+@app.websocket("/quiet")
+async def quiet(websocket):
+    await room.connect(websocket)
+    async for _ in websocket.iter_text(): ...
+"""
+
+STOP_S = 15
+"""Less than the 20 s that requests in flight have after SIGTERM."""
+
+
+class Running:
+    """A server process, and what it has said."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.port = 0
+
+    def said(self, pattern: str) -> "re.Match[str]":
+        """Wait until the log has a line."""
+        while True:
+            found = re.search(pattern, self.log.read_text())
+            if found is not None:
+                return found
+            assert self.process.poll() is None, self.log.read_text()
+            with pytest.raises(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Running]:
+    (folder / "main.py").write_text(APP)
+    log = folder / "log.txt"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0"],
+            cwd=folder,
+            env=dict(os.environ),
+            stdout=out,
+            stderr=out,
+        )
+    served = Running(process, log)
+    try:
+        served.port = int(served.said(r"running on http://[\d.]+:(\d+)")[1])
+        yield served
+    finally:
+        process.kill()
+        process.wait()
+
+
+def stalled(port: int, path: str) -> socket.socket:
+    """Open a socket, and never read from it again."""
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.connect(("127.0.0.1", port))
+    peer.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    assert b" 101 " in peer.recv(64)
+    return peer
+
+
+def test_a_denied_handshake_is_no_error_in_the_log(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://127.0.0.1:{server.port}/nowhere")
+        assert refused.value.response.status_code == 404
+        assert b'"status":404' in (refused.value.response.body or b"")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(STOP_S)
+        text = server.log.read_text()
+    assert "404" in text
+    assert "ERROR" not in text
+
+
+def test_stopping_tells_every_socket_and_waits_for_no_peer_that_does_not_read(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path) as server, ExitStack() as open_sockets:
+        for path in ("/flood", "/flood", "/quiet"):
+            open_sockets.enter_context(stalled(server.port, path))
+        url = f"ws://127.0.0.1:{server.port}"
+        quiet = open_sockets.enter_context(connect(f"{url}/quiet"))
+        busy = open_sockets.enter_context(connect(f"{url}/forever"))
+        busy.recv()
+        server.process.send_signal(signal.SIGTERM)
+        for client in (quiet, busy):
+            with pytest.raises(ConnectionClosed) as end:
+                while True:
+                    client.recv(STOP_S)
+            assert end.value.rcvd is not None
+            assert end.value.rcvd.code == 1012
+        server.process.wait(STOP_S)
+        text = server.log.read_text()
+    assert "Application shutdown complete" in text
+    assert "ERROR" not in text
+    assert "Traceback" not in text
