@@ -57,6 +57,17 @@ async def test_what_is_idle_is_forgotten_and_comes_back_in_another_epoch() -> No
     assert not (await backplane.read(TEA, old.position, 9)).complete
 
 
+async def test_topics_that_are_only_followed_are_forgotten_too() -> None:
+    clock = Clock()
+    backplane = MemoryBackplane(clock=clock)
+    for number in range(1000):
+        async with backplane.follow(Topic("r", str(number)), lambda _: None):
+            pass
+    clock.now += 1000
+    async with backplane.follow(TEA, lambda _: None):
+        assert len(backplane._logs) == 1
+
+
 async def test_a_followed_topic_is_not_forgotten() -> None:
     clock = Clock()
     backplane = MemoryBackplane(clock=clock)

@@ -88,6 +88,7 @@ class MemoryBackplane:
         self, topic: Topic, arrived: Callable[[Arrived], None]
     ) -> AsyncIterator[Position]:
         """Call ``arrived`` for what is published while the context is open."""
+        self._sweep(self._clock())  # an app whose groups are only joined must forget them too
         log = self._log(topic)
         log.followers = (*log.followers, arrived)
         try:
