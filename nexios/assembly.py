@@ -168,6 +168,7 @@ class House:
         )
         await self._hub.start()
         self._sockets.open()
+        tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
@@ -33,12 +32,6 @@ class Declared(Protocol):
 
     @property
     def options(self) -> tuple[object, ...]: ...
-
-
-@dataclass(slots=True)
-class _Leaving:
-    socket: WebSocket
-    at: float
 
 
 # The only table of the process: which apps run on this event loop. anyio keeps it weakly by loop.
@@ -80,7 +73,6 @@ class Hub:
         self._topics: dict[Topic, LiveTopic] = {}
         self._sockets: dict[str, Outgoing] = {}
         self._declared: dict[str, Declared] = {}
-        self._leaving: list[_Leaving] = []
         self._scopes: set[anyio.CancelScope] = set()
         self._idle: anyio.Event | None = None
         self._running = False
@@ -195,23 +187,19 @@ class Hub:
         dropped = self._let_go(outgoing)
         if message is None:
             message = next((m for m in dropped if m["type"] == "websocket.close"), None)
-        self._leaving.append(_Leaving(socket, self.clock() + self.limits.message_finish_s))
-        if message is not None and self._running:
+        if message is None or not self._running:
+            socket.end()
+        else:
             socket.parting = anyio.Event()
             self._spawn(partial(self._say_close, socket, message, socket.parting))
 
     def look(self) -> None:
-        """One round of the watch: end writes that stand still and handlers that stay."""
+        """One round of the watch: end writes that stand still."""
         now = self.clock()
         for outgoing in tuple(self._sockets.values()):
             since = outgoing.writing_since
             if since is not None and now - since >= outgoing.limits.write_idle_s:
                 self.evict(outgoing, 1013, "slow reader")
-        overdue = [entry for entry in self._leaving if entry.at <= now]
-        self._leaving = [entry for entry in self._leaving if entry.at > now]
-        for entry in overdue:
-            if entry.socket.stop_handler is not None:
-                entry.socket.stop_handler()
 
     # Inside
 

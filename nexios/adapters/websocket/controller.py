@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
@@ -19,7 +19,6 @@ from nexios.adapters.websocket.endpoint import (
     SocketOptions,
     caller_of,
     endpoint_of,
-    path_types,
 )
 from nexios.adapters.websocket.inputs import SocketSource
 from nexios.adapters.websocket.life import Life, Occasion, Told
@@ -142,7 +141,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
             module=options.module,
             scope=Scope.REQUEST,
             values=(SOCKET, Key(ScopeContext), Key(Occasion)),
-            reads=_OccasionSource(method, path_types(template), told),
+            reads=_OccasionSource(method, template.param_names, told),
             supplies={CALLER: caller_of},
         )
         inner.append(point)
@@ -164,7 +163,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         module=options.module,
         scope=Scope.CONNECTION,
         values=(SOCKET,),
-        reads=SocketSource(controller, path_types(template), method=True),
+        reads=SocketSource(controller, template.param_names, method=True),
         before=(
             *in_order((*options.guards, *guards_of(controller))),
             *options.dependencies,
@@ -277,7 +276,7 @@ class _Named:
 class _OccasionSource(SocketSource):
     """Knows what a single method is called for: a message, or the end."""
 
-    def __init__(self, target: Callable[..., Any], path: Mapping[str, type], told: Told) -> None:
+    def __init__(self, target: Callable[..., Any], path: Collection[str], told: Told) -> None:
         super().__init__(target, path, method=True)
         self._told = told
 

@@ -150,7 +150,7 @@ def compile_function(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         module=options.module,
         scope=Scope.REQUEST,
         values=(SOCKET,),
-        reads=SocketSource(route.handler, path_types(template)),
+        reads=SocketSource(route.handler, template.param_names),
         before=(
             *in_order((*options.guards, *guards_of(route.handler))),
             *options.dependencies,
@@ -179,11 +179,6 @@ def endpoint_of(
         handshakes=tuple(options.middleware),
         inner=tuple(inner),
     )
-
-
-def path_types(template: Template) -> dict[str, type]:
-    """Return the names of the path's values, each with the type its converter makes."""
-    return dict.fromkeys(template.param_names, object)
 
 
 def caller_of(socket: WebSocket, *_: object) -> Caller:

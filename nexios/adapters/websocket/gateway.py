@@ -4,9 +4,11 @@ import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.origins import OriginSet
@@ -35,6 +37,8 @@ from nexios.container.entry import Entry, EntryPoint
 from nexios.container.scope import Scope, ScopeContext
 
 Report = Callable[[BaseException, Connection, str], None]
+
+WATCH_S: Final = 1.0
 
 _NOBODY_HERE: Final = "there is no socket at this path"
 
@@ -141,11 +145,13 @@ class SocketGateway:
         )
         socket.scopes = self._container
         socket.entries = self._entries
+        socket.on_fault = partial(self._track, socket)
         done = self._open[socket] = anyio.Event()
         try:
             await socket.begin()
             await self._serve(socket, endpoint)
-            if socket.parting is not None:  # the callable outlives its last message
+            # The callable outlives its last message, also one that somebody else sends.
+            while socket.parting is not None and not socket.parting.is_set():
                 await socket.parting.wait()
         finally:
             del self._open[socket]
@@ -156,6 +162,23 @@ class SocketGateway:
     def serves(self, path: str) -> bool:
         """Return whether there is a socket at this path, less any root path: for a 426."""
         return isinstance(self._table.find(path, METHOD), Found)
+
+    async def watch(self) -> None:
+        """Notice for handlers that do not receive that their peer has gone; runs till cancelled.
+
+        Such a handler has ``limits.message_finish_s`` to end, like every one whose socket is over.
+        """
+        async with anyio.create_task_group() as readers:
+            while True:
+                await anyio.sleep(WATCH_S)
+                self.look(readers)
+
+    def look(self, readers: TaskGroup) -> None:
+        """One round of the watch; what has to read on is started in ``readers``."""
+        for socket in self._open:
+            read_on = socket.read_on()
+            if read_on is not None:
+                readers.start_soon(read_on)
 
     def open(self) -> None:
         """Take sockets again after a ``close``."""
@@ -206,7 +229,11 @@ class SocketGateway:
             def accepted() -> None:
                 handler.deadline = math.inf
 
+            def over() -> None:
+                handler.deadline = anyio.current_time() + socket.limits.message_finish_s
+
             socket.on_accept = accepted
+            socket.when_gone(over)
             socket.stop_handler = handler.cancel
             try:
                 await self._run(socket, endpoint)
@@ -218,11 +245,12 @@ class SocketGateway:
                 await self._finish(socket)
             return
         if socket.protocol.state is SocketState.CONNECTING:
-            await self._deny(socket, Denied(408, "the handshake took too long", "timed-out"))
+            late = Denied(408, "the handshake took too long", "timed-out")
+            await self._deny(socket, _restarting() if self._closing else late)
 
     async def _run(self, socket: WebSocket, endpoint: SocketEndpoint | None) -> None:
         if self._closing:
-            raise Denied(503, "the service is restarting", "unavailable")
+            raise _restarting()
         await self._handshake(
             socket,
             None if endpoint is None else endpoint.origins,
@@ -252,7 +280,7 @@ class SocketGateway:
         elif isinstance(error, WebSocketException):
             await socket.close(error.code, error.reason)
         elif meaning_of(error) is FAULT:
-            error_id = self._track(error, socket)
+            error_id = self._track(socket, error)
             await socket.close(1011, f"error {error_id}")
         elif state is SocketState.OPEN:
             await self._close_with(socket, error)
@@ -270,7 +298,7 @@ class SocketGateway:
         expected = isinstance(error, Denied | WebSocketException | Refusal)
         error_id = None
         if not expected and meaning_of(error) is FAULT:
-            error_id = self._track(error, socket)
+            error_id = self._track(socket, error)
         if isinstance(error, WebSocketException):
             error = Denied(403, error.reason or "the socket was refused", "forbidden")
         status, body, headers = refusal_of(error, socket, error_id, debug=self._debug)
@@ -279,10 +307,14 @@ class SocketGateway:
         except WebSocketDisconnect:
             return
 
-    def _track(self, error: BaseException, socket: WebSocket) -> str:
+    def _track(self, socket: WebSocket, error: BaseException) -> str:
         error_id = secrets.token_hex(8)
         self._report(error, socket, error_id)
         return error_id
+
+
+def _restarting() -> Denied:
+    return Denied(503, "the service is restarting", "unavailable")
 
 
 def _is_leaving(error: BaseException) -> bool:

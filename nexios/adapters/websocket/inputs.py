@@ -1,7 +1,7 @@
 """What a socket handler's signature reads from the handshake, decided once at start."""
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -98,7 +98,7 @@ class SocketSource:
     its name or as the first un-annotated parameter; a scalar from the query.
     """
 
-    def __init__(self, target: Asker, path: Mapping[str, type], *, method: bool = False) -> None:
+    def __init__(self, target: Asker, path: Collection[str], *, method: bool = False) -> None:
         """Read for ``target``; ``method``: nothing is given to it by position alone."""
         self.target = target
         self._path = path

@@ -83,8 +83,24 @@ class Life:
             raise
         finally:
             if self.disconnect is not None:
-                with anyio.move_on_after(self.finish_s, shield=True):
-                    await self._call(socket, scope, self.disconnect, _ending(socket, error))
+                await self._say_goodbye(socket, scope, self.disconnect, error)
+
+    async def _say_goodbye(
+        self,
+        socket: WebSocket,
+        scope: ScopeContext,
+        point: EntryPoint,
+        error: BaseException | None,
+    ) -> None:
+        """Run `on_disconnect`. What it raises is told, and never hides how the socket ended."""
+        try:
+            with anyio.move_on_after(self.finish_s, shield=True):
+                await self._call(socket, scope, point, _ending(socket, error))
+        except (WebSocketDisconnect, WebSocketException):
+            pass  # the socket is over; there is nobody to send to, and nothing to close
+        except Exception as late:
+            if socket.on_fault is not None:
+                socket.on_fault(late)
 
     async def _one(self, socket: WebSocket, scope: ScopeContext) -> None:
         """Take one message and answer it."""

@@ -1,15 +1,16 @@
 """The line under a socket: order, end and cut, with nothing said about what is carried."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import anyio
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.types import Message, Receive, Scope, Send
 from nexios.adapters.websocket.closing import WebSocketDisconnect, check_code, cut_reason
+from nexios.adapters.websocket.inbox import Inbox
 from nexios.adapters.websocket.protocol import ServerFault, SocketProtocol, SocketState
 from nexios.application.limits import Limits
 
@@ -39,7 +40,7 @@ class SocketLine(Connection):
     Attributes:
         before_send: While set, ``send`` and ``close`` go through it: channels keep their order
             so. It hands each message on to ``transmit``.
-        parting: Set when a close that channels send has gone out or was given up.
+        parting: Of the last close, whoever sent it: set when it has gone out or was given up.
         stop_handler: Cancels the handler; set while one runs.
     """
 
@@ -47,8 +48,11 @@ class SocketLine(Connection):
         "_ended",
         "_gone",
         "_id",
+        "_inbox",
         "_protocol",
         "_receive",
+        "_receiving",
+        "_rounds_away",
         "_send",
         "before_send",
         "parting",
@@ -66,6 +70,9 @@ class SocketLine(Connection):
         self._id: str | None = None
         self._gone: list[Callable[[], None]] | None = []
         self._ended: anyio.Event | None = None
+        self._inbox: Inbox | None = None
+        self._receiving = 0
+        self._rounds_away = 0
         self.before_send: Outlet | None = None
         self.parting: anyio.Event | None = None
         self.stop_handler: Callable[[], None] | None = None
@@ -103,24 +110,35 @@ class SocketLine(Connection):
             SocketStateError: The socket is not accepted; the text shows the line to add.
             WebSocketDisconnect: It is over.
         """
-        protocol = self._protocol
-        protocol.receiving()
-        self.raise_if_ended()
-        while True:
-            message = await self._receive()
-            was_open = protocol.state is SocketState.OPEN
-            try:
-                protocol.received(message)
-            except ServerFault:
-                self.end()
-                if was_open:
-                    await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
-                raise
-            if protocol.state is SocketState.CLOSED:
-                self.end()
-            if protocol.state is SocketState.OPEN:
-                return message
-            self.raise_if_ended()
+        self._protocol.receiving()
+        self._rounds_away = 0
+        self._receiving += 1
+        try:
+            inbox = self._inbox
+            if inbox is not None:
+                message = await inbox.take()
+                if message is not None:
+                    return message
+                if self._inbox is inbox:
+                    self._inbox = None
+            return await self._next()
+        finally:
+            self._receiving -= 1
+
+    def read_on(self) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        """Return what reads for a handler that was away for a whole round, to run as a task.
+
+        Asked once a round, by one watch. What is read waits for the handler; the end is seen at
+        once. None when the handler receives, or somebody reads for it already.
+        """
+        if self._receiving or not self.is_connected():
+            return None
+        self._rounds_away += 1
+        if self._rounds_away < 2:
+            return None
+        if self._inbox is None:
+            self._inbox = Inbox(self._next)
+        return self._inbox.read if self._inbox.begin() else None
 
     async def send(self, message: Message) -> None:
         """Send one ASGI message; returns when the server has taken it.
@@ -129,17 +147,21 @@ class SocketLine(Connection):
             SocketStateError: The socket's state does not allow it; nothing was sent.
             WebSocketDisconnect: The socket is over.
         """
-        if message.get("type") == "websocket.accept":
+        kind = message.get("type")
+        if kind == "websocket.accept":
             raise ValueError("use accept(), which checks what it sends")
-        if message.get("type") != "websocket.close":
-            self.raise_if_ended()
+        if kind == "websocket.close":
+            await self.close(message.get("code", 1000), message.get("reason") or "")
+            return
+        self.raise_if_ended()
         if self._protocol.sending(message):
             await self._pass(message)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the socket; again, or after the end, it does nothing.
 
-        Before ``accept`` the client sees HTTP 403.
+        Before ``accept`` the client sees HTTP 403. A peer that reads nothing for
+        ``limits.write_idle_s`` is given up.
 
         Args:
             reason: Cut to 123 bytes at a character border.
@@ -150,12 +172,15 @@ class SocketLine(Connection):
         message = self.condemn(code, reason)
         if message is None:
             return
+        done = self.parting = anyio.Event()
         try:
-            await self._pass(message)
+            with anyio.move_on_after(self.limits.write_idle_s):
+                await self._pass(message)
         except WebSocketDisconnect:
             pass  # it was over already, which is what was asked for
         finally:
             self.end()
+            done.set()
 
     def condemn(self, code: int, reason: str = "") -> Message | None:
         """Take the step of ``close`` without sending; return what is left to transmit, if any."""
@@ -166,6 +191,7 @@ class SocketLine(Connection):
         }
         if self._protocol.state is SocketState.DENYING or not self._protocol.sending(message):
             return None
+        self._inbox = None  # what the peer said before it was sent away is heard by nobody
         return message
 
     async def wait_closed(self) -> None:
@@ -193,6 +219,7 @@ class SocketLine(Connection):
 
     def cut(self) -> None:
         """Note that nothing can be written any more."""
+        self._inbox = None
         self._protocol.lost()
         self.end()
 
@@ -211,6 +238,26 @@ class SocketLine(Connection):
         except OSError:  # ASGI 2.4: send() on a connection that is gone
             self.cut()
             raise self._disconnect() from None
+
+    async def _next(self) -> Message:
+        """Return what the server hands on; raise at the end."""
+        protocol = self._protocol
+        self.raise_if_ended()
+        while True:
+            message = await self._receive()
+            was_open = protocol.state is SocketState.OPEN
+            try:
+                protocol.received(message)
+            except ServerFault:
+                self.end()
+                if was_open:
+                    await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
+                raise
+            if protocol.state is SocketState.CLOSED:
+                self.end()
+            if protocol.state is SocketState.OPEN:
+                return message
+            self.raise_if_ended()
 
     async def _pass(self, message: Message) -> None:
         outlet = self.before_send

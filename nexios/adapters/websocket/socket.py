@@ -48,6 +48,7 @@ class WebSocket(SocketLine):
     Attributes:
         subprotocol: What ``accept`` chose, or None.
         on_accept: Called once, when the handshake is accepted.
+        on_fault: Told of errors that change nothing for the client any more.
         entries: What the container made ready for the app's sockets; the gateway sets it.
         inputs: Checked values of the handshake, by who checked them.
         scopes: What ``message`` opens scopes with; the gateway sets it.
@@ -60,6 +61,7 @@ class WebSocket(SocketLine):
         "entries",
         "inputs",
         "on_accept",
+        "on_fault",
         "scopes",
         "subprotocol",
     )
@@ -87,6 +89,7 @@ class WebSocket(SocketLine):
         self._strikes: Strikes | None = None
         self.subprotocol: str | None = None
         self.on_accept: Callable[[], None] | None = None
+        self.on_fault: Callable[[BaseException], object] | None = None
         self.inputs: dict[int, list[object]] = {}
         self.entries: Mapping[EntryPoint, Entry] = {}
         self.scopes: ScopeOpener | None = None
