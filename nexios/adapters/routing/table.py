@@ -235,12 +235,12 @@ class Table(Generic[T]):
         self._lasts = {beginning: _Last(node) for beginning, node in self._fixed() if node.edges}
 
     def _fixed(self) -> Iterator[tuple[str, _Node[T]]]:
-        """Yield the nodes that only fixed texts lead to, each with its path and a slash."""
-        waiting = [("/", self._root)]
+        """Yield the nodes that only fixed texts lead to, each with its path."""
+        waiting = [("", self._root)]
         while waiting:
             path, node = waiting.pop()
             yield path, node
-            waiting += [(f"{path}{text}/", child) for text, child in node.static.items()]
+            waiting += [(f"{path}/{text}", child) for text, child in node.static.items()]
 
     def _leaf(self, template: Template) -> _Leaf[T]:
         if template.static:
@@ -283,10 +283,10 @@ class Table(Generic[T]):
         # No store takes U+0000, so no value of a path holds one.
         if path[:1] != "/" or "\x00" in path:
             return None
-        cut = path.rfind("/") + 1
-        last = self._lasts.get(path[:cut])
+        beginning, _, segment = path.rpartition("/")
+        last = self._lasts.get(beginning)
         if last is not None:
-            found = last.find(path[cut:], method)
+            found = last.find(segment, method)
             if found is not None:
                 return found
         return self._search(path[1:].split("/"), method, [] if leaf is None else [leaf])
