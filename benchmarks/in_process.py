@@ -1,11 +1,17 @@
 """In-process cost of a request (W0) against a raw ASGI callable, both in one run.
 
-    python benchmarks/in_process.py            microseconds a call and the ratio, W1 and W2
-    python benchmarks/in_process.py --rounds 40 --json
+    python benchmarks/in_process.py            microseconds a call and the ratio, every workload
+    python benchmarks/in_process.py W1 W2 --rounds 40 --json
 
-W1 is ``GET /`` answered with plain text, W2 is ``GET /users/{id:int}`` answered with a small JSON
-object. Raw and Nexios take turns batch by batch, the collector is off inside a batch, the ratio
-is taken inside a round, and the median over the rounds counts.
+W1  ``GET /`` answered with plain text
+W2  ``GET /users/{id:int}`` answered with a small JSON object
+W3  ``GET /di``: a request-scoped graph of three objects, one of them cleaned up afterwards
+W4  ``POST /orders``: 1 kB of nested JSON validated into a model, a model serialised back
+W6  W2 behind five middlewares that only pass on
+
+Raw and Nexios take turns batch by batch, the collector is off inside a batch, the ratio is taken
+inside a round, and the median over the rounds counts. Many short rounds get past a busy
+neighbour better than a few long ones.
 """
 
 import argparse
@@ -14,10 +20,13 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
-from nexios import NexiosApp
+from pydantic import BaseModel, Field
+
+from nexios import Depend, NexiosApp
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,9 +36,9 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 HELLO = "Hello, World!"
 TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 JSON = [(b"content-type", b"application/json")]
-PATHS = {"W1": "/", "W2": "/users/42"}
-WARM_UP_CALLS = 1_000
-BATCH_CALLS = 2_000
+LAYERS = 5
+WARM_UP_CALLS = 500
+BATCH_CALLS = 200
 
 
 def user(id: int) -> dict[str, object]:
@@ -37,24 +46,144 @@ def user(id: int) -> dict[str, object]:
     return {"id": id, "name": f"user-{id}"}
 
 
+class Session:
+    """What is opened for a request and closed after it."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    async def fetch(self, id: int) -> dict[str, object]:
+        """Return a user, as a database would."""
+        if not self.open:
+            raise RuntimeError("the session is closed")
+        return user(id)
+
+
+async def session() -> AsyncIterator[Session]:
+    """Open a session and close it."""
+    opened = Session()
+    try:
+        yield opened
+    finally:
+        opened.open = False
+
+
+class Repository:
+    """Stands between the service and the session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+
+class Service:
+    """What the handler asks for."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+
+    async def get(self, id: int) -> dict[str, object]:
+        """Return a user."""
+        return await self.repository.session.fetch(id)
+
+
+class Customer(BaseModel):
+    """Of an order."""
+
+    name: str
+    email: str
+    address: dict[str, str]
+
+
+class Item(BaseModel):
+    """Of an order."""
+
+    sku: str
+    name: str
+    quantity: int = Field(gt=0)
+    price: float = Field(ge=0)
+    tags: list[str]
+
+
+class Order(BaseModel):
+    """What comes in."""
+
+    id: int
+    customer: Customer
+    items: list[Item]
+
+
+class Priced(BaseModel):
+    """What goes out."""
+
+    id: int
+    total: float
+    customer: Customer
+    items: list[Item]
+
+
+def priced(order: Order) -> Priced:
+    """Return the order with its total."""
+    total = sum(item.price * item.quantity for item in order.items)
+    return Priced.model_construct(
+        id=order.id, total=total, customer=order.customer, items=order.items
+    )
+
+
+ADDRESS = {"street": "Lindenweg 5", "city": "Bern", "zip": "3000", "country": "CH"}
+CUSTOMER = {"name": "Ada Byron", "email": "ada@example.com", "address": ADDRESS}
+ITEMS = [
+    {"sku": f"sku-{n}", "name": "a thing", "quantity": n, "price": 9.5, "tags": ["new", "red"]}
+    for n in range(1, 11)
+]
+ORDER = json.dumps({"id": 7, "customer": CUSTOMER, "items": ITEMS}).encode()
+
+
 dumps = json.JSONEncoder(separators=(",", ":")).encode
+open_session = asynccontextmanager(session)
+validate = Order.__pydantic_validator__.validate_json
+serialise = Priced.__pydantic_serializer__.to_json
 
 
 async def raw(scope: Message, receive: Receive, send: Send) -> None:
     """Answer as somebody would who has no framework at all."""
-    path = scope["path"]
+    path, headers = scope["path"], JSON
     if path == "/":
         body, headers = HELLO.encode(), TEXT
+    elif path == "/di":
+        async with open_session() as opened:
+            body = dumps(await Service(Repository(opened)).get(1)).encode()
+    elif path == "/orders":
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message.get("more_body", False)
+        body = serialise(priced(validate(body)))
     else:
-        body, headers = dumps(user(int(path[7:]))).encode(), JSON
+        body = dumps(user(int(path[7:]))).encode()
     length = (b"content-length", str(len(body)).encode())
     start = {"type": "http.response.start", "status": 200, "headers": [*headers, length]}
     await send(start)
     await send({"type": "http.response.body", "body": body})
 
 
-def nexios_app() -> NexiosApp:
-    """Build the same two routes as a user would write them."""
+def raw_layers() -> Application:
+    """Return the raw callable behind callables that only pass on."""
+
+    def layer(inner: Application) -> Application:
+        async def passing(scope: Message, receive: Receive, send: Send) -> None:
+            await inner(scope, receive, send)
+
+        return passing
+
+    made: Application = raw
+    for _ in range(LAYERS):
+        made = layer(made)
+    return made
+
+
+def nexios_app(layers: int = 0) -> NexiosApp:
+    """Build the same routes as a user would write them."""
     app = NexiosApp()
 
     @app.get("/")
@@ -65,6 +194,26 @@ def nexios_app() -> NexiosApp:
     async def show(id: int) -> dict[str, object]:
         return user(id)
 
+    def repository(session: Session = Depend(session)) -> Repository:
+        return Repository(session)
+
+    def service(repository: Repository = Depend(repository)) -> Service:
+        return Service(repository)
+
+    @app.get("/di")
+    async def graph(service: Service = Depend(service)) -> dict[str, object]:
+        return await service.get(1)
+
+    @app.post("/orders")
+    async def order(order: Order) -> Priced:
+        return priced(order)
+
+    for _ in range(layers):
+
+        @app.middleware
+        async def passing(request: Any, response: Any, call_next: Any) -> Any:
+            return await call_next()
+
     return app
 
 
@@ -74,7 +223,10 @@ class Driver:
     def __init__(self, app: Application, path: str) -> None:
         self._app = app
         self._sent: list[Message] = []
+        self._body = ORDER if path == "/orders" else b""
         self._headers = [(b"host", b"127.0.0.1:8000")]
+        if self._body:
+            self._headers += [*JSON, (b"content-length", str(len(self._body)).encode())]
         self._scope: Message = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -83,7 +235,7 @@ class Driver:
             "client": ("127.0.0.1", 5000),
             "scheme": "http",
             "root_path": "",
-            "method": "GET",
+            "method": "POST" if self._body else "GET",
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
@@ -113,15 +265,19 @@ class Driver:
         self._sent.append(message)
 
     async def _receive(self) -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": self._body, "more_body": False}
 
 
-async def measure(rounds: int) -> dict[str, dict[str, float]]:
+PATHS = {"W1": "/", "W2": "/users/42", "W3": "/di", "W4": "/orders", "W6": "/users/42"}
+
+
+async def measure(cells: list[str], rounds: int) -> dict[str, dict[str, float]]:
     """Return for each workload the medians in microseconds and the median ratio."""
-    app = nexios_app()
+    plain: tuple[Application, Application] = nexios_app(), raw
+    layered: tuple[Application, Application] = nexios_app(LAYERS), raw_layers()
     table: dict[str, dict[str, float]] = {}
-    for name, path in PATHS.items():
-        ours, bare = Driver(app, path), Driver(raw, path)
+    for name in cells:
+        ours, bare = (Driver(a, PATHS[name]) for a in (layered if name == "W6" else plain))
         if (given := await ours.answer()) != (expected := await bare.answer()):
             raise SystemExit(f"{name}: the answers differ: {given} and {expected}")
         await ours.batch(WARM_UP_CALLS)
@@ -142,11 +298,14 @@ async def measure(rounds: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description="W1 and W2 in process, against raw ASGI")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser = argparse.ArgumentParser(description="HTTP workloads in process, against raw ASGI")
+    parser.add_argument("cells", nargs="*", metavar="W", help=f"of {', '.join(PATHS)}; all")
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    table = asyncio.run(measure(options.rounds))
+    if unknown := [cell for cell in options.cells if cell not in PATHS]:
+        parser.error(f"there is no workload {unknown[0]}")
+    table = asyncio.run(measure(options.cells or list(PATHS), options.rounds))
     if options.json:
         print(json.dumps(table))
         return
