@@ -3,13 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import Column, Float, Numeric, Table, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Float,
+    Numeric,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import BindParameter, ClauseElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from nexios.adapters.persistence.columns import Check, check_of
 from nexios.adapters.persistence.drivers import Row
+from nexios.adapters.persistence.errors import BadParameter
 from nexios.adapters.persistence.outcome import MARK
 from nexios.adapters.persistence.statements import DriverSql
 
@@ -28,7 +41,7 @@ _FLOAT8_OID: Final = 701
 class Compiled:
     """A statement's text, and how its values go in and come out."""
 
-    __slots__ = ("_binds", "_results", "sql")
+    __slots__ = ("_binds", "_results", "_table", "sql")
 
     def __init__(
         self, statement: ClauseElement, table: Table, dialect: Dialect, *, tail: str = ""
@@ -37,9 +50,14 @@ class Compiled:
         self.sql = DriverSql(f"{compiled}{tail}")
         names = compiled.positiontup or []
         self._binds = tuple(
-            (name.removeprefix(_SET), _bind_processor(compiled.binds[name].type, dialect))
+            (
+                name.removeprefix(_SET),
+                _check(table, name, dialect),
+                _bind_processor(compiled.binds[name].type, dialect),
+            )
             for name in names
         )
+        self._table = table.name
         self._results = tuple(
             (column.name, convert)
             for column in table.columns
@@ -47,11 +65,24 @@ class Compiled:
         )
 
     def values(self, given: Mapping[str, Any]) -> list[object]:
-        """Return the values in the text's order, in the driver's types."""
-        return [
-            given[name] if convert is None else convert(given[name])
-            for name, convert in self._binds
-        ]
+        """Return the values in the text's order, in the driver's types.
+
+        Raises:
+            BadParameter: A value that its column cannot hold as it is.
+        """
+        values: list[object] = []
+        for name, check, convert in self._binds:
+            value = given[name]
+            if check is not None and value is not None and (says := check(value)):
+                raise BadParameter(f"{self._table}.{name}: {says}")
+            values.append(value if convert is None else self._converted(name, convert, value))
+        return values
+
+    def _converted(self, name: str, convert: Convert, value: Any) -> object:
+        try:
+            return convert(value)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise BadParameter(f"{self._table}.{name}: {error}") from error
 
     def rows(self, found: Sequence[Row]) -> list[Row]:
         """Turn the driver's values of ``found`` into Python's, in place."""
@@ -160,6 +191,13 @@ def _key(name: str) -> str:
     return f"{_KEY}{name}"
 
 
+def _check(table: Table, name: str, dialect: Dialect) -> Check | None:
+    # Only what is written: a key that is looked for was read before.
+    if not name.startswith(_SET):
+        return None
+    return check_of(table.c[name.removeprefix(_SET)], dialect.name)
+
+
 def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
@@ -167,7 +205,13 @@ def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
 def _result_processor(column: Column[Any], dialect: Dialect) -> Convert | None:
     impl = column.type.dialect_impl(dialect)
     below = impl.impl_instance if isinstance(impl, TypeDecorator) else impl
+    if isinstance(below, ARRAY):
+        below = below.item_type
     code = None
-    if dialect.name == "postgresql" and isinstance(below, Numeric):
-        code = _FLOAT8_OID if isinstance(below, Float) else _NUMERIC_OID
+    if dialect.name == "postgresql":
+        # Both are siblings below one base in SQLAlchemy 2.1, parent and child before.
+        if isinstance(below, Float):
+            code = _FLOAT8_OID
+        elif isinstance(below, Numeric):
+            code = _NUMERIC_OID
     return impl.result_processor(dialect, code)

@@ -6,22 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Enum,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    SmallInteger,
-    String,
-    Table,
-    UniqueConstraint,
-)
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, UniqueConstraint
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.schema import DefaultClause
 
+from nexios.adapters.persistence.columns import check_of
 from nexios.adapters.persistence.errors import BadParameter
 from nexios.adapters.persistence.mapper import unique_name
 from nexios.adapters.persistence.rows import Key, Row
@@ -179,10 +168,12 @@ class _Column:
         self._title = f"{column.table.name}.{column.name}"
         self._bind: Callable[[Any], Any] | None = column.type.bind_processor(_DIALECT)
         self._result: Callable[[Any], Any] | None = column.type.result_processor(_DIALECT, None)
-        self._check = _check_of(column)
+        self._check = check_of(column, _DIALECT.name)
         self._own_identity = isinstance(column.type, IdentityType)
 
     def stored(self, value: Any) -> Any:
+        if value is not None and self._check is not None and (says := self._check(value)):
+            raise BadParameter(f"{self._title}: {says}")
         if self._bind is not None:
             value = self._bind(value)
         if value is None:
@@ -192,8 +183,6 @@ class _Column:
         if isinstance(value, Identity) and not self._own_identity:
             # A plain UUID column gives back a plain UUID.
             return UUID(int=value.int)
-        if self._check is not None and (says := self._check(value)):
-            raise BadParameter(f"{self._title}: {says}")
         return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
     def loaded(self, value: Any) -> Any:
@@ -217,40 +206,6 @@ class _Column:
         if kind is bool:
             return text.strip().lower() in ("1", "true")
         return kind(text.strip("'"))
-
-
-def _check_of(column: Column[Any]) -> Callable[[Any], str | None] | None:
-    kind = column.type
-    if isinstance(kind, Boolean):
-        return lambda value: None if isinstance(value, bool) else _odd(value, "true or false")
-    if isinstance(kind, Integer):
-        bits = 16 if isinstance(kind, SmallInteger) else 64 if isinstance(kind, BigInteger) else 32
-        return lambda value: _whole(value, bits)
-    # Enum is a String whose processor has checked the value already.
-    if isinstance(kind, String) and not isinstance(kind, Enum):
-        length = kind.length
-        return lambda value: _text(value, length)
-    return None
-
-
-def _whole(value: object, bits: int) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return _odd(value, "a whole number")
-    return None if -(2 ** (bits - 1)) <= value < 2 ** (bits - 1) else f"{bits} bits are too few"
-
-
-def _text(value: object, length: int | None) -> str | None:
-    if not isinstance(value, str):
-        return _odd(value, "text")
-    if "\x00" in value:
-        return "text with U+0000"
-    if length is not None and len(value) > length:
-        return f"{len(value)} characters, the column has {length}"
-    return None
-
-
-def _odd(value: object, wanted: str) -> str:
-    return f"{value!r} ({type(value).__name__}), the column wants {wanted}"
 
 
 def _unique_columns(table: Table) -> list[tuple[str, ...]]:
