@@ -225,8 +225,7 @@ async def test_refusal_in_on_connect_is_http() -> None:
         assert (await denial(app, "/ws")).status == 422
         async with websocket_connect(app, "/ws?who=ada") as client:
             await client.close(4002)
-    assert len(ended) == 3
-    assert ended[-1] == 4002
+    assert ended == [4403, 4002]  # with the 422 on_connect was never entered
 
 
 @pytest.mark.parametrize("how", ["close", "cut", "error", "policy", "shutdown"])
@@ -402,3 +401,48 @@ async def test_both_ways_of_taking_messages_refuse_the_start() -> None:
 async def test_unknown_class_keywords_are_refused_with_the_nearest() -> None:
     with pytest.raises(TypeError, match="did you mean 'guards'"):
         type("Room", (WebSocketController,), {}, gaurds=[])
+
+
+async def test_what_only_messages_read_is_checked_before_on_connect() -> None:
+    entered: list[str] = []
+
+    class Room(WebSocketController, path="/ws/{room}"):
+        async def on_connect(self) -> None:
+            entered.append("connect")
+
+        async def on_message(self, message: str, room: Literal["tea", "milk"]) -> str:
+            return room
+
+        async def on_disconnect(self, page: int = 1) -> None:
+            entered.append(f"page {page}")
+
+    async with serving(routed(Room)) as app:
+        refused = await denial(app, "/ws/sand")
+        assert (refused.status, refused.json()["errors"][0]["name"]) == (422, "room")
+        assert (await denial(app, "/ws/tea?page=x")).status == 422
+        assert entered == []
+        async with websocket_connect(app, "/ws/tea?page=3") as client:
+            await client.send_text("x")
+            assert await client.receive_text() == "tea"
+    assert entered == ["connect", "page 3"]
+
+
+def test_names_that_would_mean_something_else_are_refused() -> None:
+    class Clash(WebSocketController, path="/a/{message}"):
+        async def on_message(self, message: str) -> None: ...
+
+    class Typo(WebSocketController, path="/b"):
+        async def on_mesage(self, message: str) -> None: ...
+
+    class Base(WebSocketController):
+        @on(Post)
+        async def post(self, message: Post) -> None: ...
+
+    class Hidden(Base, path="/c"):
+        async def post(self, message: Post) -> None: ...
+
+    routes = [routed(one) for one in (Clash, Typo, Hidden)]
+    problems = [str(one) for one in compile_sockets(routes, SocketSettings()).problems]
+    assert "Clash.path: has a value named 'message'" in problems[0]
+    assert "Typo.on_mesage: is never called\n  fix: write 'on_message'" in problems[1]
+    assert "Hidden.post: hides an @on method" in problems[2]

@@ -33,6 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MARK: Final = "__nexios_on__"
 
+_METHODS: Final = ("on_connect", "on_message", "on_disconnect")
 _OWN: Final = ("path", "message_timeout_s", "finish_s")
 _JOINED: Final = ("guards", "dependencies", "middleware", "tags")
 _KEYWORDS: Final = frozenset(SocketOptions.__dataclass_fields__) - {"module"} | set(_OWN)
@@ -134,6 +135,8 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
 
     def entry(name: str, told: Told) -> EntryPoint:
         method = getattr(controller, name)
+        reads = _OccasionSource(method, template.param_names, told)
+        life.inputs.append(reads.inputs)
         point = EntryPoint(
             label=f"{label} {name}",
             target=method,
@@ -141,7 +144,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
             module=options.module,
             scope=Scope.REQUEST,
             values=(SOCKET, Key(ScopeContext), Key(Occasion)),
-            reads=_OccasionSource(method, template.param_names, told),
+            reads=reads,
             supplies={CALLER: caller_of},
         )
         inner.append(point)
@@ -151,6 +154,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         message_s=own.get("message_timeout_s", inner_limits.message_s),
         finish_s=own.get("finish_s", inner_limits.message_finish_s),
     )
+    _check_names(controller, template)
     if hasattr(controller, "on_connect"):
         life.connect = entry("on_connect", Told())
     if hasattr(controller, "on_disconnect"):
@@ -171,6 +175,34 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         supplies={CALLER: caller_of},
     )
     return endpoint_of(route, template, options, limits, point, inner)
+
+
+def _check_names(controller: type, template: Template) -> None:
+    """Refuse names that would silently mean something else, or nothing.
+
+    Raises:
+        SocketControllerError: The first of them.
+    """
+    if "message" in template.param_names:
+        raise SocketControllerError(
+            controller,
+            "path",
+            "has a value named 'message', which is what clients send",
+            f"give the value in {template.raw} another name",
+        )
+    for name, member in inspect.getmembers(controller, inspect.isfunction):
+        near = difflib.get_close_matches(name, _METHODS, 1, cutoff=0.85)
+        if near and name not in _METHODS and MARK not in member.__dict__:
+            raise SocketControllerError(
+                controller, name, "is never called", f"write {near[0]!r}, or another name"
+            )
+        hidden = any(
+            MARK in getattr(base.__dict__.get(name), "__dict__", {}) for base in controller.__mro__
+        )
+        if hidden and MARK not in member.__dict__:
+            raise SocketControllerError(
+                controller, name, "hides an @on method and takes no messages", "put @on above it"
+            )
 
 
 def _add_messages(controller: type, life: Life, entry: Callable[[str, Told], EntryPoint]) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.params import MISSING, Marker, Place
+from nexios.adapters.asgi.params import MISSING, Marker, Place, fresh
 from nexios.adapters.websocket.closing import HandshakeInvalid
 from nexios.adapters.websocket.messages import plain_text
 from nexios.adapters.websocket.socket import WebSocket
@@ -64,6 +64,15 @@ class Inputs:
         self._inputs.append(one)
         return lambda socket, *_: self._values(socket)[index]
 
+    def check(self, socket: WebSocket) -> None:
+        """Check everything now, so that a method called later finds good values.
+
+        Raises:
+            HandshakeInvalid: What is wrong, all at once.
+        """
+        if self._inputs:
+            self._values(socket)
+
     def _values(self, socket: WebSocket) -> list[object]:
         known = socket.inputs.get(id(self))
         if known is None:
@@ -76,7 +85,7 @@ class Inputs:
         for one in self._inputs:
             raw = one.raw(socket)
             if raw is MISSING and one.default is not MISSING:
-                values.append(one.default)
+                values.append(fresh(one.default))
                 continue
             if raw is MISSING:
                 faults.append(_fault(one, "missing", "is required"))
@@ -96,6 +105,9 @@ class SocketSource:
 
     The first line that fits: a marker; the socket by its type; a name of the path; the socket by
     its name or as the first un-annotated parameter; a scalar from the query.
+
+    Attributes:
+        inputs: What the target itself reads, without those who are called before it.
     """
 
     def __init__(self, target: Asker, path: Collection[str], *, method: bool = False) -> None:
@@ -103,7 +115,7 @@ class SocketSource:
         self.target = target
         self._path = path
         self._method = method
-        self._main = Inputs()
+        self.inputs = Inputs()
         self._before: dict[Asker, Inputs] = {}
         self._known: dict[tuple[Asker, str, bool], Getter | None] = {}
 
@@ -129,6 +141,8 @@ class SocketSource:
             return _socket(parameter, inner)
         if parameter.name in self._path:
             return self._value(asker, parameter, Marker("path"), parameter.name, before)
+        if inner is Any and parameter.name == "connection":
+            return _SOCKET
         if self._is_socket(asker, parameter, before):
             return _SOCKET
         if _is_readable(inner):
@@ -186,7 +200,7 @@ class SocketSource:
             ) from None
         many = marker.place in ("query", "header") and _is_many(annotation)
         # Each check before the handler stands alone: a 401 must not wait for another's 422.
-        inputs = self._before.setdefault(asker, Inputs()) if before else self._main
+        inputs = self._before.setdefault(asker, Inputs()) if before else self.inputs
         return Getter(inputs.add(Input(marker.place, name, many, default, adapter)))
 
 

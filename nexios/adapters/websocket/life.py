@@ -13,6 +13,7 @@ from nexios.adapters.websocket.closing import (
     leading_error,
     meaning_of,
 )
+from nexios.adapters.websocket.inputs import Inputs
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import TimedOut
@@ -45,6 +46,7 @@ class Life:
         takes: Type of the messages: ``str``, ``bytes``, a model, a union of tagged models,
             ``Any`` for JSON; None when they are dropped.
         methods: Model to entry; the one under None takes all.
+        inputs: What the methods read from the handshake.
         message_s: Time for one message.
         finish_s: Time for ``on_disconnect``.
     """
@@ -53,6 +55,7 @@ class Life:
     connect: EntryPoint | None = None
     disconnect: EntryPoint | None = None
     methods: dict[Any, EntryPoint] = field(default_factory=dict)
+    inputs: list[Inputs] = field(default_factory=list)
     message_s: float | None = 30.0
     finish_s: float = 5.0
 
@@ -70,6 +73,8 @@ class Life:
         Raises:
             Exception: What ended it; the gateway answers.
         """
+        for inputs in self.inputs:  # bad values are a denial, not a surprise at the first message
+            inputs.check(socket)
         error: BaseException | None = None
         try:
             if self.connect is not None:
