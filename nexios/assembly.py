@@ -10,6 +10,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.types import Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
+from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import compile_routes
 from nexios.adapters.http.controller import Controller
@@ -238,7 +239,8 @@ class House:
     def _report(
         self, error: BaseException, connection: Connection, error_id: str, where: str = ""
     ) -> None:
-        place = where or connection.path
+        # A path may hold line ends, which would begin a line of the log.
+        place = where or quote_path(connection.path)
         self._logger.error("error %s at %s", error_id, place, exc_info=error)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, field_validator
 from nexios import Body, Cookie, Header, Path, Query
 from nexios.adapters.http import inputs
 from nexios.adapters.http.builder import Response
+from nexios.adapters.http.errors import RequestInvalid
 from nexios.adapters.http.fields import Parsed
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
@@ -923,3 +924,31 @@ async def test_several_mistakes_are_shown_at_once() -> None:
     text = refusal(router)
     assert "service" in text
     assert "order" in text
+
+
+async def test_what_one_request_does_to_a_default_no_other_sees() -> None:
+    router = Router()
+
+    @router.post("/")
+    async def handler(order: NewOrder = NewOrder(number="n"), tags: list[str] = []) -> Any:  # noqa: B006, B008
+        order.lines.append(Line(sku="s", qty=1))
+        tags.append("t")
+        return [len(order.lines), tags]
+
+    async with Served(router) as served:
+        assert [(await served.post("/")).json() for _ in range(2)] == [[1, ["t"]]] * 2
+
+
+async def test_who_answers_for_a_missing_body_may_change_what_is_told() -> None:
+    async def invalid(request: Request, response: Response, error: RequestInvalid) -> Any:
+        error.errors[0]["detail"] += "!"  # type: ignore[index]
+        return response.json(error.errors[0]["detail"])
+
+    router = Router()
+    router.add_exception_handler(RequestInvalid, invalid)
+
+    @router.post("/")
+    async def handler(order: NewOrder) -> None: ...
+
+    async with Served(router) as served:
+        assert [(await served.post("/")).json() for _ in range(2)] == ["is required!"] * 2

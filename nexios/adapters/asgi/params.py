@@ -1,9 +1,11 @@
 """What a signature may ask a connection for: Query, Header, Cookie, Path, Body."""
 
+import copy
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Literal, Self
 
-__all__ = ["MISSING", "Body", "Cookie", "Header", "Marker", "Path", "Query"]
+__all__ = ["MISSING", "Body", "Cookie", "Header", "Marker", "Path", "Query", "fresh"]
 
 Place = Literal["query", "header", "cookie", "path", "body"]
 
@@ -16,6 +18,17 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+
+_SHARED: Final = (str, bytes, int, float, bool, Enum, type(None), tuple, frozenset)
+
+
+def fresh(default: object) -> object:
+    """Return the default for one request or socket.
+
+    A list or model given as default must not carry one request's changes into the next.
+    """
+    return default if isinstance(default, _SHARED) else copy.deepcopy(default)
+
 
 _CONSTRAINTS: Final = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 

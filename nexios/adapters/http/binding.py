@@ -39,6 +39,7 @@ from nexios.container.signature import Parameter
 
 _REQUEST_NAMES: Final = frozenset({"request", "req"})
 _RESPONSE_NAMES: Final = frozenset({"response", "res"})
+_GUARDED: Final = "connection"  # what guards call what they check
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE"})
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -162,6 +163,8 @@ class RequestSource:
         return self._add(ask, "path", name, constrained(from_text(annotation), constraints), raw)
 
     def _by_name(self, ask: "_Question") -> Getter | None:
+        if ask.inner is Any and ask.parameter.name == _GUARDED:
+            return _REQUEST
         role = self._roles_of(ask.asker).get(ask.parameter.name)
         return _ROLES[role] if role is not None else None
 

@@ -36,7 +36,7 @@ class Planner(Protocol):
 
 
 Report = Callable[[BaseException, Connection, str, str], None]
-"""Told once of each error nobody answered: error, connection, its id, the route or path."""
+"""Told once of each error nobody answered: error, connection, its id, the route or ""."""
 
 
 class Gateway:
@@ -228,8 +228,7 @@ class Gateway:
 
     def _note(self, exchange: Exchange, error: BaseException) -> str:
         error_id = secrets.token_hex(8)
-        where = exchange.route or exchange.scope["path"]
-        self._report(error, exchange.request, error_id, where)
+        self._report(error, exchange.request, error_id, exchange.route or "")
         return error_id
 
 

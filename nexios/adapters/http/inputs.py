@@ -1,22 +1,19 @@
 """Reads and checks the input of one request: every bad field of an endpoint in one answer."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import ValidationError, from_json
 
 from nexios.adapters.asgi.nul import may_hold_nul
-from nexios.adapters.asgi.params import MISSING
+from nexios.adapters.asgi.params import MISSING, fresh
 from nexios.adapters.http.body import check_json
 from nexios.adapters.http.errors import MalformedBody, RequestInvalid
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.faults import Fault, from_body, from_validation, missing, nul_in_body
 from nexios.adapters.http.fields import Member, body_validator, members_validator
 from nexios.adapters.http.readers import Raw
-
-_COPIED: Final = (list, dict, set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +69,12 @@ class JsonBody:
         """
         content = await exchange.read_json()
         if not content:
-            return self._defaults(), self._missing, len(self._missing)
+            faults = [dict(fault) for fault in self._missing]  # who answers may change them
+            return self._defaults(), faults, len(faults)
         limits = exchange.limits
         check_json(content, limits)
         value: Any = None
-        faults: list[Fault] = []
+        faults = []
         total = 0
         try:
             value = self._validate(content)
@@ -95,7 +93,7 @@ class JsonBody:
         return [part.key for part in self._parts]
 
     def _defaults(self) -> dict[str, object]:
-        return {p.key: None if p.default is MISSING else _own(p.default) for p in self._parts}
+        return {p.key: None if p.default is MISSING else fresh(p.default) for p in self._parts}
 
 
 def _faults_of(error: ValidationError, content: bytes, limit: int) -> list[Fault]:
@@ -222,7 +220,7 @@ class Inputs:
         else:
             for key, default in self._defaults:
                 if key not in values:
-                    values[key] = _own(default)
+                    values[key] = fresh(default)
         if exchange.inputs is None:
             exchange.inputs = values
         else:
@@ -247,8 +245,3 @@ class Inputs:
         else:
             inputs.update(values)
         return inputs
-
-
-def _own(default: object) -> object:
-    # A list given as default must not carry one request's items into the next.
-    return copy.copy(default) if type(default) in _COPIED else default
