@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 import anyio.lowlevel
 
@@ -150,7 +152,7 @@ class Assembly:
         self.interpreter.paths = Paths(self.graph, slots)
         for point, entry in self.entries.items():
             if self._reach[point] & affected:
-                entry.plan = plan_of(self, self.graph.wired[point])
+                entry.plan = self._plan_now(point)
                 continue
             whole = not self.running or all(
                 slot in self.root.cache for slot in self._reach[point] & self.eager
@@ -195,7 +197,12 @@ class Assembly:
             )  # fmt: skip
             inner = draft.slot(binding, None, node.module)
             draft.settle()
-            if slot in draft.graph.reach((inner,)):
+            asks_itself = slot in draft.graph.nodes[inner].slots
+            if not asks_itself:
+                # With what stands in already: two that ask for each other's keys never end.
+                instead = {**self.interpreter.paths.instead, slot: inner}
+                Paths(draft.graph, instead).order((slot,))
+            if asks_itself:
                 raise DependencyCycle(
                     f"{display(source)} asks for {key}, which it is to stand in for",
                     key=key,
@@ -217,6 +224,13 @@ class Assembly:
         if here is not None and here[0] != self.started_on[0]:
             raise WrongEventLoop(self.started_on[1], here[1])
 
+    def _plan_now(self, point: EntryPoint) -> Plan:
+        try:
+            return plan_of(self, self.graph.wired[point])
+        except DependencyCycle as circle:
+            # Overrides that end out of order may leave a circle behind: said when it is asked.
+            return Plan(partial(_refuse, circle), awaits=False)
+
     def _commit(self, draft: Builder) -> None:
         built_in = draft.registry.built_in
         opener: AnyKey = Key(Scopes)
@@ -235,6 +249,10 @@ class Assembly:
         self._reach[point] = self.graph.reach(slot for call in wired.calls for slot in call.slots)
         entry = self.entries[point] = Entry(point, plan)
         return entry
+
+
+def _refuse(error: Exception, *_: object) -> NoReturn:
+    raise error
 
 
 def loop_of_now() -> tuple[object, str] | None:

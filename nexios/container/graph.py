@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.entry import EntryPoint, Getter
-from nexios.container.errors import Step, WiringProblem
+from nexios.container.errors import DependencyCycle, Step, WiringProblem
 from nexios.container.keys import MISSING, AnyKey
 from nexios.container.module import Module
 from nexios.container.registry import Found
 from nexios.container.scope import Scope
-from nexios.container.signature import Parameter, SourceKind, display
+from nexios.container.signature import Parameter, SourceKind, display, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +304,7 @@ class Paths:
                     self._push(inner, done, stack)
                     continue
                 stack.pop()
+                done.add(-1 - node.slot)
                 if node.lifetime is not Scope.TRANSIENT and (
                     node.binding.answer is Answer.SOURCE or node.driven
                 ):
@@ -311,9 +312,31 @@ class Paths:
 
     def _push(self, slot: int, done: set[int], stack: list[tuple[Node, Iterator[int]]]) -> None:
         node = self.node(slot)
-        if node is not None and node.slot not in done:
-            done.add(node.slot)
-            stack.append((node, iter(()) if node.soft else node.slots))
+        if node is None or -1 - node.slot in done:
+            return
+        if node.slot in done:
+            raise _circle_of_overrides(stack, node)
+        done.add(node.slot)
+        stack.append((node, iter(()) if node.soft else node.slots))
+
+
+def _circle_of_overrides(
+    stack: Sequence[tuple[Node, Iterator[int]]], node: Node
+) -> DependencyCycle:
+    """Return the error of a circle that only what stands in makes; the checks refuse others."""
+    nodes = [item for item, _ in stack]
+    ring = nodes[nodes.index(node) :]
+    names = [
+        display(item.binding.source) if item.binding.origin is Origin.OVERRIDE else item.title
+        for item in [*ring, node]
+    ]
+    return DependencyCycle(
+        f"what stands in needs itself: {' -> '.join(names)}",
+        key=node.binding.key,
+        asked_by=[Step("asks", name, place_of(item.binding.source))
+                  for name, item in zip(names, ring, strict=False)],
+        fix="let one of the overrides be a value: container.override(...).value(...)",
+    )  # fmt: skip
 
 
 def assigns_attributes(cls: type) -> bool:

@@ -3,23 +3,30 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from nexios.container.errors import (
     ContainerError,
     NeedsAwait,
     NothingYielded,
-    ScopeClosed,
     WrongScope,
 )
 from nexios.container.graph import Argument, Node, Paths
 from nexios.container.keys import MISSING
 from nexios.container.providers import Engine, within
-from nexios.container.scope import Exit, ScopeContext, task_name
+from nexios.container.scope import (
+    Exit,
+    ScopeContext,
+    close_exits,
+    close_exits_now,
+)
 from nexios.container.signature import SourceKind
 
 Values = tuple[object, ...]
 Prepared = dict[int, deque[object]]
+Cache = dict[int, object]
+
+_NO_TAGS: Final[frozenset[int]] = frozenset()
 
 
 class Interpreter:
@@ -37,13 +44,17 @@ class Interpreter:
 
     async def fill(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
         """Make everything that ``slots`` need; what remains is calls of providers."""
-        for slot in self.paths.order(slots):
+        paths = self.paths
+        prepared: Prepared = {}
+        for slot in paths.order(slots):
             if not self.is_made(scope, slot):
                 await self._step(scope, slot, values)
-        prepared: Prepared = {}
-        for slot in self.paths.transients(slots):
-            made = await self._drive(scope, slot, values, holder=slot)
+        for slot in paths.transients(slots):
+            made = await self._drive(scope, slot, values, self._tags(scope, slot))
             prepared.setdefault(slot, deque()).append(made)
+        if self.paths is not paths:
+            # An override began or ended meanwhile: what it needs now is made beside.
+            return await self.fill(scope, slots, values)
         return prepared
 
     def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
@@ -53,7 +64,7 @@ class Interpreter:
                 self._step_now(scope, slot, values)
         prepared: Prepared = {}
         for slot in self.paths.transients(slots):
-            made = self._drive_now(scope, slot, values, holder=slot)
+            made = self._drive_now(scope, slot, values, self._tags(scope, slot))
             prepared.setdefault(slot, deque()).append(made)
         return prepared
 
@@ -142,8 +153,9 @@ class Interpreter:
             raise ContainerError(f"{node.title} asks for itself while it is made") from held
         try:
             if slot not in owner.cache:
-                made = await self._drive(owner, slot, values, holder=slot)
-                owner.cache[slot] = made
+                cache, tags = owner.cache, self._tags(owner, slot)
+                made = await self._drive(owner, slot, values, tags)
+                self._keep(owner, slot, made, cache, tags)
         finally:
             lock.release()
 
@@ -154,18 +166,32 @@ class Interpreter:
             raise _needs_await(node)
         with owner.lock(slot):
             if slot not in owner.cache:
-                made = self._drive_now(owner, slot, values, holder=slot)
-                owner.cache[slot] = made
+                cache, tags = owner.cache, self._tags(owner, slot)
+                made = self._drive_now(owner, slot, values, tags)
+                self._keep(owner, slot, made, cache, tags)
+
+    def _tags(self, scope: ScopeContext, slot: int) -> frozenset[int]:
+        """Return the overrides under which an object of the root is made."""
+        return _NO_TAGS if scope.parent is not None else scope.resolver.tags(slot)
+
+    def _keep(
+        self, owner: ScopeContext, slot: int, made: object, cache: Cache, tags: frozenset[int]
+    ) -> None:
+        """Keep an object where it belongs: under the overrides its making began with."""
+        if owner.cache is cache:
+            cache[slot] = made
+        else:
+            owner.resolver.keep(slot, made, tags)
 
     async def _drive(
-        self, owner: ScopeContext, slot: int, values: Values, *, holder: int
+        self, owner: ScopeContext, slot: int, values: Values, tags: frozenset[int]
     ) -> object:
         """Make one object whose cached dependencies are made."""
         node = self.paths.graph.nodes[slot]
         owner.refuse_if_closed(node.title)
         prepared: Prepared = {}
         for inner in self.paths.prepares(slot):
-            made = await self._drive(owner, inner, values, holder=holder)
+            made = await self._drive(owner, inner, values, tags)
             prepared.setdefault(inner, deque()).append(made)
         if not node.driven:
             return self._provided(owner, node, prepared)
@@ -177,19 +203,21 @@ class Interpreter:
             if node.kind is SourceKind.COROUTINE:
                 return await made  # type: ignore[misc]  # a coroutine
             if node.kind is SourceKind.ASYNC_GENERATOR:
-                return await self._opened(owner, node, made, holder)
+                return await self._opened(owner, node, made, tags)
             if node.kind is SourceKind.GENERATOR:
-                return self._opened_now(owner, node, made, holder)
+                return self._opened_now(owner, node, made, tags)
             return made
 
-    def _drive_now(self, owner: ScopeContext, slot: int, values: Values, *, holder: int) -> object:
+    def _drive_now(
+        self, owner: ScopeContext, slot: int, values: Values, tags: frozenset[int]
+    ) -> object:
         node = self.paths.graph.nodes[slot]
         owner.refuse_if_closed(node.title)
         if node.awaits:
             raise _needs_await(node)
         prepared: Prepared = {}
         for inner in self.paths.prepares(slot):
-            made = self._drive_now(owner, inner, values, holder=holder)
+            made = self._drive_now(owner, inner, values, tags)
             prepared.setdefault(inner, deque()).append(made)
         if not node.driven:
             return self._provided(owner, node, prepared)
@@ -199,7 +227,7 @@ class Interpreter:
         with _noting(node):
             made = source(*positional, **named)
             if node.kind is SourceKind.GENERATOR:
-                return self._opened_now(owner, node, made, holder)
+                return self._opened_now(owner, node, made, tags)
             return made
 
     def _provided(self, owner: ScopeContext, node: Node, prepared: Prepared) -> object:
@@ -207,27 +235,34 @@ class Interpreter:
             return within(owner, prepared, partial(self.engine.call, node.slot))
 
     async def _opened(
-        self, owner: ScopeContext, node: Node, generator: object, holder: int
+        self, owner: ScopeContext, node: Node, generator: object, tags: frozenset[int]
     ) -> object:
         opened = cast("AsyncGenerator[object, None]", generator)
         try:
             value = await anext(opened)
         except StopAsyncIteration:
             raise NothingYielded(node.title) from None
+        exit_ = Exit(node.title, opened, tags)
         if owner.closed:
-            await opened.aclose()
-            raise ScopeClosed(owner.kind.value, node.title, task_name())
-        owner.exits.append(Exit(node.title, opened, owner.resolver.tags(owner, holder)))
+            late = owner.over(node.title)
+            await close_exits([exit_], late, owner.resolver.close_timeout_s)
+            raise late
+        owner.exits.append(exit_)
         return value
 
     def _opened_now(
-        self, owner: ScopeContext, node: Node, generator: object, holder: int
+        self, owner: ScopeContext, node: Node, generator: object, tags: frozenset[int]
     ) -> object:
         opened = cast("Generator[object, None, None]", generator)
         value = next(opened, MISSING)
         if value is MISSING:
             raise NothingYielded(node.title)
-        owner.exits.append(Exit(node.title, opened, owner.resolver.tags(owner, holder)))
+        exit_ = Exit(node.title, opened, tags)
+        if owner.closed:
+            late = owner.over(node.title)
+            close_exits_now([exit_], late)
+            raise late
+        owner.exits.append(exit_)
         return value
 
 

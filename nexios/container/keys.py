@@ -210,7 +210,7 @@ def show(form: object) -> str:
     origin = get_origin(form)
     if origin is Annotated:
         return show(get_args(form)[0])
-    if origin is not None:
+    if origin is not None and origin is not form:  # bare ``Generic`` is its own origin
         return f"{show(origin)}[{', '.join(show(item) for item in get_args(form))}]"
     name = getattr(form, "__name__", None)
     return printable(name if isinstance(name, str) else str(form))

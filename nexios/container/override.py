@@ -66,6 +66,14 @@ class Overrides:
         """Return the active overrides that reach ``slot``."""
         return frozenset(number for number, slots in self._reached.items() if slot in slots)
 
+    def keep(self, slot: int, made: object, tags: frozenset[int]) -> None:
+        """Take an object whose making began under ``tags`` and ended under others."""
+        root = self.host.root
+        if tags == self.tags(slot):
+            root.cache.setdefault(slot, made)
+        elif not root.closed and tags <= self._reached.keys():
+            self._shelf[slot, tags] = made
+
     def begin(self, slot: int, provider: object, instead: int | None) -> Token:
         """Put ``provider`` in the place of a slot's own."""
         token = Token(next(self._numbers), slot, provider, instead)

@@ -91,11 +91,13 @@ class Resolution:
         """Return the object of a slot, or refuse where its graph awaits."""
         return self._interpreter.fetch_now(scope, slot)
 
-    def tags(self, scope: ScopeContext, slot: int) -> frozenset[int]:
+    def tags(self, slot: int) -> frozenset[int]:
         """Return the overrides under which a root object is made; scopes below carry none."""
-        if scope.kind is not Scope.SINGLETON:
-            return frozenset()
         return self._owner.assembly.overrides.tags(slot)
+
+    def keep(self, slot: int, made: object, tags: frozenset[int]) -> None:
+        """Keep a root object whose making began under other overrides than those of now."""
+        self._owner.assembly.overrides.keep(slot, made, tags)
 
     async def call(
         self, scope: ScopeContext, target: Callable[..., object], given: Mapping[str, object]
@@ -183,8 +185,6 @@ def _refuse_closed(scope: ScopeContext, asked: str) -> None:
     above: ScopeContext | None = scope
     while above is not None:
         if above.closed:
-            if above.kind is Scope.SINGLETON:
-                raise ContainerNotRunning(asked)
             above.refuse_if_closed(asked)
         above = above.parent
 

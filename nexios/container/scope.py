@@ -13,6 +13,8 @@ from typing_extensions import TypeForm
 
 from nexios.container.errors import (
     CleanupTimedOut,
+    ContainerError,
+    ContainerNotRunning,
     NeedsAsyncClose,
     ScopeClosed,
     YieldedTwice,
@@ -66,8 +68,11 @@ class Resolver(Protocol):
     def fetch_now(self, scope: "ScopeContext", slot: int) -> object:
         """Return the object of a slot, or refuse where its graph awaits."""
 
-    def tags(self, scope: "ScopeContext", slot: int) -> frozenset[int]:
-        """Return the overrides under which the object of ``slot`` is made in ``scope``."""
+    def tags(self, slot: int) -> frozenset[int]:
+        """Return the overrides under which the root's object of ``slot`` is made now."""
+
+    def keep(self, slot: int, made: object, tags: frozenset[int]) -> None:
+        """Keep a root object whose making began under other overrides than those of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +213,15 @@ class ScopeContext:
         return lock
 
     def refuse_if_closed(self, asked: str) -> None:
-        """Raise ScopeClosed when this scope has ended."""
+        """Raise what ``over`` returns when this scope has ended."""
         if self.closed:
-            raise ScopeClosed(self.kind.value, asked, task_name())
+            raise self.over(asked)
+
+    def over(self, asked: str) -> ContainerError:
+        """Return the error of an ask that comes after the end: of a scope, or of the container."""
+        if self.kind is Scope.SINGLETON:
+            return ContainerNotRunning(asked)
+        return ScopeClosed(self.kind.value, asked, task_name())
 
     async def close(self, error: BaseException | None = None) -> None:
         """End the scope; ``error`` is thrown into the generators.

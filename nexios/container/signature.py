@@ -341,7 +341,7 @@ def _evaluate(raw: object, names: _Names) -> object:
     except NameError as unknown:
         text = raw if isinstance(raw, str) else str(raw)
         return Unresolved(printable(text), unknown.name or printable(text), names.local)
-    except (SyntaxError, TypeError, AttributeError):
+    except (SyntaxError, TypeError, AttributeError, IndexError):
         # ``Annotated[x, 3]`` and the like are fine; what Python itself cannot read is named.
         return raw if not isinstance(raw, str) else Unresolved(printable(raw), printable(raw))
 

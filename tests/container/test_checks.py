@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Generic, Protocol, Self
 
 import pytest
 
@@ -609,6 +609,18 @@ def test_qualified_builtin_is_a_key() -> None:
     assert isinstance(refusal(root), MissingBinding)
     root.bind(Key(str, "host")).value("localhost")
     Container(root).validate()
+
+
+@pytest.mark.parametrize(
+    "hint", ["", "G[", Generic, Protocol, ..., 3, None, "int | None", Lazy, Key("x"), Any, Self]
+)
+def test_hints_that_say_nothing_are_refused_and_nothing_else_happens(hint: Any) -> None:
+    class Odd:
+        def __init__(self, it: Any) -> None: ...
+
+    Odd.__init__.__annotations__["it"] = hint
+    with contextlib.suppress(WiringProblem):
+        Container(module_of(Odd)).validate()
 
 
 def test_parameter_without_annotation_is_refused() -> None:

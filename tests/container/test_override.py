@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
+import anyio
 import pytest
 
 from nexios.container.container import Container
@@ -346,3 +347,142 @@ async def test_override_of_what_a_handler_bound_automatically() -> None:
         with container.override(Clock).to(Frozen):
             assert await run(container.entry(entry_point)) == "frozen"
         assert await run(container.entry(entry_point)) == "real"
+
+
+class Sun:
+    pass
+
+
+class Moon:
+    def __init__(self, sun: Sun) -> None:
+        self.sun = sun
+
+
+class SunOfMoon(Sun):
+    def __init__(self, moon: Moon) -> None: ...
+
+
+class Asteroid(Moon):
+    def __init__(self) -> None: ...
+
+
+def sky() -> Module:
+    module = Module("sky")
+    module.bind(Sun)
+    module.bind(Moon)
+    return module
+
+
+def look(sun: Sun = Depend()) -> Sun:
+    return sun
+
+
+async def test_two_stand_ins_that_ask_for_each_others_keys_are_refused_by_name() -> None:
+    class MoonToo(Moon):
+        def __init__(self, sun: Sun) -> None: ...
+
+    module = Module("sky")
+    module.bind(Sun)
+    module.bind(Moon).to(Asteroid)
+    entry_point = point(look)
+    async with Container(module, entries=[entry_point]) as container:
+        entry = container.entry(entry_point)
+        with container.override(Sun).to(SunOfMoon):
+            assert isinstance(await run(entry), SunOfMoon)
+            with pytest.raises(DependencyCycle, match="MoonToo -> SunOfMoon -> MoonToo"):
+                container.override(Moon).to(MoonToo).__enter__()
+            assert isinstance(await run(entry), SunOfMoon)
+        assert type(await run(entry)) is Sun
+
+
+async def test_circle_left_behind_by_overrides_ending_out_of_order_is_named() -> None:
+    entry_point = point(look)
+    async with Container(sky(), entries=[entry_point]) as container:
+        entry = container.entry(entry_point)
+        first, second = (
+            container.override(Moon).to(Asteroid),
+            container.override(Sun).to(SunOfMoon),
+        )
+        first.__enter__()
+        second.__enter__()
+        assert isinstance(await run(entry), SunOfMoon)
+        first.__exit__(None, None, None)
+        with pytest.raises(DependencyCycle, match="SunOfMoon -> Moon -> SunOfMoon"):
+            await run(entry)
+        async with container.enter() as scope:
+            with pytest.raises(DependencyCycle):
+                await scope.get(Moon)
+        second.__exit__(None, None, None)
+        assert type(await run(entry)) is Sun
+
+
+class Slow:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+
+@pytest.mark.parametrize("ends", ["during", "after"])
+async def test_object_being_made_while_an_override_begins_belongs_to_before(ends: str) -> None:
+    asked, go = anyio.Event(), anyio.Event()
+    log: list[str] = []
+    module = Module("app")
+    module.bind(Clock, scope=Scope.SINGLETON)
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def slow(clock: Clock) -> AsyncIterator[Slow]:
+        if clock.name == "real":
+            asked.set()
+            await go.wait()
+        log.append(f"open {clock.name}")
+        yield Slow(clock)
+        log.append(f"close {clock.name}")
+
+    got: list[Slow] = []
+    done = anyio.Event()
+
+    async with Container(module) as container:
+
+        async def ask() -> None:
+            got.append(await container.get(Slow))
+            done.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await asked.wait()
+            async with container.override(Clock).to(Frozen):
+                if ends == "after":
+                    go.set()
+                    await done.wait()
+                    assert (await container.get(Slow)).clock.name == "frozen"
+            go.set()
+        assert (await container.get(Slow)).clock.name == "real"
+        assert log.count("open real") == 1
+        assert "close real" not in log
+    assert log[-1] == "close real"
+
+
+async def test_object_being_made_while_its_override_ends_is_not_kept() -> None:
+    asked, go = anyio.Event(), anyio.Event()
+    module = Module("app")
+    module.bind(Clock, scope=Scope.SINGLETON)
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def slow(clock: Clock) -> Slow:
+        if clock.name == "frozen":
+            asked.set()
+            await go.wait()
+        return Slow(clock)
+
+    got: list[Slow] = []
+    async with Container(module) as container:
+
+        async def ask() -> None:
+            got.append(await container.get(Slow))
+
+        async with anyio.create_task_group() as group:
+            with container.override(Clock).to(Frozen):
+                group.start_soon(ask)
+                await asked.wait()
+            go.set()
+        assert got[0].clock.name == "real"
+        assert await container.get(Slow) is got[0]

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -390,6 +391,60 @@ async def test_object_finished_after_its_scope_ended_is_closed_at_once() -> None
             await asked.wait()
         ended.set()
     assert log == ["open", "close"]
+
+
+async def test_object_finished_late_by_a_cancelled_task_is_still_closed_whole() -> None:
+    log: list[str] = []
+    asked, ended = anyio.Event(), anyio.Event()
+    module = Module("app")
+
+    @module.provides()
+    async def a() -> AsyncIterator[A]:
+        asked.set()
+        with anyio.CancelScope(shield=True):
+            await ended.wait()
+        try:
+            yield A()
+        except ScopeClosed:
+            await anyio.lowlevel.checkpoint()
+            log.append("rolled back")
+            raise
+
+    async def ask(scope: ScopeContext) -> None:
+        with pytest.raises(ScopeClosed):
+            await scope.get(A)
+
+    async with Container(module) as container, anyio.create_task_group() as group:
+        async with container.enter() as scope:
+            group.start_soon(ask, scope)
+            await asked.wait()
+        group.cancel_scope.cancel()
+        ended.set()
+    assert log == ["rolled back"]
+
+
+async def test_singleton_finished_after_the_stop_says_that_the_container_is_over() -> None:
+    asked, ended = anyio.Event(), anyio.Event()
+    module = Module("app")
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def a() -> AsyncIterator[A]:
+        asked.set()
+        await ended.wait()
+        yield A()
+
+    container = Container(module)
+    await container.start()
+
+    async def ask() -> None:
+        with pytest.raises(ContainerNotRunning):
+            await container.get(A)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await asked.wait()
+        await container.stop()
+        ended.set()
 
 
 async def test_handle_used_after_its_scope_closed_raises() -> None:
