@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ from nexios.adapters.persistence.errors import (
     CommitUnanswered,
     ConnectionLost,
     DatabaseError,
+    DatabaseRefused,
     DatabaseUnavailable,
     OneStatementOnly,
+    PlaceholderMismatch,
     ReadOnlyTransaction,
     StaleWrite,
     StatementTimedOut,
@@ -225,3 +228,43 @@ def test_what_a_client_is_told_names_nothing_of_ours() -> None:
     assert (stale.code, stale.message) == ("conflict", "somebody else changed it meanwhile")
     assert stale.details == {"id": "7"}
     assert (lost.code, lost.retry_after_s) == ("outcome-unknown", None)
+
+
+@pytest.mark.asyncio
+async def test_values_that_have_no_order_are_refused(database: Database) -> None:
+    for wrong in ({"id": 1}, {1}):
+        with pytest.raises(PlaceholderMismatch, match=r"which has no order; write \[value"):
+            await database.fetch_all("SELECT ?", wrong)  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.asyncio
+async def test_a_commit_inside_of_a_block_is_not_said_to_have_written_nothing(
+    database: Database,
+) -> None:
+    await database.execute("CREATE TABLE t (n integer)")
+    with pytest.raises(TransactionFailed, match="what it wrote may be stored"):
+        async with database.transaction():
+            await database.execute("INSERT INTO t VALUES (1)")
+            await database.execute("COMMIT")
+    assert await database.fetch_value("SELECT n FROM t") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_row_that_lacks_a_value_is_not_shown(nexios_database: Database) -> None:
+    await nexios_database.execute("CREATE TABLE people (name text, email text NOT NULL)")
+    with pytest.raises(BadParameter, match='"email"') as refusal:
+        await nexios_database.execute("INSERT INTO people (name) VALUES (?)", ["Ann Private"])
+    assert "Ann Private" not in str(refusal.value)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("made", [False, True], ids=["no folder", "another file"])
+async def test_a_sqlite_file_that_cannot_be_is_said_at_once(tmp_path: Path, made: bool) -> None:
+    path = tmp_path / "shop" / "shop.db"
+    if made:
+        path.parent.mkdir()
+        path.write_text("this is no database, and it is long enough to be seen as none" * 40)
+    database = Database(f"sqlite:///{path}", start_timeout_s=3600)
+    with pytest.raises(DatabaseRefused, match="the folder must be there and writable"):
+        await database.start()
+    await database.stop()

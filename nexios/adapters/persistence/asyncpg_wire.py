@@ -195,6 +195,8 @@ def _wrong_value(number: int, says: str, args: Sequence[object]) -> str:
     if number > len(args):
         return f"value {number} of {len(args)}: {says}"
     value = args[number - 1]
+    # The driver shows the value too, and its reason in brackets behind.
+    says = says.removeprefix(f"{value!r} ").strip("()") or says
     return (
         f"value {number} of {len(args)}: {shortened(repr(value))} ({type(value).__name__}): {says}"
     )

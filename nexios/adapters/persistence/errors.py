@@ -233,15 +233,20 @@ def _broken(_error: Exception, _sql: str, _state: str) -> Exception:
     return RuleViolated(_BROKEN)
 
 
-def _bad_parameter(error: Exception, sql: str, _state: str) -> Exception:
-    return BadParameter(str(error), sql)
+def _bad_parameter(error: Exception, sql: str, state: str) -> Exception:
+    # PostgreSQL's DETAIL of a NOT NULL is the whole row: people's data in a log.
+    return BadParameter(_first_line(error) if state == "23502" else str(error), sql)
 
 
 def _bad_statement(error: Exception, sql: str, _state: str) -> Exception:
     position = str(getattr(error, "position", None) or "")
     hint = getattr(error, "hint", None)
     at = (int(position) - 1,) if position.isdigit() else ()
-    return BadStatement(str(error), sql, at, fix=hint or "")
+    return BadStatement(_first_line(error) if hint else str(error), sql, at, fix=hint or "")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _syntax(error: Exception, sql: str, state: str) -> Exception:

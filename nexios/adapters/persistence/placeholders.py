@@ -1,7 +1,7 @@
 """Reads ``?`` placeholders out of SQL text, the same way for every store."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -76,8 +76,14 @@ def check_count(sql: str, found: Placeholders, args: Sequence[object]) -> None:
     """Refuse a text and values that do not belong together, before anything is sent.
 
     Raises:
-        PlaceholderMismatch: The numbers differ, or ``args`` is one text instead of a list.
+        PlaceholderMismatch: The numbers differ, or ``args`` is no list.
     """
+    if isinstance(args, Mapping | Set):
+        raise PlaceholderMismatch(
+            f"args is a {type(args).__name__}, which has no order; write [value, ...]",
+            sql,
+            found.positions,
+        )
     if isinstance(args, str | bytes):
         raise PlaceholderMismatch(
             f"args is a {type(args).__name__}; write [{args!r}]", sql, found.positions

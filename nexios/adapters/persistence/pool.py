@@ -319,6 +319,11 @@ class Pool:
 
 def _cannot_connect(error: Exception, url: DatabaseUrl) -> DatabaseUnavailable:
     state = getattr(error, "sqlstate", None) or ""
+    if getattr(error, "sqlite_errorname", "") in ("SQLITE_CANTOPEN", "SQLITE_NOTADB"):
+        return DatabaseRefused(
+            f"cannot open {url.masked}: {error}\n"
+            "  fix: the folder must be there and writable, the file a SQLite database or none"
+        )
     if state[:2] in ("28", "3D"):
         return DatabaseRefused(f"{url.masked} refused the connection: {error}")
     if isinstance(error, TimeoutError):

@@ -227,8 +227,9 @@ class Transaction(Root, Block):
         return left if limit is None else min(left, limit)
 
     async def _commit(self, lent: Lent) -> None:
+        over = not lent.wire.in_transaction and not lent.wire.closed
         commit, cancelled = await to_the_end(lent.wire.commit())
-        failure = self._commit_failure(lent, commit)
+        failure = _ended_early() if over else self._commit_failure(lent, commit)
         await self._pool.give_back(lent)
         if cancelled is not None:
             raise cancelled
@@ -246,8 +247,7 @@ class Transaction(Root, Block):
             if commit.result() or self.settings.read_only:
                 return None
             return TransactionFailed(
-                "nothing was written: the server rolled back instead of committing",
-                fix="no COMMIT or ROLLBACK in a statement; the block sends them",
+                "nothing was written: the server rolled back instead of committing"
             )
         if not isinstance(error, Exception):
             return error
@@ -264,6 +264,13 @@ class Transaction(Root, Block):
     def _refuse_ended(self) -> None:
         if self.ended is not None:
             self.check()
+
+
+def _ended_early() -> TransactionFailed:
+    return TransactionFailed(
+        "a statement ended the transaction before its block did; what it wrote may be stored",
+        fix="no COMMIT or ROLLBACK in a statement; the block sends them",
+    )
 
 
 async def _command(lent: Lent, statement: Statement, _timeout_s: float | None) -> str:

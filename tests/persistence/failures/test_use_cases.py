@@ -25,7 +25,8 @@ from nexios.application.errors import OutcomeUnknown
 from nexios.domain.entities import AggregateRoot
 from nexios.domain.errors import Conflict
 from nexios.domain.values import Identity
-from nexios.testing.postgres import PostgresServer, kill_backends, run_sql
+from nexios.testing.postgres import NoPostgres, PostgresServer, kill_backends, run_sql
+from nexios.testing.skips import missing
 from tests.support.proxy import Cut, CuttingProxy
 
 pytestmark = pytest.mark.asyncio
@@ -281,7 +282,11 @@ async def test_a_lost_answer_that_nobody_can_explain_is_said_so(
 @pytest.mark.parametrize("flushed", [False, True], ids=["forgotten", "remembered"])
 async def test_a_number_that_a_crash_gave_out_again_proves_nothing(flushed: bool) -> None:
     # Nothing but a commit writes the log down in time.
-    with PostgresServer(durable=True, settings=["wal_writer_delay=10s"]) as server:
+    try:
+        private = PostgresServer(durable=True, settings=["wal_writer_delay=10s"])
+    except NoPostgres as reason:
+        missing("postgres", str(reason))
+    with private as server:
         run_sql(server.url(), "CREATE TABLE t (n integer)")
         async with Database(server.url()) as database:
             transaction = database.begin()
