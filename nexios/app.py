@@ -1,15 +1,15 @@
 """NexiosApp: the composition root. Modules, routes and settings in, one ASGI application out."""
 
-import inspect
 import logging
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
-from nexios.adapters.asgi.lifespan import Lifespan, Phase, background, run_all
+from nexios.adapters.asgi.hooks import Hooks, K
+from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
@@ -34,8 +34,6 @@ from nexios.middleware.hosts import TrustedHostMiddleware
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
-Hook = Callable[[], Awaitable[None] | None]
-K = TypeVar("K", bound=Hook)
 LifespanManager = Callable[["NexiosApp"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 _NOBODY: Final = UnauthenticatedUser()
@@ -104,8 +102,8 @@ class NexiosApp(Verbs):
         self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._server_error_handler = server_error_handler
         self._user_lifespan = lifespan
-        self._on_startup: list[Hook] = []
-        self._on_shutdown: list[Hook] = []
+        self._on_startup = Hooks()
+        self._on_shutdown = Hooks()
         self._house: House | None = None
         self._open = AsyncExitStack()
         self._lifespan = Lifespan(self._start, self._stop)
@@ -214,7 +212,7 @@ class NexiosApp(Verbs):
     def on_startup(self, hook: K) -> K: ...
     def on_startup(self, hook: Any = None) -> Any:
         """Run ``hook`` at the start, in order of registration; with or without ``()``."""
-        return _hooked(self._on_startup, hook)
+        return self._on_startup.add(hook)
 
     @overload
     def on_shutdown(self, hook: None = None) -> Callable[[K], K]: ...
@@ -222,7 +220,7 @@ class NexiosApp(Verbs):
     def on_shutdown(self, hook: K) -> K: ...
     def on_shutdown(self, hook: Any = None) -> Any:
         """Run ``hook`` at the end, in order of registration; all run, failures are grouped."""
-        return _hooked(self._on_shutdown, hook)
+        return self._on_shutdown.add(hook)
 
     # What one may ask it
 
@@ -357,8 +355,7 @@ class NexiosApp(Verbs):
                 values.update(yielded or {})
                 self.state.update(values)
             else:
-                for hook in self._on_startup:
-                    await _run_hook(hook)
+                await self._on_startup.run()
                 opened.push_async_callback(self._run_stop_hooks)
             await house.start_worker(tasks)
             opened.push_async_callback(house.quiesce)
@@ -371,11 +368,10 @@ class NexiosApp(Verbs):
         await self._open.aclose()
 
     async def _run_stop_hooks(self) -> None:
-        blocks = [_as_block(hook) for hook in self._on_shutdown]
-        await run_all(blocks, what="stop hooks failed")
+        await self._on_shutdown.run_every(what="stop hooks failed")
 
     def _warn_about_hooks(self) -> None:
-        names = [_name(hook) for hook in (*self._on_startup, *self._on_shutdown)]
+        names = [*self._on_startup.names, *self._on_shutdown.names]
         if names:
             warnings.warn(
                 f"with lifespan= these hooks do not run: {', '.join(names)}", stacklevel=2
@@ -389,29 +385,8 @@ def _one_config(modules: Sequence[Module | MakeConfig], config: MakeConfig | Non
     if given:
         return given[0]
     default = default_config()
-    return MakeConfig() if default is None else default
-
-
-def _hooked(hooks: list[Hook], hook: Any) -> Any:
-    def register(function: H) -> H:
-        hooks.append(function)
-        return function
-
-    return register if hook is None else register(hook)
-
-
-async def _run_hook(hook: Hook) -> None:
-    result = hook()
-    if inspect.isawaitable(result):
-        await result
-
-
-def _as_block(hook: Hook) -> Callable[[], Awaitable[None]]:
-    async def block() -> None:
-        await _run_hook(hook)
-
-    return block
-
-
-def _name(hook: Hook) -> str:
-    return getattr(hook, "__qualname__", None) or repr(hook)
+    if default is None:
+        return MakeConfig()
+    message = "NexiosApp() takes what set_config() was given; hand it over with config="
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return default

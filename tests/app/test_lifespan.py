@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from nexios import Depend, MakeConfig, Module, NexiosApp, Scope
+from nexios import Depend, MakeConfig, Module, NexiosApp, Scope, config, set_config
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.server import LifespanFailed
 
@@ -224,3 +224,15 @@ async def test_stopped_app_may_be_started_again_with_fresh_objects() -> None:
                 assert await socket.receive_text() == "hello"
 
     assert log == ["pool opens", "pool closes"] * 2
+
+
+async def test_app_without_config_takes_the_deprecated_default_and_warns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(config, "_default", None)  # put back after the test
+    with pytest.warns(DeprecationWarning, match="set_config"):
+        set_config(mine="default")
+
+    with pytest.warns(DeprecationWarning, match="config="):
+        assert NexiosApp().config.mine == "default"
+    assert NexiosApp(config=MakeConfig(mine="own")).config.mine == "own"
