@@ -331,6 +331,21 @@ async def test_a_foreign_app_sees_its_own_scope() -> None:
         assert scope == {**before, "path_params": {"n": 5}}
 
 
+async def test_a_foreign_app_that_answers_head_with_a_body_sends_none() -> None:
+    async def foreign(scope: Scope, receive: Receive, send: Send) -> None:
+        head = [(b"content-length", b"7")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": b"for", "more_body": True})
+        await send({"type": "http.response.body", "body": b"eign"})
+
+    router = Router()
+    router.register(foreign, "/app")
+    async with Served(router) as served:
+        assert (await served.get("/app")).body == b"foreign"
+        answer = await served.call("HEAD", "/app")
+        assert (answer.body, answer.header("content-length")) == (b"", "7")
+
+
 async def test_guards_and_middleware_stand_before_a_foreign_app() -> None:
     async def foreign(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

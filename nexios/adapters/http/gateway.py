@@ -252,11 +252,15 @@ class _Sender:
         self.begun = False
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind == "http.response.start":
             self.begun = True
             builder = self._exchange.builder
             if builder is not None and builder.hooks:
                 message["headers"] = _hooked(list(message.get("headers", ())), builder.hooks)
+        elif kind == "http.response.body" and self._exchange.scope["method"] == "HEAD":
+            # Many an application leaves this to its server (RFC 9110, 9.3.2).
+            message = {**message, "body": b""}
         await self._exchange.send(message)
 
 
