@@ -49,7 +49,7 @@ def load(text: str) -> ASGIApp:
     if not callable(found):
         raise ApplicationNotFound(
             text,
-            f"it is a {type(found).__name__}, not an ASGI application",
+            f"it is of type {type(found).__name__}, not an ASGI application",
             "name the NexiosApp object",
         )
     return cast("ASGIApp", found)

@@ -6,12 +6,14 @@ import pytest
 
 from nexios import (
     Caller,
+    Controller,
     Depend,
     HTTPException,
     MakeConfig,
     NexiosApp,
     Request,
     Response,
+    Router,
     WebSocket,
 )
 from nexios.adapters.http.routes import Routes
@@ -31,6 +33,24 @@ async def hello() -> str:
 async def test_routes_are_served() -> None:
     app = NexiosApp(routes=[Routes("/hello", hello, ["GET"])])
     assert (await ask(app, "GET", "/hello")).body == b"hello"
+
+
+class Things(Controller): ...
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        (Router(), "mount_router"),
+        ([Router()], "mount_router"),
+        ([Things], r"add_controller\(Things\)"),
+        ([hello], "Routes"),
+        ("/hello", "Routes"),
+    ],
+)
+async def test_what_is_no_route_is_refused_with_the_line_to_write(given: Any, fix: str) -> None:
+    with pytest.raises(TypeError, match=f"fix: {fix}"):
+        NexiosApp(routes=given)
 
 
 async def test_dependencies_run_before_every_handler_and_guards_before_them() -> None:

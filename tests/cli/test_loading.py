@@ -51,7 +51,7 @@ def test_file_name_is_answered_with_the_import_string() -> None:
 
 
 def test_something_else_than_an_application_is_refused(package: str) -> None:
-    with pytest.raises(ApplicationNotFound, match="a int, not an ASGI application"):
+    with pytest.raises(ApplicationNotFound, match="of type int, not an ASGI application"):
         load(f"{package}.main:number")
 
 

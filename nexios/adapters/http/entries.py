@@ -81,6 +81,37 @@ class Registered:
 Entry = Routes | SocketRoute | Mounted | Foreign | Registered
 
 
+class NoEntry(TypeError):
+    """Something in ``routes=`` is no route."""
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+        super().__init__(given)
+
+    def __str__(self) -> str:
+        fix = "Routes(path, handler, methods)"
+        if hasattr(self.given, "mount_router"):
+            fix = "mount_router(router) once the app or router is made"
+        elif isinstance(self.given, type) and issubclass(self.given, Controller):
+            fix = f"add_controller({self.given.__name__}), or Module.controllers(...)"
+        return f"routes= takes a list of routes, not {self.given!r}\n  fix: {fix}"
+
+
+def checked(routes: Iterable[Entry]) -> list[Entry]:
+    """Return the entries as a list.
+
+    Raises:
+        NoEntry: One of them is none, or they are no list.
+    """
+    if not isinstance(routes, Iterable):
+        raise NoEntry(routes)
+    entries = list(routes)
+    for one in entries:
+        if not isinstance(one, Entry):
+            raise NoEntry(one)
+    return entries
+
+
 class LiveList(list[T]):
     """A list that tells of each change, and takes it back when the listener refuses it."""
 

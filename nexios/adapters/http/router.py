@@ -16,6 +16,7 @@ from nexios.adapters.http.entries import (
     LiveList,
     Mounted,
     Registered,
+    checked,
 )
 from nexios.adapters.http.flatten import by_name, flatten
 from nexios.adapters.http.ordering import Added, ordered
@@ -73,7 +74,7 @@ class Router(Verbs):
         self._middleware = [Added(one) for one in reversed(middleware)]
         self._listeners: list[Changed] = []
         self._names: Names | None = None
-        self._routes: LiveList[Entry] = LiveList(routes or (), self.changed)
+        self._routes: LiveList[Entry] = LiveList(checked(routes or ()), self.changed)
 
     @property
     def routes(self) -> LiveList[Entry]:
