@@ -99,6 +99,29 @@ def test_another_head_over_the_same_content_leaves_the_first_alone() -> None:
     assert (final.status_code, final.headers["x"]) == (404, None)
 
 
+class Noted(JSONResponse):
+    __slots__ = ("__dict__",)  # which takes no room in the object itself
+
+    def __init__(self, content: object) -> None:
+        super().__init__(content)
+        self.note = "kept"
+
+
+class Slotted(JSONResponse):
+    __slots__ = ("note",)
+
+    def __init__(self, content: object) -> None:
+        super().__init__(content)
+        self.note = "kept"
+
+
+@pytest.mark.parametrize("kind", [Noted, Slotted])
+def test_another_head_keeps_what_a_subclass_adds(kind: type[Noted | Slotted]) -> None:
+    final = kind({"a": 1})
+    twin = final.with_head(201, final.headers)
+    assert (type(twin), twin.note, twin.status_code, twin.body) == (kind, "kept", 201, b'{"a":1}')
+
+
 @pytest.mark.parametrize("status", [0, 99, 600])
 def test_a_status_that_is_none(status: int) -> None:
     with pytest.raises(ValueError, match="100 to 599"):

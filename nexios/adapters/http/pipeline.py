@@ -89,7 +89,7 @@ class _Layer:
         exchange.depth = self._depth
         answer = await self._inner(exchange)
         builder = exchange.response
-        return take(builder, answer)
+        return builder if answer is builder else take(builder, answer)
 
 
 def take(builder: Response, answer: Answer | None) -> Response:
