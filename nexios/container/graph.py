@@ -84,13 +84,17 @@ class Node:
     asked_by: Asked | None = None
     point: EntryPoint | None = None
     before: bool = False
+    _title: str = field(default="", init=False, repr=False)
 
     @property
     def title(self) -> str:
-        """The name people know it by."""
-        if self.binding.origin is Origin.FUNCTION:
-            return f"{display(self.binding.source)}()"
-        return str(self.binding.key)
+        """The name people know it by; put together once, since each scope asks for it."""
+        if not self._title:
+            of_function = self.binding.origin is Origin.FUNCTION
+            self._title = (
+                f"{display(self.binding.source)}()" if of_function else str(self.binding.key)
+            )
+        return self._title
 
     @property
     def driven(self) -> bool:
