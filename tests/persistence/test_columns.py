@@ -77,7 +77,7 @@ THINGS = Table(
     Column("uuid", Uuid),
     Column("bytes", LargeBinary),
     Column("json", JSON),
-    Column("color", Enum(Color, native_enum=False)),
+    Column("color", Enum(Color)),
     Column("utc", UtcDateTime),
     Column("exact", ExactDecimal(8, 2)),
 )

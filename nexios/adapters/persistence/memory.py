@@ -78,7 +78,9 @@ class MemoryUnitOfWork(TrackingUnitOfWork):
     """A unit of work over a MemoryStore, for tests and applications without a database.
 
     Isolation is read committed. Not checked, unlike PostgreSQL: CHECK and exclusion
-    constraints, triggers, server defaults other than constants, ``serializable``, locks.
+    constraints, triggers, server defaults other than constants, ``serializable``, locks. An
+    ON DELETE action is not carried out, the row that refers forbids it; and a run of another unit
+    of work inside of a run is a transaction of its own, where a database has them joined.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Identity as Numbered
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, CreateEnumType
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from nexios.adapters.persistence.database import Database
@@ -107,9 +107,19 @@ async def create_tables(database: Database, *metadata: MetaData) -> None:
                 if table.key in made:
                     continue
                 made.add(table.key)
+                await _create_enums(database, table)
                 await database.execute(CreateTable(table, if_not_exists=True))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     await database.execute(CreateIndex(index, if_not_exists=True))
+
+
+async def _create_enums(database: Database, table: Table) -> None:
+    """Create the types of a table's Enum columns, where the store has such types."""
+    for column in table.columns:
+        kind = column.type.dialect_impl(database.dialect)
+        known = "SELECT 1 FROM pg_type WHERE typname = ? AND pg_type_is_visible(oid)"
+        if isinstance(kind, ENUM) and not await database.fetch_value(known, [kind.name]):
+            await database.execute(CreateEnumType(kind))
 
 
 async def all_rows(database: Database, table: Table) -> list[Row]:
