@@ -189,24 +189,23 @@ async def test_a_handler_that_stays_after_its_socket_is_cancelled() -> None:
 
 async def test_a_close_by_somebody_else_goes_out_before_the_callable_ends() -> None:
     inside: list[WebSocket] = []
+    go = anyio.Event()
 
     async def handler(websocket: WebSocket) -> None:
         await websocket.accept()
         inside.append(websocket)
-        try:
-            while True:
-                await websocket.send_text("x")
-        except WebSocketDisconnect:
-            return
+        await go.wait()
 
     async with (
         serving(route("/ws", handler)) as app,
         websocket_connect(app, "/ws") as client,
         anyio.create_task_group() as tasks,
     ):
-        await client.receive_text()
+        await anyio.wait_all_tasks_blocked()
         client.stall()
         tasks.start_soon(inside[0].close, 4000)
+        await anyio.wait_all_tasks_blocked()
+        go.set()
         await anyio.wait_all_tasks_blocked()
         client.resume()
         assert (await client.closed()).code == 4000

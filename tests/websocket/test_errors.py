@@ -212,3 +212,18 @@ async def test_payloads_never_reach_a_log(caplog: pytest.LogCaptureFixture) -> N
         await client.send_text('"canary"')
         await client.closed()
     assert "canary" not in caplog.text
+
+
+async def test_an_error_whose_details_have_no_json_form_is_one_of_ours() -> None:
+    async def before(websocket: WebSocket) -> None:
+        raise HTTPException(403, object())
+
+    async def after(websocket: WebSocket) -> None:
+        await websocket.accept()
+        raise Conflict("words", held_by=object())
+
+    async with serving(route("/before", before), route("/after", after)) as app:
+        assert (await denial(app, "/before")).status == 500
+        async with websocket_connect(app, "/after") as client:
+            assert (await client.closed()).code == 1011
+        assert [type(error) for error, _ in app.faults] == [TypeError, TypeError]

@@ -272,6 +272,12 @@ class SocketGateway:
 
     async def _answer(self, socket: WebSocket, error: BaseException) -> None:
         """End a socket whose handler raised."""
+        try:
+            await self._tell(socket, error)
+        except TypeError as unsayable:  # its details have no JSON form; nothing was sent
+            await self._tell(socket, unsayable)
+
+    async def _tell(self, socket: WebSocket, error: BaseException) -> None:
         state = socket.protocol.state
         if _is_leaving(error):
             await self._finish(socket)
