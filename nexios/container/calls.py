@@ -78,16 +78,31 @@ def _scoped(container: Running, wired: Wired) -> Function:
     point = wired.point
     open_ = opening(container, point)
     finish, streams = point.finish, point.streams
-    steps = [(call, call.slots, _with_owner(call)) for call in wired.calls]
+    paths = container.interpreter.paths
+    steps = [
+        (
+            call, call.slots, _with_owner(call),
+            any(map(_waits, call.arguments)),
+            paths.first_awaiting(call.slots, container.eager) is not None,
+        )
+        for call in wired.calls
+    ]  # fmt: skip
 
     async def call(*values: object) -> object:
         interpreter = container.interpreter
         scope, ours = open_(values)
         try:
             result: object = None
-            for item, slots, arguments in steps:
-                read = await interpreter.read(item.arguments, values)
-                prepared = await interpreter.fill(scope, slots, values)
+            for item, slots, arguments, reading, making in steps:
+                if reading:
+                    read = await interpreter.read(item.arguments, values)
+                else:
+                    read = interpreter.read_now(item.arguments, values)
+                # An override that began since may bring something that awaits.
+                if making or interpreter.paths is not paths:
+                    prepared = await interpreter.fill(scope, slots, values)
+                else:
+                    prepared = interpreter.fill_now(scope, slots, values)
                 positional, named = interpreter.arguments(arguments, read, scope, prepared)
                 if item.function is not None:
                     result = item.function(*positional, **named)

@@ -236,6 +236,8 @@ class Paths:
         self.graph = graph
         self.instead = dict(instead or {})
         self._orders: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._steps: dict[tuple[int, ...], tuple[tuple[int, Scope, bool], ...]] = {}
+        self._taken: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._prepares: dict[int, tuple[int, ...]] = {}
         self._step_awaits: dict[int, bool] = {}
 
@@ -252,6 +254,24 @@ class Paths:
         known = self._orders.get(slots)
         if known is None:
             known = self._orders[slots] = tuple(self._walk(slots))
+        return known
+
+    def steps(self, slots: tuple[int, ...]) -> tuple[tuple[int, Scope, bool], ...]:
+        """Return the order with each node's lifetime, and whether its provider alone makes it."""
+        known = self._steps.get(slots)
+        if known is None:
+            nodes = [self.graph.nodes[slot] for slot in self.order(slots)]
+            known = self._steps[slots] = tuple(
+                (node.slot, node.lifetime, not node.driven and not self.prepares(node.slot))
+                for node in nodes
+            )
+        return known
+
+    def taken(self, slots: tuple[int, ...]) -> tuple[int, ...]:
+        """Return what ``transients`` does, worked out once."""
+        known = self._taken.get(slots)
+        if known is None:
+            known = self._taken[slots] = tuple(self.transients(slots))
         return known
 
     def prepares(self, slot: int) -> tuple[int, ...]:

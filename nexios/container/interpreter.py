@@ -13,9 +13,10 @@ from nexios.container.errors import (
 )
 from nexios.container.graph import Argument, Node, Paths
 from nexios.container.keys import MISSING
-from nexios.container.providers import Engine, within
+from nexios.container.providers import Engine, enter_frame, leave_frame, within
 from nexios.container.scope import (
     Exit,
+    Scope,
     ScopeContext,
     close_exits,
     close_exits_now,
@@ -27,6 +28,7 @@ Prepared = dict[int, deque[object]]
 Cache = dict[int, object]
 
 _NO_TAGS: Final[frozenset[int]] = frozenset()
+_NOTHING: Final[Prepared] = {}
 
 
 class Interpreter:
@@ -46,10 +48,14 @@ class Interpreter:
         """Make everything that ``slots`` need; what remains is calls of providers."""
         paths = self.paths
         prepared: Prepared = {}
-        for slot in paths.order(slots):
-            if not self.is_made(scope, slot):
+        for slot, lifetime, plain in paths.steps(slots):
+            if self._is_made(scope, slot, lifetime):
+                continue
+            if plain:
+                self._plain(scope, slot)
+            else:
                 await self._step(scope, slot, values)
-        for slot in paths.transients(slots):
+        for slot in paths.taken(slots):
             made = await self._drive(scope, slot, values, self._tags(scope, slot))
             prepared.setdefault(slot, deque()).append(made)
         if self.paths is not paths:
@@ -59,11 +65,15 @@ class Interpreter:
 
     def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
         """Do the same without awaiting."""
-        for slot in self.paths.order(slots):
-            if not self.is_made(scope, slot):
-                self._step_now(scope, slot, values)
         prepared: Prepared = {}
-        for slot in self.paths.transients(slots):
+        for slot, lifetime, plain in self.paths.steps(slots):
+            if self._is_made(scope, slot, lifetime):
+                continue
+            if plain:
+                self._plain(scope, slot)
+            else:
+                self._step_now(scope, slot, values)
+        for slot in self.paths.taken(slots):
             made = self._drive_now(scope, slot, values, self._tags(scope, slot))
             prepared.setdefault(slot, deque()).append(made)
         return prepared
@@ -84,10 +94,18 @@ class Interpreter:
         prepared = self.fill_now(scope, (slot,), ())
         return within(scope, prepared, partial(self.engine.call, slot))
 
-    def is_made(self, scope: ScopeContext, slot: int) -> bool:
+    def _is_made(self, scope: ScopeContext, slot: int, lifetime: Scope) -> bool:
         """Return whether the object of ``slot`` is in the cache that owns it."""
-        owner = self._owner(scope, self.paths.graph.nodes[slot])
-        return slot in owner.cache
+        owner = scope.at(lifetime)
+        return slot in (self._owner(scope, slot) if owner is None else owner).cache
+
+    def _plain(self, scope: ScopeContext, slot: int) -> None:
+        """Make what its provider alone makes: it looks in the cache, locks, and keeps."""
+        try:
+            within(scope, _NOTHING, self.engine.providers[slot])
+        except Exception as error:
+            _note(error, self.paths.graph.nodes[slot])
+            raise
 
     def refuse_if_over(self, scope: ScopeContext, slot: int) -> None:
         """Raise ScopeClosed when a scope that would own something has ended."""
@@ -105,19 +123,20 @@ class Interpreter:
         positional: list[object] = []
         named: dict[str, object] = {}
         rest = iter(read)
-
-        def evaluate() -> None:
+        providers = self.engine.providers
+        token = enter_frame(scope, prepared)
+        try:
             for argument in arguments:
                 if argument.slot is not None:
-                    value = self.engine.call(argument.slot)
+                    value = providers[argument.slot]()
                 else:
                     value = next(rest) if argument.getter is not None else argument.value
                 if argument.by_name:
                     named[argument.parameter.name] = value
                 else:
                     positional.append(value)
-
-        within(scope, prepared, evaluate)
+        finally:
+            leave_frame(token)
         return positional, named
 
     async def read(self, arguments: Sequence[Argument], values: Values) -> list[object]:
@@ -133,7 +152,8 @@ class Interpreter:
         """Return what the getters read, where none awaits."""
         return [item.getter.read(*values) for item in arguments if item.getter is not None]
 
-    def _owner(self, scope: ScopeContext, node: Node) -> ScopeContext:
+    def _owner(self, scope: ScopeContext, slot: int) -> ScopeContext:
+        node = self.paths.graph.nodes[slot]
         owner = scope.at(node.lifetime)
         if owner is None:
             raise WrongScope(node.title, node.lifetime.value, scope.kind.value)
@@ -144,7 +164,7 @@ class Interpreter:
             self._step_now(scope, slot, values)
             return
         node = self.paths.graph.nodes[slot]
-        owner = self._owner(scope, node)
+        owner = self._owner(scope, slot)
         self._check_loop()
         try:
             lock = owner.async_lock(slot)
@@ -161,7 +181,7 @@ class Interpreter:
 
     def _step_now(self, scope: ScopeContext, slot: int, values: Values) -> None:
         node = self.paths.graph.nodes[slot]
-        owner = self._owner(scope, node)
+        owner = self._owner(scope, slot)
         if self.paths.step_awaits(slot):
             raise _needs_await(node)
         with owner.lock(slot):
@@ -188,7 +208,8 @@ class Interpreter:
     ) -> object:
         """Make one object whose cached dependencies are made."""
         node = self.paths.graph.nodes[slot]
-        owner.refuse_if_closed(node.title)
+        if owner.closed:
+            raise owner.over(node.title)
         prepared: Prepared = {}
         for inner in self.paths.prepares(slot):
             made = await self._drive(owner, inner, values, tags)
@@ -212,7 +233,8 @@ class Interpreter:
         self, owner: ScopeContext, slot: int, values: Values, tags: frozenset[int]
     ) -> object:
         node = self.paths.graph.nodes[slot]
-        owner.refuse_if_closed(node.title)
+        if owner.closed:
+            raise owner.over(node.title)
         if node.awaits:
             raise _needs_await(node)
         prepared: Prepared = {}
@@ -286,7 +308,12 @@ class _noting:  # noqa: N801  # reads as a statement
         return
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ContainerError):
-            above = self._node.asked_by
-            asker = f" for {above.step.text}" if above is not None and above.step else ""
-            error.add_note(f"while making {self._node.title}{asker}")
+        if isinstance(error, Exception):
+            _note(error, self._node)
+
+
+def _note(error: Exception, node: Node) -> None:
+    if not isinstance(error, ContainerError):
+        above = node.asked_by
+        asker = f" for {above.step.text}" if above is not None and above.step else ""
+        error.add_note(f"while making {node.title}{asker}")

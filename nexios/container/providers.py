@@ -3,7 +3,7 @@
 import importlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -37,6 +37,16 @@ def frame() -> Frame:
         return _frame.get()
     except LookupError:
         raise ContainerNotRunning("an object asked of a provider outside a scope") from None
+
+
+def enter_frame(scope: ScopeContext, prepared: dict[int, deque[object]]) -> Token[Frame]:
+    """Evaluate providers for ``scope`` from now on, until ``leave_frame``."""
+    return _frame.set(Frame(scope, prepared))
+
+
+def leave_frame(token: Token[Frame]) -> None:
+    """Go back to the frame before."""
+    _frame.reset(token)
 
 
 def within(scope: ScopeContext, prepared: dict[int, deque[object]], make: Callable[[], T]) -> T:
@@ -136,11 +146,11 @@ class ScopedFactory(_Announcing, providers.Factory[T]):
             value = owner.cache.get(self.slot, MISSING)
             if value is MISSING:
                 owner.refuse_if_closed(self.title)
-                token = _frame.set(Frame(owner, current.prepared))
-                try:
+                if owner is current.scope:
                     value = super()._provide(args, kwargs)  # type: ignore[misc]  # not in its stubs
-                finally:
-                    _frame.reset(token)
+                else:
+                    make = super()._provide  # type: ignore[misc]  # not in its stubs
+                    value = within(owner, current.prepared, lambda: make(args, kwargs))
                 # Taken again: an override swaps the root's cache while an object is made.
                 owner.cache[self.slot] = value
         return value
