@@ -1,17 +1,21 @@
 """Singletons: one object however many ask, started in order, stopped in reverse."""
 
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
 from nexios.container.container import Container
+from nexios.container.depend import Depend
 from nexios.container.errors import ContainerError, WrongEventLoop
 from nexios.container.module import Module
-from nexios.container.scope import Scope
-from tests.support.wiring import module_of
+from nexios.container.scope import Scope, ScopeContext
+from tests.support.wiring import module_of, point
 
 pytestmark = pytest.mark.anyio
 
@@ -253,3 +257,80 @@ def test_container_used_on_another_event_loop_says_so() -> None:
     finally:
         done.set()
         thread.join(10)
+
+
+async def test_nothing_grows_with_the_number_of_requests() -> None:
+    class Session:
+        pass
+
+    module = Module("app")
+    module.bind(Engine, scope=Scope.SINGLETON, lazy=True)
+
+    @module.provides()
+    async def session(engine: Engine) -> AsyncIterator[Session]:
+        yield Session()
+
+    async def show(session: Session = Depend()) -> None: ...
+
+    def sizes(container: Container) -> list[int]:
+        assembly = container.assembly
+        paths = assembly.interpreter.paths
+        held: list[Any] = [
+            assembly.graph.nodes, assembly.root.cache, assembly.root.exits,
+            assembly.engine.providers, assembly.entries, assembly.root._locks,
+            *(value for value in vars(paths).values() if isinstance(value, dict)),
+            *(value for value in vars(container._resolution).values() if isinstance(value, dict)),
+        ]  # fmt: skip
+        return [len(item) for item in held]
+
+    entry_point = point(show)
+    async with Container(module, entries=[entry_point]) as container:
+        plan = container.entry(entry_point).plan
+
+        async def request() -> weakref.ref[ScopeContext]:
+            await plan.call({})  # type: ignore[misc]  # it awaits
+            async with container.enter() as scope:
+                await scope.get(Session)
+                assert await scope.get(int | None) is None
+                assert await scope.get(list[Session]) == []
+                await scope.call(show)
+                return weakref.ref(scope)
+
+        # The first one wires what is asked at run time, the second walks it.
+        await request()
+        await request()
+        before = sizes(container)
+        scopes = [await request() for _ in range(200)]
+        assert sizes(container) == before
+        gc.collect()
+        assert [item for item in scopes if item() is not None] == []
+
+
+@pytest.mark.parametrize("scope", [Scope.REQUEST, Scope.TRANSIENT, Scope.SINGLETON])
+@pytest.mark.parametrize("opens", [False, True])
+async def test_chain_of_500_is_made(scope: Scope, opens: bool) -> None:
+    module = Module("deep")
+    before: type = type("Node0", (), {})
+    module.bind(before, scope=scope)
+    closed: list[int] = []
+    for number in range(1, 500):
+
+        def init(self: Any, inner: Any) -> None:
+            self.inner = inner
+
+        cls = type(f"Node{number}", (), {"__init__": init})
+        init.__annotations__["inner"] = before
+
+        async def opened(inner: Any, cls: Any = cls, number: Any = number) -> AsyncIterator[Any]:
+            yield cls(inner)
+            closed.append(number)
+
+        opened.__annotations__.update({"inner": before, "return": AsyncIterator[cls]})  # type: ignore[valid-type]
+        module.bind(cls, scope=scope).to(opened if opens else cls)
+        before = cls
+    async with Container(module) as container, container.enter() as running:
+        made: Any = await running.get(before)
+        for _ in range(499):
+            made = made.inner
+        assert type(made).__name__ == "Node0"
+    assert closed == (list(range(499, 0, -1)) if opens else [])
