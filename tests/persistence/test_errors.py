@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -268,3 +269,20 @@ async def test_a_sqlite_file_that_cannot_be_is_said_at_once(tmp_path: Path, made
     with pytest.raises(DatabaseRefused, match="the folder must be there and writable"):
         await database.start()
     await database.stop()
+
+
+def test_a_failed_opening_leaves_no_thread_that_speaks_to_a_closed_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "foreign.db"
+    path.write_text("this is no database, and it is long enough to be seen as none" * 40)
+    late: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda raised: late.append(raised.exc_value))
+
+    async def open_it() -> None:
+        with pytest.raises(DatabaseRefused):
+            await Database(f"sqlite:///{path}").start()
+
+    for _ in range(30):
+        asyncio.run(open_it())
+    assert late == []

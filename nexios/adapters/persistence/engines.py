@@ -1,5 +1,6 @@
 """Makes SQLAlchemy's engine for a URL and opens driver connections set up as we need them."""
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -132,6 +133,7 @@ class NativeSqlite(aiosqlite.Connection):
 
     def __init__(self, url: DatabaseUrl, options: Options) -> None:
         self.native: sqlite3.Connection
+        self.stopped: asyncio.Future[Any] | None = None
         self._url = url
         self._options = options
         super().__init__(self._open, iter_chunk_size=64)
@@ -146,10 +148,19 @@ class NativeSqlite(aiosqlite.Connection):
             check_same_thread=False,
             factory=AnsweringConnection,
         )
-        self.native.execute("PRAGMA foreign_keys=ON").close()
-        if self._url.path is not None:
-            self._write_ahead()
+        try:
+            self.native.execute("PRAGMA foreign_keys=ON").close()
+            if self._url.path is not None:
+                self._write_ahead()
+        except BaseException:
+            self.native.close()
+            raise
         return self.native
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Stop the thread; ``stopped`` tells its last word to the loop."""
+        self.stopped = super().stop()
+        return self.stopped
 
     def _write_ahead(self) -> None:
         mode: Iterable[Any] = self.native.cursor().execute("PRAGMA journal_mode").fetchone()
@@ -161,6 +172,13 @@ def _sqlite_opener(url: DatabaseUrl, options: Options) -> Callable[..., Awaitabl
     async def open_sqlite(*_: Any, **__: Any) -> Any:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise DatabaseUnavailable(f"SQLite {sqlite3.sqlite_version}: Nexios needs 3.35")
-        return await NativeSqlite(url, options)
+        connection = NativeSqlite(url, options)
+        try:
+            return await connection
+        except BaseException:
+            # The thread reports its end to this loop, which may be closed a moment later.
+            if connection.stopped is not None:
+                await connection.stopped
+            raise
 
     return open_sqlite
