@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from nexios.adapters.asgi.headers import InvalidHeader
@@ -24,6 +24,7 @@ from nexios.adapters.http.response import (
     JSONResponse,
     NoContent,
 )
+from nexios.container.keys import MISSING
 from nexios.domain.values import Identity
 
 
@@ -271,3 +272,15 @@ def test_an_annotation_without_serialiser_is_refused_at_start() -> None:
 
     with pytest.raises(UnusableAnnotation, match="GET /x: its return annotation"):
         compile_encoder(Custom, None, "GET /x")
+
+
+class Aliased(BaseModel):
+    user_id: int = Field(alias="userId")
+
+
+@pytest.mark.parametrize("annotation", [Aliased, Any, MISSING])
+def test_a_model_is_written_by_alias_with_and_without_annotation(annotation: object) -> None:
+    answer = compile_encoder(annotation)(Aliased(userId=3))
+
+    assert answer is not None
+    assert answer.body == b'{"userId":3}'
