@@ -3,8 +3,6 @@
 import asyncio
 from typing import Final
 
-import sniffio
-
 from nexios.adapters.asgi.lifespan import Lifespan
 
 
@@ -37,10 +35,12 @@ class Keeper:
         Raises:
             Exception: What the start raised; the next request tries again.
         """
-        if sniffio.current_async_library() != "asyncio":
-            raise NoLifespan
         if self._started is None:
-            self._started = asyncio.get_running_loop().create_future()
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                raise NoLifespan from None
+            self._started = loop.create_future()
             self._task = asyncio.create_task(self._keep(self._started), name="nexios keeper")
         await asyncio.shield(self._started)
 
