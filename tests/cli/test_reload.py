@@ -30,7 +30,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
     port = str(free_port())
-    command = [sys.executable, "-m", "nexios", "run", "main:app", "--port", port, "--reload"]
+    # The installed command: `python -m` would put the folder on the path by itself.
+    nexios = Path(sys.executable).with_name("nexios")
+    command = [nexios, "run", "main:app", "--port", port, "--reload"]
     server = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
     yield f"http://127.0.0.1:{port}/"
     server.terminate()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
 import uvicorn
@@ -129,7 +130,11 @@ def serve(app: ASGIApp | str, options: ServerOptions) -> None:
         raise ReloadNeedsImportString
     if options.reload:
         uvicorn.run(
-            app, reload=True, reload_dirs=list(options.reload_dirs) or None, **_settings(options)
+            app,
+            app_dir=str(Path.cwd()),  # the new process looks where this one was started
+            reload=True,
+            reload_dirs=list(options.reload_dirs) or None,
+            **_settings(options),
         )
     else:
         uvicorn.run(app, **_settings(options))
