@@ -158,8 +158,7 @@ class House:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
-        async with self.container.enter(Scope.REQUEST) as scope:
-            backplane = await scope.get(Backplane | None)
+        backplane = await self.container.get(Backplane | None)
         self._hub = Hub(
             self._app,
             backplane=backplane or MemoryBackplane(),
@@ -302,4 +301,17 @@ def _raise_all(problems: Sequence[Exception]) -> None:
     if problems and len(wiring) == len(problems):
         raise WiringErrors(f"{len(wiring)} wiring problems", wiring)
     if problems:
-        raise ExceptionGroup(f"{len(problems)} problems in routes and wiring", problems)
+        raise SetupErrors(f"{len(problems)} problems in routes and wiring", problems)
+
+
+class SetupErrors(ExceptionGroup[Exception]):
+    """Several things are wrong with what the application is made of."""
+
+    def __str__(self) -> str:
+        """Return the numbered listing."""
+        lines = [f"{n}. {error}" for n, error in enumerate(self.exceptions, 1)]
+        return "\n".join([self.message, *lines])
+
+    def derive(self, excs: Sequence[Exception], /) -> "SetupErrors":  # type: ignore[override]  # the group holds nothing else
+        """Return a group of the same type, so that splitting keeps it."""
+        return SetupErrors(self.message, excs)

@@ -5,6 +5,7 @@ from typing import Protocol
 import pytest
 
 from nexios import Controller, Depend, Module, NexiosApp, get
+from nexios.assembly import SetupErrors
 from nexios.container.errors import MissingBinding, WiringErrors
 
 
@@ -55,9 +56,13 @@ def test_all_mistakes_of_wiring_and_routes_are_shown_together() -> None:
     @app.get("/a")
     async def again() -> None: ...
 
-    with pytest.raises(ExceptionGroup) as refusal:
+    with pytest.raises(SetupErrors) as refusal:
         app.check()
 
+    text = str(refusal.value)
+    assert "problems in routes and wiring" in text.splitlines()[0]
+    assert "\n1. " in text
+    assert "nothing provides Mailer" in text
     names = sorted(type(error).__name__ for error in refusal.value.exceptions)
     assert "DuplicateRoute" in names
     assert names.count("MissingBinding") >= 1
