@@ -1,5 +1,6 @@
 """Requests, answers and what a handler reads, at the address people type."""
 
+from nexios.adapters.asgi.annotations import Parsed
 from nexios.adapters.asgi.multidict import ImmutableMultiDict, MultiDict, QueryParams
 from nexios.adapters.asgi.params import Body, Cookie, Header, Path, Query
 from nexios.adapters.asgi.state import State
@@ -16,7 +17,6 @@ from nexios.adapters.http.controller import (
     put,
     route,
 )
-from nexios.adapters.http.fields import Parsed
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import (
     Accepted,

@@ -13,10 +13,10 @@ import typing_extensions
 from pydantic import BaseModel, Field, field_validator
 
 from nexios import Body, Cookie, Header, Path, Query
+from nexios.adapters.asgi.annotations import Parsed
 from nexios.adapters.http import inputs
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import RequestInvalid
-from nexios.adapters.http.fields import Parsed
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings

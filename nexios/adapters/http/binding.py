@@ -5,22 +5,21 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args, get_origin
 
-from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.params import MISSING, Marker
-from nexios.adapters.http.builder import Response
-from nexios.adapters.http.fields import (
+from nexios.adapters.asgi.annotations import (
     check_annotation,
     constrained,
     from_text,
-    is_body,
     is_list_of_scalars,
     is_many,
     is_parsed,
     is_scalar,
-    is_structure,
     without_metadata,
     without_none,
 )
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.params import MISSING, Marker
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.fields import is_body, is_structure
 from nexios.adapters.http.inputs import BodyPart, Inputs, Simple
 from nexios.adapters.http.readers import (
     ALL,

@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic_core import ValidationError, from_json
 
+from nexios.adapters.asgi.annotations import Member, members_validator
 from nexios.adapters.asgi.nul import may_hold_nul
 from nexios.adapters.asgi.params import MISSING, fresh
 from nexios.adapters.http.body import check_json
 from nexios.adapters.http.errors import MalformedBody, RequestInvalid
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.faults import Fault, from_body, from_validation, missing, nul_in_body
-from nexios.adapters.http.fields import Member, body_validator, members_validator
+from nexios.adapters.http.fields import body_validator
 from nexios.adapters.http.readers import Raw
 
 

@@ -1,16 +1,23 @@
 """What a socket handler's signature reads from the handshake, decided once at start."""
 
-import types
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
-from uuid import UUID
+from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
+from nexios.adapters.asgi.annotations import (
+    Member,
+    check_annotation,
+    constrained,
+    from_text,
+    is_list_of_scalars,
+    is_many,
+    is_scalar,
+    members_validator,
+    without_metadata,
+    without_none,
+)
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.params import MISSING, Marker, Place, fresh
 from nexios.adapters.websocket.closing import HandshakeInvalid
@@ -19,12 +26,9 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.container.entry import Getter, Unreadable
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import Parameter
-from nexios.domain.errors import DomainError
 
 _SOCKET_NAMES: Final = frozenset({"websocket", "ws", "socket"})
-_SCALARS: Final = (str, int, float, bool, Decimal, UUID, date, datetime, time, timedelta, Enum)
-_MANY: Final = (list, set, frozenset, tuple, Sequence)
-_UNIONS: Final = (Union, types.UnionType)
+_VALUE: Final = "value"
 
 Asker = Callable[..., object]
 
@@ -37,7 +41,7 @@ class Input:
     name: str
     many: bool
     default: object
-    adapter: TypeAdapter[Any]
+    read: Callable[[object], Any]
 
     def raw(self, socket: WebSocket) -> object:
         """Return what was sent, or MISSING."""
@@ -91,7 +95,7 @@ class Inputs:
                 faults.append(_fault(one, "missing", "is required"))
                 continue
             try:
-                values.append(one.adapter.validate_python(raw))
+                values.append(one.read(raw))
             except ValidationError as error:
                 found = error.errors(include_url=False, include_input=False, include_context=False)
                 faults += [_fault(one, item["type"], plain_text(item["msg"])) for item in found]
@@ -145,7 +149,7 @@ class SocketSource:
             return _SOCKET
         if self._is_socket(asker, parameter, before):
             return _SOCKET
-        if _is_readable(inner):
+        if is_scalar(inner) or is_list_of_scalars(inner):
             return self._value(asker, parameter, Marker("query"), parameter.name, before)
         return None
 
@@ -182,26 +186,23 @@ class SocketSource:
         annotation, default = _wanted(parameter, marker)
         if annotation is ABSENT:
             annotation = Any if marker.place == "path" else str
-        constraints: dict[str, Any] = dict(marker.constraints)
-        if marker.place == "path" and not constraints and _inner(annotation) in (Any, object):
+        of_path = marker.place == "path"
+        if of_path and not marker.constraints and without_none(annotation) in (Any, object):
             return Getter(lambda socket, *_: socket.path_params[name])
-        shape: Any = _from_text(annotation)
-        if marker.place == "path" and _inner(annotation) is str:
+        shape: Any = from_text(annotation)
+        if of_path and without_none(annotation) is str:
             shape = Annotated[shape, BeforeValidator(str)]  # the converter may have made an int
-        if constraints:
-            shape = Annotated[shape, Field(**constraints)]
-        try:
-            adapter: TypeAdapter[Any] = TypeAdapter(shape)
-        except Exception as refusal:  # pydantic raises several unrelated classes here
-            reason = str(refusal).partition("\n")[0]
+        shape = constrained(shape, marker.constraints)
+        reason = check_annotation(shape)
+        if reason is not None:
             raise Unreadable(
                 f"its type cannot be read from a handshake: {reason}",
                 f"{parameter.name}: ... = Depend()",
-            ) from None
-        many = marker.place in ("query", "header") and _is_many(annotation)
+            )
+        many = marker.place in ("query", "header") and is_many(annotation)
         # Each check before the handler stands alone: a 401 must not wait for another's 422.
         inputs = self._before.setdefault(asker, Inputs()) if before else self.inputs
-        return Getter(inputs.add(Input(marker.place, name, many, default, adapter)))
+        return Getter(inputs.add(Input(marker.place, name, many, default, _reader(shape))))
 
 
 def _itself(socket: WebSocket, *_: object) -> WebSocket:
@@ -230,15 +231,23 @@ def _fault(one: Input, code: str, detail: str) -> dict[str, object]:
     }
 
 
+def _reader(shape: Any) -> Callable[[object], Any]:
+    """Return what checks one value, by the rules that the parameters of HTTP have."""
+    validate = members_validator([Member(_VALUE, shape, required=True)]).validate_python
+    return lambda raw: validate({_VALUE: raw})[_VALUE]
+
+
 def _taken_apart(parameter: Parameter) -> tuple[Any, Marker | None]:
     marker = parameter.default if isinstance(parameter.default, Marker) else None
-    hint = parameter.annotation
-    if get_origin(hint) is Annotated:
-        found = [item for item in get_args(hint)[1:] if isinstance(item, Marker)]
-        marker = marker or (found[-1] if found else None)
-    if hint is ABSENT and isinstance(parameter.default, _SCALARS):
-        return type(parameter.default), marker
-    return (hint if hint is ABSENT else _inner(hint)), marker
+    hint: Any = parameter.annotation
+    if hint is ABSENT:
+        default = parameter.default
+        if default is None:
+            return str, marker
+        return (type(default) if is_scalar(type(default)) else hint), marker
+    _, metadata = without_metadata(hint)
+    found = [item for item in metadata if isinstance(item, Marker)]
+    return without_none(hint), marker or (found[-1] if found else None)
 
 
 def _wanted(parameter: Parameter, marker: Marker) -> tuple[Any, object]:
@@ -247,77 +256,11 @@ def _wanted(parameter: Parameter, marker: Marker) -> tuple[Any, object]:
     default: object = parameter.default
     if default is ABSENT or isinstance(default, Marker):
         default = marker.default
-    if get_origin(hint) is Annotated:
-        bare, *metadata = get_args(hint)
-        kept = [item for item in metadata if not isinstance(item, Marker)]
-        hint = Annotated[(bare, *kept)] if kept else bare
-    if hint is ABSENT and default is not MISSING and default is not None:
-        return type(default), default
-    if default is MISSING and hint is not ABSENT and _inner(hint) is not _bare(hint):
+    if hint is ABSENT:
+        plain = default is MISSING or default is None
+        return (hint if plain else type(default)), default
+    bare, metadata = without_metadata(hint)
+    kept = tuple(item for item in metadata if not isinstance(item, Marker))
+    if default is MISSING and without_none(bare) is not bare:
         default = None  # `T | None` without a default
-    return hint, default
-
-
-def _bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _inner(annotation: Any) -> Any:
-    """Return ``T`` of ``Annotated[T | None, ...]``, anything else as it is."""
-    bare = _bare(annotation)
-    if get_origin(bare) in _UNIONS:
-        members = [member for member in get_args(bare) if member is not type(None)]
-        if len(members) == 1 and len(get_args(bare)) == 2:
-            return _bare(members[0])
-    return bare
-
-
-def _is_many(annotation: Any) -> bool:
-    inner = _inner(annotation)
-    return (get_origin(inner) or inner) in _MANY
-
-
-def _is_readable(inner: Any) -> bool:
-    if isinstance(inner, NewType):
-        return _is_readable(inner.__supertype__)
-    origin = get_origin(inner)
-    if origin is Literal:
-        return True
-    if origin in _MANY:
-        return all(_is_readable(_inner(a)) for a in get_args(inner) if a is not Ellipsis)
-    if not isinstance(inner, type) or origin is not None:
-        return False
-    return issubclass(inner, _SCALARS) or _is_parsed(inner)
-
-
-def _is_parsed(inner: Any) -> bool:
-    return isinstance(inner, type) and callable(getattr(inner, "parse", None))
-
-
-def _from_text(annotation: Any) -> Any:
-    """Return the annotation so that pydantic takes text for it: ``parse`` classes, enums."""
-    inner = _inner(annotation)
-    if isinstance(inner, NewType) and _is_parsed(inner.__supertype__):
-        inner = inner.__supertype__
-    if _is_parsed(inner):
-        return Annotated[Any, BeforeValidator(_parser(inner))]
-    table: dict[str, object] = {}
-    if isinstance(inner, type) and issubclass(inner, Enum):
-        table = {str(member.value): member for member in inner}
-    elif get_origin(inner) is Literal:
-        table = {str(value): value for value in get_args(inner)}
-    if table:
-        return Annotated[annotation, BeforeValidator(lambda text: table.get(str(text), text))]
-    return annotation
-
-
-def _parser(cls: Any) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if isinstance(value, cls):
-            return value
-        try:
-            return cls.parse(value)
-        except (ValueError, TypeError, AttributeError, DomainError):
-            raise ValueError("should be a valid value") from None
-
-    return read
+    return (Annotated[(bare, *kept)] if kept else bare), default
