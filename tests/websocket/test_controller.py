@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NewType
 
 import anyio
 import anyio.lowlevel
@@ -29,7 +29,7 @@ from nexios.container.module import Module
 from nexios.container.scope import Scope
 from nexios.domain.errors import Conflict, NotFound
 from nexios.testing.sockets import websocket_connect
-from tests.support.gateway import denial, serving
+from tests.support.gateway import denial, route, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +97,73 @@ async def test_a_single_on_message_takes_one_kind(
         await (client.send_text(sent) if isinstance(sent, str) else client.send_bytes(sent))
         message = await client.receive()
         assert got in (message.get("text"), message.get("bytes"))
+
+
+Line = NewType("Line", str)
+
+
+@pytest.mark.parametrize(
+    ("hint", "sent", "got"),
+    [
+        (Annotated[str, "of a chat"], '"a"', '"a"'),
+        (Annotated[str, Field(max_length=3)], "abc", "abc"),
+        (Annotated[bytes, Field(max_length=3)], b"\xff", b"\xff"),
+        (str | bytes, '{"a": 1}', '{"a": 1}'),
+        (str | bytes, b"\xff", b"\xff"),
+        (Annotated[str, "x"] | bytes, b"a", b"a"),
+        (str | None, "null", "null"),
+        (Line, "1", "1"),
+        (str | int, '"a"', "a"),  # a union with anything else is JSON
+    ],
+)
+async def test_text_and_bytes_are_never_read_as_json(
+    hint: object, sent: str | bytes, got: str | bytes
+) -> None:
+    class Echo(WebSocketController, path="/ws"):
+        async def on_message(self, message):  # type: ignore[no-untyped-def]
+            return message
+
+    Echo.on_message.__annotations__["message"] = hint
+    async with serving(routed(Echo)) as app, websocket_connect(app, "/ws") as client:
+        await (client.send_text(sent) if isinstance(sent, str) else client.send_bytes(sent))
+        if isinstance(got, str):
+            assert await client.receive_text() == got
+        else:
+            assert await client.receive_bytes() == got
+
+
+async def test_text_that_breaks_its_bounds_is_answered_and_bytes_for_text_are_a_1003() -> None:
+    taken: list[str] = []
+
+    class Short(WebSocketController, path="/ws"):
+        async def on_message(self, message: Annotated[str, Field(max_length=3)]) -> str:
+            taken.append(message)
+            return message
+
+    async with serving(routed(Short)) as app, websocket_connect(app, "/ws") as client:
+        await client.send_text("canary")
+        frame = await client.receive_json()
+        assert (frame["status"], frame["errors"][0]["code"]) == (422, "string_too_long")
+        assert "canary" not in str(frame)
+        await client.send_text("abc")
+        assert await client.receive_text() == "abc"
+        await client.send_bytes(b"abc")
+        with pytest.raises(WebSocketDisconnect) as over:
+            await client.receive_text()
+    assert over.value.code == 1003
+    assert taken == ["abc"]
+
+
+async def test_either_kind_is_held_to_the_limit_of_size() -> None:
+    class Echo(WebSocketController, path="/ws", limits={"message_bytes": 3}):
+        async def on_message(self, message: str | bytes) -> str | bytes:
+            return message
+
+    async with serving(routed(Echo)) as app, websocket_connect(app, "/ws") as client:
+        await client.send_bytes(b"abcd")
+        with pytest.raises(WebSocketDisconnect) as over:
+            await client.receive_bytes()
+    assert over.value.code == 1009
 
 
 class Draft:
@@ -446,3 +513,65 @@ def test_names_that_would_mean_something_else_are_refused() -> None:
     assert "Clash.path: has a value named 'message'" in problems[0]
     assert "Typo.on_mesage: is never called\n  fix: write 'on_message'" in problems[1]
     assert "Hidden.post: hides an @on method" in problems[2]
+
+
+def test_a_controller_without_a_path_is_refused_unless_its_base_or_its_route_has_one() -> None:
+    class Nowhere(WebSocketController):
+        async def on_message(self, message: str) -> None: ...
+
+    class Base(WebSocketController, path="/rooms"):
+        async def on_message(self, message: str) -> None: ...
+
+    class Room(Base):
+        pass
+
+    (problem,) = compile_sockets([routed(Nowhere), routed(Room)], SocketSettings()).problems
+    assert str(problem) == (
+        f"{Nowhere.__qualname__}.path: is not given, so no client could ask for it\n"
+        '  fix: class Nowhere(WebSocketController, path="/...")'
+    )
+    assert compile_sockets([route("/given", Nowhere)], SocketSettings()).problems == []
+
+
+def test_what_has_no_self_is_refused() -> None:
+    class OfClass(WebSocketController, path="/a"):
+        @classmethod
+        async def on_message(cls, message: str) -> None: ...
+
+    class Static(WebSocketController, path="/b"):
+        @staticmethod
+        async def on_connect(websocket: WebSocket) -> None: ...
+
+    class Marked(WebSocketController, path="/c"):
+        @classmethod
+        @on(Post)
+        async def post(cls, message: Post) -> None: ...
+
+    class Bare(WebSocketController, path="/d"):
+        async def on_disconnect() -> None: ...  # type: ignore[misc]
+
+    routes = [routed(one) for one in (OfClass, Static, Marked, Bare)]
+    problems = [str(one) for one in compile_sockets(routes, SocketSettings()).problems]
+    says = "is called on the object of one socket, so its first parameter is self"
+    members = ("OfClass.on_message", "Static.on_connect", "Marked.post", "Bare.on_disconnect")
+    for problem, member in zip(problems, members, strict=True):
+        name = member.partition(".")[2]
+        assert f"{member}: {says}\n  fix: def {name}(self, ...)" in problem
+
+
+def test_a_name_belongs_to_one_class() -> None:
+    class Base(WebSocketController, path="/a", name="a"):
+        pass
+
+    class Other(Base, path="/b"):
+        pass
+
+    assert routed(Base).options["name"] == "a"
+    assert "name" not in routed(Other).options
+
+
+def test_an_unknown_class_keyword_names_the_nearest() -> None:
+    with pytest.raises(TypeError, match=r"has no class keyword 'gards'; did you mean 'guards'\?"):
+
+        class Room(WebSocketController, path="/ws", gards=[]):
+            pass

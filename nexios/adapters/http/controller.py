@@ -1,6 +1,5 @@
 """Controller classes: HTTP endpoints as methods, their services by the constructor."""
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from typing_extensions import TypedDict, Unpack
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.controllers import ControllerRefused, is_method, note_keywords
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
 from nexios.adapters.http.routes import RouteOptions, Routes, check_options
@@ -22,19 +22,8 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _JOINED: Final = ("tags", "guards", "middleware", "dependencies", "error_handlers", "responses")
 
 
-class ControllerError(TypeError):
+class ControllerError(ControllerRefused):
     """A controller class that cannot serve."""
-
-    def __init__(self, controller: type, member: str, says: str, fix: str) -> None:
-        self.controller = controller
-        self.member = member
-        self.says = says
-        self.fix = fix
-        super().__init__(controller, member, says, fix)
-
-    def __str__(self) -> str:
-        place = f"{self.controller.__qualname__}.{self.member}"
-        return f"{place}: {self.says}\n  fix: {self.fix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +72,7 @@ class Controller:
             TypeError: A keyword is unknown; the nearest known one is named.
         """
         super().__init_subclass__()
-        _note_keywords(cls, keywords)
-
-
-def _note_keywords(cls: type[Controller], keywords: ControllerKeywords) -> None:
-    # Not in the class: the container keeps a controller for the whole app only where no method
-    # of it assigns an attribute.
-    for name in keywords:
-        if name not in _KEYWORDS:
-            near = difflib.get_close_matches(name, _KEYWORDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"{cls.__qualname__} has no class keyword {name!r}{hint}")
-    joined = dict(cls.__nexios_keywords__)
-    for name, value in keywords.items():
-        joined[name] = _join(joined.get(name), value) if name in _JOINED else value
-    if "name" not in keywords:
-        joined.pop("name", None)  # a name belongs to one class
-    cls.__nexios_keywords__ = joined  # type: ignore[assignment]  # joined per key
-
-
-def _join(inherited: Any, own: Any) -> Any:
-    if inherited is None:
-        return own
-    if isinstance(own, Mapping):
-        return {**inherited, **own}
-    return (*inherited, *own)
+        note_keywords(cls, keywords, known=_KEYWORDS, joined=_JOINED)
 
 
 def controller_name(controller: type[Controller]) -> str:
@@ -132,7 +97,7 @@ def routes_of(controller: type[Controller]) -> list[Routes]:
         if name.startswith("_"):
             says = "a private method cannot be an endpoint"
             raise ControllerError(controller, name, says, f"rename it to {name.lstrip('_')}")
-        if not inspect.isfunction(function) or not _has_self(function):
+        if not is_method(function):
             says = "an endpoint is a method whose first parameter is self"
             raise ControllerError(controller, name, says, f"def {name}(self, ...)")
         for verb in getattr(function, MARK):
@@ -157,14 +122,6 @@ def _members(controller: type[Controller]) -> Iterable[tuple[str, Any]]:
             elif name in seen:
                 del seen[name]
     return seen.items()
-
-
-def _has_self(function: Callable[..., Any]) -> bool:
-    parameters = list(inspect.signature(function).parameters.values())
-    return bool(parameters) and parameters[0].kind in (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
 
 
 def _check_constructor(controller: type[Controller]) -> None:

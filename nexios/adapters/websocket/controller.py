@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get
 
 from pydantic import BaseModel, Field
 
+from nexios.adapters.asgi.controllers import ControllerRefused, is_method, note_keywords
 from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.template import Template
@@ -22,6 +23,7 @@ from nexios.adapters.websocket.endpoint import (
 )
 from nexios.adapters.websocket.inputs import SocketSource
 from nexios.adapters.websocket.life import Life, Occasion, Told
+from nexios.adapters.websocket.messages import Plain
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint, Getter
 from nexios.container.keys import Key
@@ -57,30 +59,11 @@ class WebSocketController:
             TypeError: A keyword is unknown; the nearest known one is named.
         """
         super().__init_subclass__()
-        for name in keywords:
-            if name not in _KEYWORDS:
-                near = difflib.get_close_matches(name, _KEYWORDS, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise TypeError(f"{cls.__qualname__} has no class keyword {name!r}{hint}")
-        joined = dict(cls.__nexios_keywords__)
-        for name, value in keywords.items():
-            joined[name] = (*joined.get(name, ()), *value) if name in _JOINED else value
-        cls.__nexios_keywords__ = joined
+        note_keywords(cls, keywords, known=_KEYWORDS, joined=_JOINED)
 
 
-class SocketControllerError(TypeError):
+class SocketControllerError(ControllerRefused):
     """A socket controller that cannot serve."""
-
-    def __init__(self, controller: type, member: str, says: str, fix: str) -> None:
-        self.controller = controller
-        self.member = member
-        self.says = says
-        self.fix = fix
-        super().__init__(controller, member, says, fix)
-
-    def __str__(self) -> str:
-        place = f"{self.controller.__qualname__}.{self.member}"
-        return f"{place}: {self.says}\n  fix: {self.fix}"
 
 
 def on(model: type[BaseModel]) -> Callable[[F], F]:
@@ -113,7 +96,7 @@ def controller_route(
         name: value for name, value in controller.__nexios_keywords__.items() if name != "path"
     }
     where = f"{inspect.getsourcefile(controller) or '?'}:{_line(controller)}"
-    path = controller.__nexios_keywords__.get("path", "/")
+    path = controller.__nexios_keywords__.get("path", "")
     return SocketRoute(path, controller, {**options, "module": module}, where)
 
 
@@ -125,6 +108,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         UnknownSocketOption: An option does not exist.
     """
     controller: Any = route.handler
+    _check_path(controller, route.path)
     given = {**controller.__nexios_keywords__, **route.options}
     own = {name: given.pop(name) for name in _OWN if name in given}
     options = SocketOptions.read(given, route.where)
@@ -154,6 +138,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         message_s=own.get("message_timeout_s", inner_limits.message_s),
         finish_s=own.get("finish_s", inner_limits.message_finish_s),
     )
+    _check_methods(controller)
     _check_names(controller, template)
     if hasattr(controller, "on_connect"):
         life.connect = entry("on_connect", Told())
@@ -175,6 +160,35 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         supplies={CALLER: caller_of},
     )
     return endpoint_of(route, template, options, limits, point, inner)
+
+
+def _check_path(controller: type, path: str) -> None:
+    if not path:
+        raise SocketControllerError(
+            controller,
+            "path",
+            "is not given, so no client could ask for it",
+            f'class {controller.__name__}(WebSocketController, path="/...")',
+        )
+
+
+def _check_methods(controller: type) -> None:
+    """Refuse class and static methods that are meant to be called.
+
+    Raises:
+        SocketControllerError: The first of them.
+    """
+    for name in dir(controller):
+        member = inspect.getattr_static(controller, name)
+        inner = getattr(member, "__func__", member)
+        meant = name in _METHODS or MARK in getattr(inner, "__dict__", {})
+        if meant and not is_method(member):
+            raise SocketControllerError(
+                controller,
+                name,
+                "is called on the object of one socket, so its first parameter is self",
+                f"def {name}(self, ...), without @classmethod and @staticmethod",
+            )
 
 
 def _check_names(controller: type, template: Template) -> None:
@@ -235,15 +249,14 @@ def _add_messages(controller: type, life: Life, entry: Callable[[str, Told], Ent
 
 
 def _taken_by(controller: type, method: Callable[..., Any]) -> Any:
-    """Return what `on_message` takes: the annotation of its first parameter, else JSON."""
-    parameters = list(inspect.signature(method, eval_str=True).parameters.values())[1:]
-    named = [parameter for parameter in parameters if parameter.name == "message"]
-    if not named:
+    """Return what `on_message` takes: what its `message` is annotated with, else JSON."""
+    named = inspect.signature(method, eval_str=True).parameters.get("message")
+    if named is None:
         raise SocketControllerError(
             controller, "on_message", "has no parameter `message`", "on_message(self, message: T)"
         )
-    hint = named[0].annotation
-    return Any if hint is inspect.Parameter.empty else hint
+    hint = named.annotation
+    return Any if hint is inspect.Parameter.empty else Plain.of(hint) or hint
 
 
 def _told_apart(controller: type, marked: Mapping[str, type[BaseModel]]) -> Any:

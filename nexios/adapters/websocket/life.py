@@ -14,6 +14,7 @@ from nexios.adapters.websocket.closing import (
     meaning_of,
 )
 from nexios.adapters.websocket.inputs import Inputs
+from nexios.adapters.websocket.messages import Plain
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import TimedOut
@@ -43,7 +44,7 @@ class Life:
     """Runs a controller for one socket after another; holds settings and no socket.
 
     Attributes:
-        takes: Type of the messages: ``str``, ``bytes``, a model, a union of tagged models,
+        takes: Type of the messages: ``Plain`` text or bytes, a model, a union of tagged models,
             ``Any`` for JSON; None when they are dropped.
         methods: Model to entry; the one under None takes all.
         inputs: What the methods read from the handshake.
@@ -129,10 +130,8 @@ class Life:
         takes = self.takes
         if takes is None:
             return await socket.receive()
-        if takes is str:
-            return await socket.receive_text()
-        if takes is bytes:
-            return await socket.receive_bytes()
+        if isinstance(takes, Plain):
+            return await socket.receive_plain(takes)
         return await (socket.receive_json() if takes is Any else socket.receive_as(takes))
 
     async def _answer(self, socket: WebSocket, error: BaseException, raised: Exception) -> None:

@@ -1,12 +1,14 @@
 """Text and bytes in, values out: size, JSON, models, and how many bad ones are forgiven."""
 
 from collections import deque
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NewType, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from nexios.adapters.asgi.annotations import UNIONS, without_metadata, without_none
 from nexios.adapters.asgi.nul import may_hold_nul, nul_places
 from nexios.application.limits import Limits
 
@@ -35,6 +37,44 @@ class BadMessage(Exception):
         self.message = message
         self.errors = errors
         super().__init__(status, code, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Messages that are taken as they come, and not as JSON.
+
+    Attributes:
+        kinds: ``str``, ``bytes`` or both.
+        adapter: Checks what ``Annotated`` asks beside.
+    """
+
+    kinds: frozenset[type]
+    adapter: TypeAdapter[Any]
+
+    @classmethod
+    def of(cls, annotation: Any) -> "Plain | None":
+        """Return what reads text, bytes or either; None when the annotation means JSON."""
+        bare = without_none(annotation)
+        members = get_args(bare) if get_origin(bare) in UNIONS else (bare,)
+        kinds = frozenset(_behind(member) for member in members if member is not type(None))
+        plain = kinds and kinds <= {str, bytes}
+        return cls(kinds, TypeAdapter(annotation)) if plain else None
+
+    def read(self, payload: str | bytes, limits: Limits) -> Any:
+        """Return the payload, once it meets the annotation.
+
+        Raises:
+            BadMessage: It does not.
+        """
+        try:
+            return self.adapter.validate_python(payload)
+        except ValidationError as error:
+            raise _misfit(error, limits) from None
+
+
+def _behind(annotation: Any) -> Any:
+    bare, _ = without_metadata(annotation)
+    return _behind(bare.__supertype__) if isinstance(bare, NewType) else bare
 
 
 class Strikes:
@@ -88,11 +128,7 @@ def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:
     try:
         return adapter_of(model).validate_json(payload)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        if found[0]["type"] == "json_invalid":
-            raise _not_json(ValueError(found[0]["msg"])) from None
-        fields = tuple(field_error(item["loc"], item["type"], item["msg"]) for item in found)
-        raise _invalid(fields[: limits.errors], len(fields)) from None
+        raise _misfit(error, limits) from None
 
 
 def write_json(value: object) -> str:
@@ -123,6 +159,14 @@ def field_error(loc: tuple[int | str, ...], kind: str, text: str) -> dict[str, o
 def plain_text(text: str) -> str:
     """Return pydantic's text without its subject: ``should be a valid integer``."""
     return text.removeprefix("Input ").removeprefix("Value error, ") or text
+
+
+def _misfit(error: ValidationError, limits: Limits) -> BadMessage:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return _not_json(ValueError(found[0]["msg"]))
+    fields = tuple(field_error(item["loc"], item["type"], item["msg"]) for item in found)
+    return _invalid(fields[: limits.errors], len(fields))
 
 
 def _invalid(fields: tuple[dict[str, object], ...], number: int) -> BadMessage:

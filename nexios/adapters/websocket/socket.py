@@ -13,6 +13,7 @@ from nexios.adapters.websocket.closing import problem as problem_document
 from nexios.adapters.websocket.line import DENIAL, SocketLine
 from nexios.adapters.websocket.messages import (
     BadMessage,
+    Plain,
     Strikes,
     parse_json,
     parse_model,
@@ -204,6 +205,31 @@ class WebSocket(SocketLine):
         """Return the next message that is a valid ``model``; others as in ``receive_json``."""
         return await self._read(lambda payload: parse_model(payload, model, self.limits))
 
+    async def receive_plain(self, plain: Plain) -> Any:
+        """Return the next message that is what ``plain`` takes, for ``on_message``.
+
+        A kind that it does not take closes the socket with 1003; what does not meet the
+        annotation is answered as in ``receive_json``.
+        """
+        while True:
+            if plain.kinds == {str}:
+                payload: str | bytes = await self.receive_text()
+            elif plain.kinds == {bytes}:
+                payload = await self.receive_bytes()
+            else:
+                payload = await self._receive_either()
+            try:
+                return plain.read(payload, self.limits)
+            except BadMessage as bad:
+                await self.forgive(bad)
+
+    async def _receive_either(self) -> str | bytes:
+        message = await self.receive()
+        text: str | None = message.get("text")
+        payload: str | bytes = message["bytes"] if text is None else text
+        await self._check_size(payload)
+        return payload
+
     def message(
         self, *, id: str | None = None, values: Mapping[object, object] | None = None
     ) -> ScopeContext:
@@ -279,11 +305,7 @@ class WebSocket(SocketLine):
 
     async def _read(self, parse: Callable[[str | bytes], Any]) -> Any:
         while True:
-            message = await self.receive()
-            payload = message.get("text")
-            if payload is None:
-                payload = message["bytes"]
-            await self._check_size(payload)
+            payload = await self._receive_either()
             try:
                 return parse(payload)
             except BadMessage as bad:
