@@ -193,6 +193,21 @@ class TestBackends:
         assert (await get(app, "/name", x_a="ada")).json() == "ada"
         assert (await get(app, "/name", x_a="eve")).status == 401
 
+    async def test_who_the_user_model_does_not_know_is_nobody_and_the_next_is_asked(self) -> None:
+        class Model:
+            @staticmethod
+            async def load_user(identity: Any) -> Any:
+                return identity if identity["id"] == "ada" else None
+
+        app = app_with(ByHeader("a"), ByHeader("b"), user_model=Model)
+
+        @app.get("/caller")
+        async def caller(request: Any, response: Any, caller: Caller = Depend()) -> Any:
+            return response.json([bool(request.user), request.auth, caller.actor])
+
+        assert (await get(app, "/caller", x_a="eve")).json() == [False, "no-auth", None]
+        assert (await get(app, "/caller", x_a="eve", x_b="ada")).json() == [True, "b", "ada"]
+
 
 class TestGuards:
     @pytest.mark.parametrize("path", ["/any", "/a", "/b", "/ab"])
@@ -430,6 +445,25 @@ class TestGuards:
 
         assert (await get(app, "/any", x_a="1")).status == 401
 
+    @pytest.mark.parametrize("answer", [True, 1, "yes", lambda: True])
+    async def test_a_user_put_in_by_hand_counts_only_when_it_says_true(self, answer: Any) -> None:
+        class Person:
+            is_authenticated = staticmethod(answer) if callable(answer) else answer
+
+        app = app_with(ByHeader("a"))
+
+        @app.middleware
+        async def log_in(request: Any, response: Any, call_next: Any) -> Any:
+            request.user = Person()
+            return await call_next()
+
+        @app.get("/x")
+        @auth()
+        async def x(request: Any, response: Any) -> Any:
+            return response.json("in")
+
+        assert (await get(app, "/x")).status == (200 if answer is True else 401)
+
     @pytest.mark.parametrize("wrong", [lambda: None, 5, [5], {"a": 1}])
     async def test_a_decorator_written_wrongly_says_how(self, wrong: Any) -> None:
         with pytest.raises(TypeError, match=r"@auth"):
@@ -458,6 +492,21 @@ class TestBrokenBackend:
                 assert answer.header("retry-after") is not None
                 assert "hunter2" not in answer.text
             assert (await get(app, "/public", x_a="1")).json() == "served"
+
+    async def test_a_later_backend_that_breaks_is_503_though_others_prove_somebody(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        app = app_with(ByHeader("a"), Broken(), ByHeader("c"))
+
+        @app.get("/x")
+        @auth(["broken", "c"])
+        async def x(request: Any, response: Any) -> Any:
+            return response.json("in")
+
+        with caplog.at_level(logging.CRITICAL):
+            assert (await get(app, "/x", x_a="1")).status == 503
+            assert (await get(app, "/x", x_a="1", x_c="1")).status == 503
+        assert (await get(app, "/x", x_a="1", x_c="1", x_quiet="1")).json() == "in"
 
     async def test_the_request_after_recovery_passes(
         self, caplog: pytest.LogCaptureFixture
@@ -796,6 +845,20 @@ class TestSetup:
             else:
                 with pytest.raises(UnusableKey, match="should have 32"):
                     app.check()
+
+    async def test_the_app_says_how_long_a_token_may_be(self) -> None:
+        token = create_jwt({"sub": "7"}, SECRET)
+        for spare, status in ((0, 200), (-1, 401)):
+            limits = {"token_bytes": len(token) + spare}
+            app = NexiosApp(config=MakeConfig(secret_key=SECRET, limits=limits))
+            app.add_middleware(AuthenticationMiddleware(JWTAuthBackend()))
+
+            @app.get("/x")
+            @auth()
+            async def x(request: Any, response: Any) -> Any:
+                return response.json("in")
+
+            assert (await get(app, "/x", authorization=f"Bearer {token}")).status == status
 
     async def test_user_middleware_sees_the_user_whatever_was_added_first(self) -> None:
         seen: list[Any] = []
