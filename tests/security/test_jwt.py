@@ -134,6 +134,18 @@ def test_a_forged_header_is_refused_though_the_signature_fits(header: Any) -> No
         verifier().verify(signed(header, good()))
 
 
+def test_the_name_of_a_key_is_limited_at_and_above() -> None:
+    for characters, believed in ((255, True), (256, False)):
+        name = "k" * characters
+        named = JwtVerifier([HmacKey(KEY, kid=name)], clock=lambda: NOW)
+        token = signed({"alg": "HS256", "kid": name}, good())
+        if believed:
+            assert named.verify(token) == good()
+        else:
+            with pytest.raises(TokenError):
+                named.verify(token)
+
+
 @pytest.mark.parametrize("algorithm", ["none", "None", "HS256"])
 def test_an_unsigned_token_is_refused(algorithm: str) -> None:
     message = signed({"alg": algorithm}, good()).rpartition(".")[0]
