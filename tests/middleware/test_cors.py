@@ -28,6 +28,7 @@ def app_with(middleware: CORSMiddleware | None = None, **cors: Any) -> NexiosApp
     @app.get("/own")
     async def own(request: Any, response: Any) -> Any:
         response.set_header("access-control-allow-origin", "*")
+        response.set_header("access-control-allow-credentials", "true")
         return response.set_header("vary", "Accept").json("here")
 
     @app.get("/status/{code:int}")
@@ -218,6 +219,13 @@ async def test_without_credentials_there_is_no_such_header() -> None:
         assert answer.header("access-control-allow-credentials") is None
 
 
+async def test_a_handler_cannot_grant_the_credentials_that_the_settings_refuse() -> None:
+    for cors in ({"allow_origins": [OURS], "allow_credentials": False}, {"allow_origins": ["*"]}):
+        answer = await get(app_with(**cors), OURS, "/own")
+        assert granted(answer) == OURS
+        assert answer.header("access-control-allow-credentials") is None
+
+
 async def test_exposed_headers_are_named_on_answers_only() -> None:
     app = app_with(allow_origins=[OURS], expose_headers=["x-total", "etag"])
     assert (await get(app, OURS)).header("access-control-expose-headers") == "x-total, etag"
@@ -283,6 +291,14 @@ class TestPreflight:
         assert answer.header("access-control-allow-methods") is None
         assert answer.header("access-control-allow-headers") is None
         assert "Origin" in varies(answer)
+
+    async def test_two_methods_are_none(self) -> None:
+        fields = [("origin", OURS), ("access-control-request-method", "GET")]
+        app = app_with(allow_origins=[OURS])
+        assert (await ask(app, "OPTIONS", "/", headers=fields)).status == 204
+        for second in ("GET", "POST", ""):
+            twice = [*fields, ("access-control-request-method", second)]
+            assert (await ask(app, "OPTIONS", "/", headers=twice)).status == 400
 
     async def test_star_allows_any_well_formed_method_and_name(self) -> None:
         app = app_with(
