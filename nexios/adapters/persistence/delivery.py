@@ -10,7 +10,7 @@ from uuid import UUID
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.errors import TransactionUndone
 from nexios.adapters.persistence.placeholders import Store
-from nexios.adapters.persistence.runs import RIDER, StoreTransaction
+from nexios.adapters.persistence.runs import StoreTransaction, riding
 from nexios.application.events import Envelope
 from nexios.application.outbox import Claim, Delivery
 
@@ -135,15 +135,7 @@ class _MarkedClaim:
         self.delivery = delivery
 
     def handling(self) -> AbstractAsyncContextManager[None]:
-        return self._handling()
-
-    @asynccontextmanager
-    async def _handling(self) -> AsyncIterator[None]:
-        token = RIDER.set(self)
-        try:
-            yield
-        finally:
-            RIDER.reset(token)
+        return riding(self)
 
     async def board(self, transaction: StoreTransaction) -> None:  # noqa: ARG002  # it is current
         if not await _remove(self._database, self.delivery):

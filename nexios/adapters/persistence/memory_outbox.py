@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from nexios.adapters.persistence.lanes import Waiting
 from nexios.adapters.persistence.memory import MemoryTransaction
 from nexios.adapters.persistence.memory_store import MemoryStore
-from nexios.adapters.persistence.runs import RIDER, StoreTransaction
+from nexios.adapters.persistence.runs import StoreTransaction, riding
 from nexios.application.outbox import Claim, Delivery
 
 
@@ -73,15 +73,7 @@ class _MemoryClaim:
         )
 
     def handling(self) -> AbstractAsyncContextManager[None]:
-        return self._handling()
-
-    @asynccontextmanager
-    async def _handling(self) -> AsyncIterator[None]:
-        token = RIDER.set(self)
-        try:
-            yield
-        finally:
-            RIDER.reset(token)
+        return riding(self)
 
     async def board(self, transaction: StoreTransaction) -> None:
         if isinstance(transaction, MemoryTransaction):

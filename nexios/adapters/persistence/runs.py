@@ -1,7 +1,8 @@
 """One try of a use case: what its store owes it, and every aggregate it has seen."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -127,6 +128,16 @@ class Rider(Protocol):
 
 
 RIDER: ContextVar[Rider | None] = ContextVar("nexios_rider", default=None)
+
+
+@asynccontextmanager
+async def riding(rider: Rider) -> AsyncIterator[None]:
+    """Let the runs of this task see ``rider``, for the body of an ``async with``."""
+    token = RIDER.set(rider)
+    try:
+        yield
+    finally:
+        RIDER.reset(token)
 
 
 @dataclass(slots=True, eq=False)
