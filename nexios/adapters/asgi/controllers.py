@@ -1,9 +1,10 @@
 """What controller classes of HTTP and of sockets share: class keywords, methods, refusals."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
+
+from nexios.application.spelling import suggestion
 
 KEYWORDS: Final = "__nexios_keywords__"
 
@@ -56,8 +57,8 @@ def note_keywords(
     """
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            near = suggestion(name, sorted(known))
+            hint = f"; did you mean {near!r}?" if near else ""
             raise TypeError(f"{controller.__qualname__} has no class keyword {name!r}{hint}")
     noted = dict(getattr(controller, KEYWORDS, {}))
     for name, value in given.items():

@@ -1,7 +1,6 @@
 """Compiles a router's routes: entry points for the container, templates for the table."""
 
 import dataclasses
-import difflib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from nexios.adapters.routing.table import Table
 from nexios.adapters.routing.template import Template
 from nexios.application.caller import Caller
 from nexios.application.limits import Limits
+from nexios.application.spelling import suggestion
 from nexios.container.entry import EntryPoint
 from nexios.container.keys import AnyKey, Key
 from nexios.container.signature import hint_of
@@ -222,8 +222,8 @@ def _limits(options: Mapping[str, Any], limits: Limits) -> Limits | None:
     names = [field.name for field in dataclasses.fields(Limits)]
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            near = suggestion(name, names)
+            hint = f"; did you mean {near!r}?" if near else ""
             raise TypeError(f"there is no limit {name!r}{hint}")
     return replace(limits, **given)
 

@@ -1,6 +1,5 @@
 """One route as it was registered: path, handler, methods and options, nothing compiled."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -8,6 +7,7 @@ from typing_extensions import TypedDict
 
 from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
 from nexios.adapters.routing.template import Template
+from nexios.application.spelling import suggestion
 
 Handler = Callable[..., Any]
 
@@ -73,8 +73,8 @@ def check_options(options: Mapping[str, Any], what: str) -> RouteOptions:
     """
     for name in options:
         if name not in _KNOWN:
-            near = difflib.get_close_matches(name, _KNOWN, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(_KNOWN))}"
+            near = suggestion(name, sorted(_KNOWN))
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(_KNOWN))}"
             raise TypeError(f"{what} has no option {name!r}; {hint}")
     return cast(RouteOptions, dict(options))
 

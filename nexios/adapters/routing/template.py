@@ -1,6 +1,5 @@
 """A path template, read once: what each segment is, and how a path is made from values."""
 
-import difflib
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from nexios.adapters.routing.converters import (
     PathConvertor,
 )
 from nexios.adapters.routing.errors import InvalidTemplate, RouteWarning, UnbuildablePath
+from nexios.application.spelling import suggestion
 
 _FIELD: Final = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 # Two wildcards in one segment backtrack; file names are no longer than this on any system.
@@ -233,8 +233,8 @@ def _field(name: str, converter: str, raw: str, where: str) -> Field:
         raise InvalidTemplate(raw, f"{name!r} is no name of a parameter", where=where)
     convertor = CONVERTOR_TYPES.get(converter)
     if convertor is None:
-        near = difflib.get_close_matches(converter, CONVERTOR_TYPES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(CONVERTOR_TYPES)}"
+        near = suggestion(converter, CONVERTOR_TYPES)
+        hint = f"; did you mean {near!r}?" if near else f"; known: {', '.join(CONVERTOR_TYPES)}"
         raise InvalidTemplate(raw, f"there is no converter {converter!r}{hint}", where=where)
     return Field(name, converter, convertor)
 

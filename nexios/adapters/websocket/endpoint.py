@@ -1,6 +1,5 @@
 """A noted socket route made ready: its options checked, its entry described."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,6 +12,7 @@ from nexios.adapters.websocket.inputs import SocketSource
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.caller import Caller
 from nexios.application.limits import Limits
+from nexios.application.spelling import suggestion
 from nexios.container.entry import EntryPoint
 from nexios.container.keys import Key
 from nexios.container.module import Module
@@ -93,8 +93,8 @@ class UnknownSocketOption(TypeError):
     def __init__(self, option: str, where: str, known: Sequence[str]) -> None:
         self.option = option
         self.where = where
-        near = difflib.get_close_matches(option, known, 1)
-        self.fix = f"write {near[0]!r}" if near else f"use one of {', '.join(known)}"
+        near = suggestion(option, known)
+        self.fix = f"write {near!r}" if near else f"use one of {', '.join(known)}"
         super().__init__(option, where)
 
     def __str__(self) -> str:
