@@ -10,6 +10,7 @@ from nexios.app import NexiosApp
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.config import MakeConfig
+from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from tests.support.asgi import Answer, ask, http_scope
 
@@ -223,10 +224,11 @@ class TestRedirect:
             ("", "testserver"),
         ],
     )
-    async def test_the_host_is_checked(self, host: str, located: str) -> None:
+    async def test_a_host_that_is_none_leads_to_the_server_itself(
+        self, host: str, located: str
+    ) -> None:
         answer = await get(app_with(ssl_redirect=True), "/x", host=host)
-        if answer.status != 400:
-            assert answer.header("location") == f"https://{located}/x"
+        assert answer.header("location") == f"https://{located}/x"
 
     async def test_no_forwarded_host_is_ever_read(self) -> None:
         answer = await get(
@@ -263,6 +265,14 @@ class TestRedirect:
         answer = await get(app, "/x", host=host)
         assert answer.status == status
         assert (answer.header("location") is not None) is (status == 301)
+
+    async def test_standing_outside_of_the_host_check_it_leads_nowhere_else(self) -> None:
+        app = NexiosApp(config=MakeConfig(allowed_hosts=["a.example"]))
+        own = SecurityMiddleware(ssl_redirect=True)
+        app.add_middleware(own, before=TrustedHostMiddleware)
+        assert (await get(app, "/x", host="a.example")).status == 301
+        refused = await get(app, "/x", host="evil.example")
+        assert (refused.status, refused.header("location")) == (400, None)
 
     async def test_a_socket_in_clear_text_is_refused(self) -> None:
         app = app_with(ssl_redirect=True)
