@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -338,6 +339,21 @@ class TestGuards:
 
         with pytest.raises(NotAGuard, match=f"{maker.__name__}\\(\\.\\.\\.\\)"):
             app.check()
+
+    async def test_a_guard_with_some_arguments_given_is_one(self) -> None:
+        class Door:
+            async def __call__(self, name: str, connection: Any) -> None:
+                if name not in connection.headers:
+                    raise AuthenticationFailed
+
+        app = NexiosApp()
+
+        @app.get("/x", guards=[partial(partial(Door()), "x-key")])
+        async def x(request: Any, response: Any) -> Any:
+            return response.json("in")
+
+        assert (await get(app, "/x")).status == 401
+        assert (await get(app, "/x", x_key="1")).json() == "in"
 
     async def test_controllers_are_guarded_as_a_whole(self) -> None:
         @auth(["a"])
