@@ -223,6 +223,15 @@ class TestSources:
         assert config.server.host == "0.0.0.0"
         assert os.environ["PATH"] != "/nowhere"
 
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_key_counts_beside_its_whole_section_wherever_it_stands(
+        self, order: int, tmp_path: Path
+    ) -> None:
+        lines = ['NEXIOS_SERVER={"port": 1, "host": "::"}', "NEXIOS_SERVER__PORT=2"]
+        (tmp_path / ".env").write_text("\n".join(lines[::order]))
+        server = MakeConfig().server
+        assert (server.port, server.host) == (2, "::")
+
     def test_secret_from_the_environment_is_not_split_at_commas(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -245,6 +254,7 @@ class TestSources:
         [
             ("NEXIOS_DEBUG", "has no value"),
             ('NEXIOS_ENV="prod', "quote that is not closed"),
+            ('NEXIOS_SECRET_KEY="one"two', "quote that is not closed"),
             ("NEXIOS_=1", "names no setting"),
             ("NEXIOS_CORS____X=1", "names no setting"),
         ],
@@ -344,6 +354,10 @@ class TestShowing:
         assert "db.example/shop" in repr(config)
         shown = json.loads(config.to_json())
         assert shown["mail"] == {"password": "***", "host": "mail.example", "api_key": "***"}
+
+    def test_a_secret_of_the_application_is_masked_under_any_name(self) -> None:
+        shown = MakeConfig(shop={"stripe": Secret("hunter2")}).to_dict(effective=True)
+        assert shown["shop"] == {"stripe": "***"}
 
     def test_secret_compares_and_refuses_to_travel(self) -> None:
         secret = Secret("x")
