@@ -115,6 +115,9 @@ async def test_mistakes_in_the_decoration_are_refused_at_import() -> None:
         transactional(isolation="chaos")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="retries"):
         transactional(retries=-1)
+    for timeout_s in (0, -1.0):
+        with pytest.raises(ValueError, match="timeout_s above 0"):
+            transactional(timeout_s=timeout_s)
     with pytest.raises(NotImplementedError, match="once=True"):
         transactional(once=True)
 

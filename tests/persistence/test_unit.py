@@ -13,6 +13,7 @@ from nexios.adapters.persistence.errors import (
     TransactionOptions,
 )
 from nexios.adapters.persistence.memory import MemoryUnitOfWork
+from nexios.adapters.persistence.runs import RunOptions, StoreTransaction
 from nexios.adapters.persistence.unit import EventCascade
 from nexios.application import (
     ApplicationService,
@@ -189,6 +190,25 @@ async def test_a_list_changed_in_place_is_a_change(memory: Memory) -> None:
 
     await memory.uow.run(work)
     assert [(row["tags"], row["version"]) for row in memory.store.rows(ORDERS)] == [(["new"], 2)]
+
+
+async def test_a_time_limit_that_failed_tries_used_up_leaves_none_for_the_next(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[float] = []
+
+    def begin(options: RunOptions) -> StoreTransaction:
+        assert options.timeout_s is not None
+        tries.append(options.timeout_s)
+        return MemoryUnitOfWork.begin(memory.uow, options)
+
+    async def work() -> None:
+        if len(tries) < 3:
+            raise StaleWrite
+
+    monkeypatch.setattr(memory.uow, "begin", begin)
+    await memory.uow.run(work, timeout_s=60, retries=2)
+    assert 60 >= tries[0] > tries[1] > tries[2] > 0
 
 
 async def test_a_time_limit_undoes_everything_and_holds_for_all_tries(memory: Memory) -> None:
