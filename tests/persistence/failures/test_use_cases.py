@@ -14,6 +14,7 @@ from nexios.adapters.persistence.errors import (
     CommitUnanswered,
     ConnectionLost,
     DatabaseUnavailable,
+    StaleWrite,
 )
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.outcome import MARK, resolve_commit
@@ -354,6 +355,20 @@ async def test_two_tasks_of_one_use_case_share_one_transaction(counters: Databas
     await uow.run(work)
 
     assert await counters.fetch_value("SELECT sum(value) FROM counters") == 10
+
+
+async def test_a_use_case_that_joined_is_not_tried_again(counters: Database) -> None:
+    tries: list[int] = []
+
+    async def stale() -> None:
+        tries.append(1)
+        raise StaleWrite
+
+    # What the block wrote before cannot be done again from in here.
+    with pytest.raises(StaleWrite):
+        async with counters.transaction():
+            await SqlUnitOfWork(counters).run(stale)
+    assert tries == [1]
 
 
 async def test_a_use_case_inside_a_transaction_joins_it(counters: Database) -> None:
