@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import (
+    JSON,
     Column,
     ForeignKey,
     Index,
@@ -232,3 +233,14 @@ def test_a_dump_without_its_root_is_refused(rows: dict[str, Any], says: str) -> 
 
     with pytest.raises(ValueError, match=says):
         operations([Tracked.new(Wrong(), Order.open("1"))])
+
+
+def test_what_lies_deep_in_a_document_is_a_snapshot_too() -> None:
+    table = Table(
+        "documents", MetaData(), Column("id", Integer, primary_key=True), Column("body", JSON)
+    )
+    body = {"lines": [{"price": 5}]}
+    before = index({"documents": [{"id": 1, "body": body}]}, [table])
+    body["lines"][0]["price"] = 0
+    changed = diff(before, index({"documents": [{"id": 1, "body": body}]}, [table]), [table])
+    assert changed["documents"].updated[0].before == {"body": {"lines": [{"price": 5}]}}
