@@ -6,7 +6,17 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from nexios import Depend, MakeConfig, Module, NexiosApp, Scope, config, set_config
+from nexios import (
+    Depend,
+    MakeConfig,
+    Module,
+    NexiosApp,
+    Scope,
+    WebSocketDisconnect,
+    config,
+    set_config,
+)
+from nexios.adapters.http.ordering import MiddlewareOrderError
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.server import LifespanFailed
 
@@ -236,3 +246,63 @@ async def test_app_without_config_takes_the_deprecated_default_and_warns(
     with pytest.warns(DeprecationWarning, match="config="):
         assert NexiosApp().config.mine == "default"
     assert NexiosApp(config=MakeConfig(mine="own")).config.mine == "own"
+
+
+async def test_stop_lets_sockets_go_before_hooks_and_singletons() -> None:
+    log: list[str] = []
+    app = NexiosApp(recorded(log))
+
+    @app.websocket("/ws")
+    async def wait(websocket) -> None:
+        await websocket.accept()
+        try:
+            await websocket.receive_text()
+        finally:
+            log.append("socket ends")
+
+    app.on_shutdown(lambda: log.append("stop hook"))
+
+    client = AsyncTestClient(app)
+    await client.__aenter__()
+    async with client.websocket_connect("/ws") as socket, anyio.create_task_group() as group:
+        group.start_soon(client.__aexit__, None, None, None)
+        with pytest.raises(WebSocketDisconnect) as gone:
+            await socket.receive_text()
+
+    assert gone.value.code == 1012
+    assert log == ["pool opens", "socket ends", "stop hook", "pool closes"]
+
+
+async def test_stopped_app_starts_again_at_a_request_without_lifespan() -> None:
+    log: list[str] = []
+    app = NexiosApp(recorded(log))
+
+    @app.get("/")
+    async def show(pool: Pool = Depend()) -> str:
+        return type(pool).__name__
+
+    async with AsyncTestClient(app) as client:
+        await client.get("/")
+    assert (await AsyncTestClient(app).get("/")).text == "Pool"
+    await app._keeper.end()
+
+    assert log == ["pool opens", "pool closes"] * 2
+
+
+async def test_late_middleware_that_is_refused_leaves_no_trace() -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def show() -> str:
+        return "shown"
+
+    async with AsyncTestClient(app) as client:
+        with pytest.raises(MiddlewareOrderError):
+            app.add_middleware(passing, before=Pool)
+        assert app.http_middleware == []
+        app.add_middleware(passing)
+        assert (await client.get("/")).text == "shown"
+
+
+async def passing(request, response, call_next) -> object:
+    return await call_next()

@@ -284,6 +284,43 @@ async def test_a_poison_event_dies_after_its_attempts_and_the_stream_goes_on(sho
     assert await _effects(shop) == ["after", "bad"]
 
 
+async def test_redriven_deliveries_of_one_stream_keep_their_order(shop: Shop) -> None:
+    recorder = Recorder(shop)
+    shop.services = subscribe(recorder)
+
+    def fail(text: str) -> None:
+        raise ZeroDivisionError
+
+    recorder.fail = fail
+    await shop.note("1", "2", "3")
+    for _ in range(9):
+        await shop.later()
+        await shop.worker().deliver_ready()
+    assert [one["state"] for one in await shop.deliveries()] == ["dead"] * 3
+
+    recorder.told.clear()
+    recorder.fail = lambda text: None
+    assert await shop.outbox.redrive() == 3
+    held, looked = anyio.Event(), anyio.Event()
+    taken: list[object] = []
+
+    async def another() -> None:
+        await held.wait()
+        async with shop.outbox.claim(longest_s=30) as second:
+            taken.append(second)
+        looked.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(another)  # before the claim: it must not stand in its transaction
+        async with shop.outbox.claim(longest_s=30) as first:
+            assert first is not None
+            held.set()
+            await looked.wait()
+    assert taken == [None], "the second of the stream was taken beside the first"
+    await shop.worker().deliver_ready()
+    assert recorder.told == ["1", "2", "3"]
+
+
 async def test_a_blocking_consumer_stops_its_stream_until_it_is_redriven(shop: Shop) -> None:
     class Strict(ApplicationService):
         def __init__(self) -> None:
