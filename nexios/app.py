@@ -20,7 +20,7 @@ from nexios.adapters.http.verbs import Verbs
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
-from nexios.assembly import House, bind_to
+from nexios.assembly import House
 from nexios.auth.users import UnauthenticatedUser
 from nexios.config import MakeConfig, default_config
 from nexios.container.container import Container
@@ -170,13 +170,10 @@ class NexiosApp(Verbs):
         self._added.append(Added(middleware, before, after))
         if self._house is not None:
             try:
-                self._house.gateway.configure(
-                    middleware=self._added, exception_handlers=self._handlers
-                )
+                self._house.add_middleware(self._added, self._handlers)
             except BaseException:
                 self._added.pop()
                 raise
-            bind_to(self, middleware)
 
     def middleware(self, function: H) -> H:
         """Add a function as middleware: ``@app.middleware``."""
@@ -195,11 +192,11 @@ class NexiosApp(Verbs):
         """Answer an error class or a status with ``(request, response, error)``."""
 
         def register(decorated: H) -> H:
-            self._handlers[error] = decorated
+            handlers = dict(self._handlers)
+            handlers[error] = decorated
             if self._house is not None:
-                self._house.gateway.configure(
-                    middleware=self._added, exception_handlers=self._handlers
-                )
+                self._house.gateway.configure(exception_handlers=handlers)
+            self._handlers = handlers
             return decorated
 
         return register if handler is None else register(handler)

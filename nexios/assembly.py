@@ -108,7 +108,9 @@ class House:
             everywhere=self._everywhere(),
             layers=layers,
         )
-        guards = setup_problems([*routes.points, *sockets.points], around)
+        self._guarded = (*routes.points, *sockets.points)
+        self._has_sockets = bool(sockets.points)
+        guards = setup_problems(self._guarded, around)
         self._prove([*routes.problems, *sockets.problems, *guards])
         self._subscriptions.connect(self.container, handlers)
         self.gateway = Gateway(
@@ -121,9 +123,7 @@ class House:
             report=self._report,
         )
         for one in (*around, *routes.middleware):
-            if hasattr(one, "wire"):
-                one.wire(self.container)
-            bind_to(app, one)
+            self._join(one)
         self._sockets = SocketGateway(
             sockets,
             self.container,
@@ -154,7 +154,25 @@ class House:
         self.gateway.adopt(compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
-                bind_to(self._app, middleware)
+                self._join(middleware)
+
+    def add_middleware(
+        self, middleware: Sequence[Added], exception_handlers: Mapping[Any, Callable[..., Any]]
+    ) -> None:
+        """Put the last of ``middleware``, added after the build, around the routes.
+
+        Raises:
+            Exception: It cannot be used, or not any more; nothing has changed.
+        """
+        new = middleware[-1].middleware
+        if self._has_sockets and hasattr(new, "handshake"):
+            raise RuntimeError(
+                f"{type(new).__name__} guards sockets too and comes too late: the application is "
+                "wired already\n  fix: call app.add_middleware() before the start"
+            )
+        _raise_all(setup_problems(self._guarded, [added.middleware for added in middleware]))
+        self._join(new)
+        self.gateway.configure(middleware=middleware, exception_handlers=exception_handlers)
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
@@ -232,6 +250,13 @@ class House:
             found.append(error)
         _raise_all(found)
 
+    def _join(self, middleware: Any) -> None:
+        """Hand a middleware the container and the application, as far as it wants them."""
+        if hasattr(middleware, "wire"):
+            middleware.wire(self.container)
+        if hasattr(middleware, "bind"):
+            middleware.bind(self._app)
+
     def _socket_at(self, path: str) -> bool:
         return self._sockets.serves(path)
 
@@ -241,13 +266,6 @@ class House:
         # A path may hold line ends, which would begin a line of the log.
         place = where or quote_path(connection.path)
         self._logger.error("error %s at %s", error_id, place, exc_info=error)
-
-
-def bind_to(app: Any, middleware: Any) -> None:
-    """Tell a middleware which application it serves, if it wants to know."""
-    bind = getattr(middleware, "bind", None)
-    if bind is not None:
-        bind(app)
 
 
 def _below(root: Module) -> Iterator[Module]:

@@ -306,3 +306,44 @@ async def test_late_middleware_that_is_refused_leaves_no_trace() -> None:
 
 async def passing(request, response, call_next) -> object:
     return await call_next()
+
+
+class Guarding:
+    """A middleware that wants the container and the app, and guards sockets too."""
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+
+    def wire(self, container) -> None:
+        self.given.append("container")
+
+    def bind(self, app) -> None:
+        self.given.append("app")
+
+    async def __call__(self, request, response, call_next) -> object:
+        return await call_next()
+
+    async def handshake(self, websocket) -> None: ...
+
+
+async def test_late_middleware_is_wired_and_bound_like_an_early_one() -> None:
+    app = NexiosApp()
+    app.check()
+    late = Guarding()
+
+    app.add_middleware(late)
+
+    assert late.given == ["container", "app"]
+
+
+async def test_late_middleware_that_would_miss_the_sockets_is_refused() -> None:
+    app = NexiosApp()
+
+    @app.websocket("/ws")
+    async def greet(websocket) -> None:
+        await websocket.accept()
+
+    app.check()
+    with pytest.raises(RuntimeError, match="Guarding guards sockets too and comes too late"):
+        app.add_middleware(Guarding())
+    assert app.http_middleware == []
