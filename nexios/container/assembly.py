@@ -3,22 +3,20 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import NoReturn
 
 import anyio.lowlevel
 
 from nexios.container.binding import Answer, Binding, Origin
-from nexios.container.calls import plan_of
 from nexios.container.checks import check, refuse
 from nexios.container.depend import Scopes
-from nexios.container.entry import Entry, EntryPoint, Plan
+from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import DependencyCycle, Step, WrongEventLoop, WrongReplacement
 from nexios.container.graph import Graph, Paths
 from nexios.container.interpreter import Interpreter
 from nexios.container.keys import AnyKey, Key
 from nexios.container.module import Module
 from nexios.container.override import Overrides
+from nexios.container.plans import Plans
 from nexios.container.ports import misfit, misfit_of_value
 from nexios.container.providers import Engine
 from nexios.container.registry import Registry
@@ -36,6 +34,7 @@ class Blueprint:
     everywhere: Module | None
     layers: LayerMap
     close_timeout_s: float
+    compiled: bool
 
 
 class Assembly:
@@ -63,14 +62,11 @@ class Assembly:
         self.overrides = Overrides(self)
         self.engine = Engine(self.overrides.noticed)
         self.interpreter = Interpreter(self.engine, Paths(self.graph), self.check_loop)
-        self.entries: dict[EntryPoint, Entry] = {}
         self.growing = threading.RLock()
         self.started_on: tuple[object, str] | None = None
         self.resolver = resolver
         self.root = self.stopped()
         self._scopes = scopes
-        self._originals: dict[EntryPoint, Plan] = {}
-        self._reach: dict[EntryPoint, frozenset[int]] = {}
         self.eager: frozenset[int] = frozenset()
         self._commit(self.builder)
         self.eager = frozenset(
@@ -80,8 +76,9 @@ class Assembly:
             and node.binding.answer is Answer.SOURCE
             and not node.binding.lazy
         )
+        self.plans = Plans(self, compiled=blueprint.compiled)
         for point in points:
-            self._ready(point)
+            self.plans.add(point)
 
     @property
     def graph(self) -> Graph:
@@ -99,14 +96,14 @@ class Assembly:
         root.closed = True
         return root
 
-    def is_constant(self, slot: int) -> bool:
-        """Return whether a slot holds a value or a started singleton, and nothing stands in."""
-        instead = self.interpreter.paths.instead
-        if slot in instead or any(item in instead for item in self.graph.reach((slot,))):
-            return False
-        if self.graph.nodes[slot].binding.answer is Answer.VALUE:
-            return True
-        return slot in self.eager and (not self.running or slot in self.root.cache)
+    @property
+    def started(self) -> frozenset[int]:
+        """The singletons that are there before a call; before the start, those that will be."""
+        return self.eager & self.root.cache.keys() if self.running else self.eager
+
+    def value(self, slot: int) -> object:
+        """Return the object of a slot bound to a value, whatever stands in for it."""
+        return self.engine.value(slot)
 
     def child(
         self,
@@ -124,15 +121,14 @@ class Assembly:
         Raises:
             WiringProblem: It cannot be wired; everything stays as it was.
         """
-        known = self.entries.get(point)
-        if known is not None:
-            return known
+        if point in self.plans:
+            return self.plans[point]
         with self.growing:
             draft = self.draft()
             draft.build([point], whole=False)
             refuse(check(draft, self.blueprint.layers, [point], whole=False))
             self._commit(draft)
-            return self._ready(point)
+            return self.plans.add(point)
 
     def draft(self) -> Builder:
         """Return a builder that grows a copy of the graph."""
@@ -150,16 +146,8 @@ class Assembly:
     def instead(self, slots: Mapping[int, int | None], affected: frozenset[int]) -> None:
         """Walk and plan from now on with these slots standing in for others."""
         self.interpreter.paths = Paths(self.graph, slots)
-        for point, entry in self.entries.items():
-            if self._reach[point] & affected:
-                entry.plan = self._plan_now(point)
-                continue
-            whole = not self.running or all(
-                slot in self.root.cache for slot in self._reach[point] & self.eager
-            )
-            if not whole:
-                self._originals[point] = plan_of(self, self.graph.wired[point])
-            entry.plan = self._originals[point]
+        self.resolver.makers = {}
+        self.plans.settle(affected)
 
     def stand_in_value(self, slot: int, value: object) -> object:
         """Return a provider of ``value``.
@@ -224,13 +212,6 @@ class Assembly:
         if here is not None and here[0] != self.started_on[0]:
             raise WrongEventLoop(self.started_on[1], here[1])
 
-    def _plan_now(self, point: EntryPoint) -> Plan:
-        try:
-            return plan_of(self, self.graph.wired[point])
-        except DependencyCycle as circle:
-            # Overrides that end out of order may leave a circle behind: said when it is asked.
-            return Plan(partial(_refuse, circle), awaits=False)
-
     def _commit(self, draft: Builder) -> None:
         built_in = draft.registry.built_in
         opener: AnyKey = Key(Scopes)
@@ -241,18 +222,6 @@ class Assembly:
         self.builder = draft
         self.engine.grow(draft.graph, values)
         self.interpreter.paths = Paths(draft.graph, self.interpreter.paths.instead)
-
-    def _ready(self, point: EntryPoint) -> Entry:
-        wired = self.graph.wired[point]
-        plan = plan_of(self, wired)
-        self._originals[point] = plan
-        self._reach[point] = self.graph.reach(slot for call in wired.calls for slot in call.slots)
-        entry = self.entries[point] = Entry(point, plan)
-        return entry
-
-
-def _refuse(error: Exception, *_: object) -> NoReturn:
-    raise error
 
 
 def loop_of_now() -> tuple[object, str] | None:

@@ -1,5 +1,6 @@
 """The container: builds, checks, starts, hands out, overrides, stops."""
 
+import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from types import TracebackType
@@ -12,6 +13,7 @@ from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
 from nexios.container.graph import Graph
+from nexios.container.interpreter import NOBODY
 from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
 from nexios.container.module import Module, variable
 from nexios.container.override import Replacement
@@ -37,6 +39,7 @@ class Container:
         entries: Sequence[EntryPoint] = (),
         everywhere: Module | None = None,
         layers: Mapping[str, Layer] | None = None,
+        compiled: bool | None = None,
         close_timeout_s: float = 5.0,
     ) -> None:
         """Take what to build; nothing is read before it is needed.
@@ -46,9 +49,13 @@ class Container:
             entries: What the adapters want called.
             everywhere: A module whose exports every module sees.
             layers: Dotted path to layer, beside those read from paths and marks.
+            compiled: Whether entries run plans written for them; else every object is made by
+                calling its provider. Yes, unless ``NEXIOS_CONTAINER=interpreted`` is set.
             close_timeout_s: How long one clean-up may take at the end of a scope.
         """
-        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), close_timeout_s)
+        if compiled is None:
+            compiled = os.environ.get("NEXIOS_CONTAINER") != "interpreted"
+        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), close_timeout_s, compiled)
         self._points = list(entries)
         self._resolution = Resolution(self, close_timeout_s)
         self._assembly: Assembly | None = None
@@ -119,7 +126,8 @@ class Container:
         assembly.root = ScopeContext(self._resolution, Scope.SINGLETON)
         try:
             wanted = tuple(sorted(assembly.eager))
-            await assembly.interpreter.fill(assembly.root, wanted, ())
+            await assembly.interpreter.fill(assembly.root, wanted, NOBODY)
+            assembly.plans.started()
         except BaseException as error:
             await self.stop(error)
             raise
@@ -132,6 +140,8 @@ class Container:
         root, assembly.root = assembly.root, assembly.stopped()
         assembly.started_on = None
         assembly.overrides.forget()
+        self._resolution.makers = {}
+        assembly.plans.settle()
         try:
             await root.close(error)
         finally:

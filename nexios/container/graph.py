@@ -157,6 +157,11 @@ class Wired:
         """Guards and side effects, then the target."""
         return (*self.before, self.target)
 
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """What its calls need, in the order they run."""
+        return tuple(slot for call in self.calls for slot in call.slots)
+
 
 @dataclass(slots=True)
 class Graph:

@@ -3,8 +3,9 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
+from nexios.container.closing import Exit, close_exits, close_exits_now
 from nexios.container.errors import (
     ContainerError,
     NeedsAwait,
@@ -14,16 +15,20 @@ from nexios.container.errors import (
 from nexios.container.graph import Argument, Node, Paths
 from nexios.container.keys import MISSING
 from nexios.container.providers import Engine, enter_frame, leave_frame, within
-from nexios.container.scope import (
-    Exit,
-    Scope,
-    ScopeContext,
-    close_exits,
-    close_exits_now,
-)
+from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import SourceKind
 
 Values = tuple[object, ...]
+
+
+class Ask(NamedTuple):
+    """What is asked for on whose behalf: the values of a call, and the label of its entry."""
+
+    values: Values = ()
+    label: str = ""
+
+
+NOBODY: Final = Ask()
 Prepared = dict[int, deque[object]]
 Cache = dict[int, object]
 
@@ -44,7 +49,7 @@ class Interpreter:
         self.paths = paths
         self._check_loop = check_loop
 
-    async def fill(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
+    async def fill(self, scope: ScopeContext, slots: tuple[int, ...], ask: Ask) -> Prepared:
         """Make everything that ``slots`` need; what remains is calls of providers."""
         paths = self.paths
         prepared: Prepared = {}
@@ -52,59 +57,77 @@ class Interpreter:
             if self._is_made(scope, slot, lifetime):
                 continue
             if plain:
-                self._plain(scope, slot)
+                self._plain(scope, slot, ask)
             else:
-                await self._step(scope, slot, values)
+                await self._step(scope, slot, ask)
         for slot in paths.taken(slots):
-            made = await self._drive(scope, slot, values, self._tags(scope, slot))
+            made = await self._drive(scope, slot, ask, self._tags(scope, slot))
             prepared.setdefault(slot, deque()).append(made)
         if self.paths is not paths:
             # An override began or ended meanwhile: what it needs now is made beside.
-            return await self.fill(scope, slots, values)
+            return await self.fill(scope, slots, ask)
         return prepared
 
-    def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], values: Values) -> Prepared:
+    def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], ask: Ask) -> Prepared:
         """Do the same without awaiting."""
         prepared: Prepared = {}
         for slot, lifetime, plain in self.paths.steps(slots):
             if self._is_made(scope, slot, lifetime):
                 continue
             if plain:
-                self._plain(scope, slot)
+                self._plain(scope, slot, ask)
             else:
-                self._step_now(scope, slot, values)
+                self._step_now(scope, slot, ask)
         for slot in self.paths.taken(slots):
-            made = self._drive_now(scope, slot, values, self._tags(scope, slot))
+            made = self._drive_now(scope, slot, ask, self._tags(scope, slot))
             prepared.setdefault(slot, deque()).append(made)
         return prepared
 
-    async def fetch(self, scope: ScopeContext, slot: int) -> object:
+    async def fetch(self, scope: ScopeContext, slot: int, ask: Ask = NOBODY) -> object:
         """Return the object of ``slot`` for ``scope``."""
         self.refuse_if_over(scope, slot)
-        prepared = await self.fill(scope, (slot,), ())
+        prepared = await self.fill(scope, (slot,), ask)
         return within(scope, prepared, partial(self.engine.call, slot))
 
-    def fetch_now(self, scope: ScopeContext, slot: int) -> object:
+    def fetch_now(self, scope: ScopeContext, slot: int, ask: Ask = NOBODY) -> object:
         """Return the object of ``slot`` for ``scope`` without awaiting.
 
         Raises:
             NeedsAwait: Something it needs awaits and has not been made.
         """
         self.refuse_if_over(scope, slot)
-        prepared = self.fill_now(scope, (slot,), ())
+        prepared = self.fill_now(scope, (slot,), ask)
         return within(scope, prepared, partial(self.engine.call, slot))
+
+    async def step(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
+        """Return the object of a slot whose dependencies are made, making it when it is not."""
+        await self._step(scope, slot, ask)
+        return self._owner(scope, slot).cache[slot]
+
+    def step_now(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
+        """Do the same without awaiting."""
+        self._step_now(scope, slot, ask)
+        return self._owner(scope, slot).cache[slot]
+
+    async def made(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
+        """Return an object for one asker, its cached dependencies made."""
+        return await self._drive(scope, slot, ask, self._tags(scope, slot))
+
+    def made_now(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
+        """Do the same without awaiting."""
+        return self._drive_now(scope, slot, ask, self._tags(scope, slot))
 
     def _is_made(self, scope: ScopeContext, slot: int, lifetime: Scope) -> bool:
         """Return whether the object of ``slot`` is in the cache that owns it."""
         owner = scope.at(lifetime)
         return slot in (self._owner(scope, slot) if owner is None else owner).cache
 
-    def _plain(self, scope: ScopeContext, slot: int) -> None:
+    def _plain(self, scope: ScopeContext, slot: int, ask: Ask) -> None:
         """Make what its provider alone makes: it looks in the cache, locks, and keeps."""
         try:
             within(scope, _NOTHING, self.engine.providers[slot])
         except Exception as error:
-            _note(error, self.paths.graph.nodes[slot])
+            note(error, self.paths.graph.nodes[slot], ask.label)
             raise
 
     def refuse_if_over(self, scope: ScopeContext, slot: int) -> None:
@@ -117,9 +140,10 @@ class Interpreter:
 
     def arguments(
         self, arguments: Sequence[Argument], read: Sequence[object], scope: ScopeContext,
-        prepared: Prepared,
+        prepared: Prepared, label: str = "",
     ) -> tuple[list[object], dict[str, object]]:  # fmt: skip
         """Return positionals and keywords; ``read`` holds what the getters gave, in order."""
+        slot: int | None = None
         positional: list[object] = []
         named: dict[str, object] = {}
         rest = iter(read)
@@ -127,14 +151,19 @@ class Interpreter:
         token = enter_frame(scope, prepared)
         try:
             for argument in arguments:
-                if argument.slot is not None:
-                    value = providers[argument.slot]()
+                slot = argument.slot
+                if slot is not None:
+                    value = providers[slot]()
                 else:
                     value = next(rest) if argument.getter is not None else argument.value
                 if argument.by_name:
                     named[argument.parameter.name] = value
                 else:
                     positional.append(value)
+        except Exception as error:
+            if slot is not None:
+                note(error, self.paths.graph.nodes[slot], label)
+            raise
         finally:
             leave_frame(token)
         return positional, named
@@ -159,9 +188,9 @@ class Interpreter:
             raise WrongScope(node.title, node.lifetime.value, scope.kind.value)
         return owner
 
-    async def _step(self, scope: ScopeContext, slot: int, values: Values) -> None:
+    async def _step(self, scope: ScopeContext, slot: int, ask: Ask) -> None:
         if not self.paths.step_awaits(slot):
-            self._step_now(scope, slot, values)
+            self._step_now(scope, slot, ask)
             return
         node = self.paths.graph.nodes[slot]
         owner = self._owner(scope, slot)
@@ -174,12 +203,12 @@ class Interpreter:
         try:
             if slot not in owner.cache:
                 cache, tags = owner.cache, self._tags(owner, slot)
-                made = await self._drive(owner, slot, values, tags)
+                made = await self._drive(owner, slot, ask, tags)
                 self._keep(owner, slot, made, cache, tags)
         finally:
             lock.release()
 
-    def _step_now(self, scope: ScopeContext, slot: int, values: Values) -> None:
+    def _step_now(self, scope: ScopeContext, slot: int, ask: Ask) -> None:
         node = self.paths.graph.nodes[slot]
         owner = self._owner(scope, slot)
         if self.paths.step_awaits(slot):
@@ -187,7 +216,7 @@ class Interpreter:
         with owner.lock(slot):
             if slot not in owner.cache:
                 cache, tags = owner.cache, self._tags(owner, slot)
-                made = self._drive_now(owner, slot, values, tags)
+                made = self._drive_now(owner, slot, ask, tags)
                 self._keep(owner, slot, made, cache, tags)
 
     def _tags(self, scope: ScopeContext, slot: int) -> frozenset[int]:
@@ -204,7 +233,7 @@ class Interpreter:
             owner.resolver.keep(slot, made, tags)
 
     async def _drive(
-        self, owner: ScopeContext, slot: int, values: Values, tags: frozenset[int]
+        self, owner: ScopeContext, slot: int, ask: Ask, tags: frozenset[int]
     ) -> object:
         """Make one object whose cached dependencies are made."""
         node = self.paths.graph.nodes[slot]
@@ -212,14 +241,14 @@ class Interpreter:
             raise owner.over(node.title)
         prepared: Prepared = {}
         for inner in self.paths.prepares(slot):
-            made = await self._drive(owner, inner, values, tags)
+            made = await self._drive(owner, inner, ask, tags)
             prepared.setdefault(inner, deque()).append(made)
         if not node.driven:
-            return self._provided(owner, node, prepared)
-        read = await self.read(node.arguments, values)
-        positional, named = self.arguments(node.arguments, read, owner, prepared)
+            return self._provided(owner, node, prepared, ask)
+        read = await self.read(node.arguments, ask.values)
+        positional, named = self.arguments(node.arguments, read, owner, prepared, ask.label)
         source = cast("Callable[..., object]", node.binding.source)
-        with _noting(node):
+        with _noting(node, ask.label):
             made = source(*positional, **named)
             if node.kind is SourceKind.COROUTINE:
                 return await made  # type: ignore[misc]  # a coroutine
@@ -229,9 +258,7 @@ class Interpreter:
                 return self._opened_now(owner, node, made, tags)
             return made
 
-    def _drive_now(
-        self, owner: ScopeContext, slot: int, values: Values, tags: frozenset[int]
-    ) -> object:
+    def _drive_now(self, owner: ScopeContext, slot: int, ask: Ask, tags: frozenset[int]) -> object:
         node = self.paths.graph.nodes[slot]
         if owner.closed:
             raise owner.over(node.title)
@@ -239,21 +266,21 @@ class Interpreter:
             raise _needs_await(node)
         prepared: Prepared = {}
         for inner in self.paths.prepares(slot):
-            made = self._drive_now(owner, inner, values, tags)
+            made = self._drive_now(owner, inner, ask, tags)
             prepared.setdefault(inner, deque()).append(made)
         if not node.driven:
-            return self._provided(owner, node, prepared)
-        read = self.read_now(node.arguments, values)
-        positional, named = self.arguments(node.arguments, read, owner, prepared)
+            return self._provided(owner, node, prepared, ask)
+        read = self.read_now(node.arguments, ask.values)
+        positional, named = self.arguments(node.arguments, read, owner, prepared, ask.label)
         source = cast("Callable[..., object]", node.binding.source)
-        with _noting(node):
+        with _noting(node, ask.label):
             made = source(*positional, **named)
             if node.kind is SourceKind.GENERATOR:
                 return self._opened_now(owner, node, made, tags)
             return made
 
-    def _provided(self, owner: ScopeContext, node: Node, prepared: Prepared) -> object:
-        with _noting(node):
+    def _provided(self, owner: ScopeContext, node: Node, prepared: Prepared, ask: Ask) -> object:
+        with _noting(node, ask.label):
             return within(owner, prepared, partial(self.engine.call, node.slot))
 
     async def _opened(
@@ -299,21 +326,28 @@ def _needs_await(node: Node) -> NeedsAwait:
 class _noting:  # noqa: N801  # reads as a statement
     """Adds the node to what its making raises."""
 
-    __slots__ = ("_node",)
+    __slots__ = ("_label", "_node")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, label: str) -> None:
         self._node = node
+        self._label = label
 
     def __enter__(self) -> None:
         return
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception):
-            _note(error, self._node)
+            note(error, self._node, self._label)
 
 
-def _note(error: Exception, node: Node) -> None:
+def note(error: Exception, node: Node, label: str) -> None:
+    """Say on an exception of the user's what was being made, for whom, in which entry."""
     if not isinstance(error, ContainerError):
-        above = node.asked_by
-        asker = f" for {above.step.text}" if above is not None and above.step else ""
-        error.add_note(f"while making {node.title}{asker}")
+        error.add_note(making(node, label))
+
+
+def making(node: Node, label: str) -> str:
+    """Return ``while making SqlUsers for UserService(users), GET /users``."""
+    above = node.asked_by
+    asker = f" for {above.step.text}" if above is not None and above.step else ""
+    return f"while making {node.title}{asker}{', ' if label else ''}{label}"

@@ -6,10 +6,11 @@ from itertools import count
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar, overload
 
+from nexios.container.closing import Exit, close_exits, close_exits_now
 from nexios.container.graph import Graph
 from nexios.container.keys import MISSING
 from nexios.container.providers import Engine
-from nexios.container.scope import Exit, ScopeContext, close_exits, close_exits_now
+from nexios.container.scope import ScopeContext
 
 T = TypeVar("T")
 

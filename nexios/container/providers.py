@@ -11,10 +11,10 @@ from dependency_injector import providers
 
 from nexios.container.binding import Answer
 from nexios.container.depend import Lazy, Provider
-from nexios.container.errors import ContainerError, ContainerNotRunning, MissingValue, WrongScope
+from nexios.container.errors import ContainerError, ContainerNotRunning, WrongScope
 from nexios.container.graph import Argument, Graph, Node
 from nexios.container.keys import MISSING, AnyKey
-from nexios.container.scope import Scope, ScopeContext
+from nexios.container.scope import Scope, ScopeContext, given
 
 T = TypeVar("T")
 AnyProvider = Any  # its stubs are partly unknown; nothing of them leaves this file
@@ -224,6 +224,10 @@ class Engine:
         """Return the providers that stand in for one, the last one on top."""
         return tuple(self.providers[slot].overridden)
 
+    def value(self, slot: int) -> object:
+        """Return the object of a slot bound to a value, whatever stands in for it."""
+        return self.providers[slot].provides
+
     def constant(self, value: object) -> object:
         """Return a provider of one value, for use as an override."""
         provider: ConstantObject[object] = ConstantObject(value)
@@ -322,17 +326,7 @@ def _current() -> ScopeContext:
 
 
 def _given(key: AnyKey) -> Callable[[], object]:
-    def given() -> object:
-        value = frame().scope.value(key)
-        if value is MISSING:
-            raise MissingValue(
-                f"{key} comes with the scope, and did not come",
-                key=key,
-                fix=f"container.enter(values={{{key}: ...}})",
-            )
-        return value
-
-    return given
+    return lambda: given(frame().scope, key)
 
 
 def _handle(handle: type, node: Node) -> Callable[[], object]:

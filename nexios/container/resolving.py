@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Protocol, cast
 
 from nexios.container.asking import View
@@ -14,7 +15,7 @@ from nexios.container.errors import (
     WrongReplacement,
 )
 from nexios.container.graph import Call
-from nexios.container.interpreter import Interpreter
+from nexios.container.interpreter import NOBODY, Interpreter
 from nexios.container.keys import MISSING, AnyKey, Key, key_of, optional_of, show
 from nexios.container.ports import misfit_of_value
 from nexios.container.registry import Found
@@ -22,7 +23,7 @@ from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Signature, display, kind_of, read
 from nexios.container.wiring import Builder
 
-_REMEMBERED_CALLS = 256
+_REMEMBERED_CALLS = 1_024
 
 
 class Owner(Protocol):
@@ -39,6 +40,7 @@ class Resolution:
     def __init__(self, owner: Owner, close_timeout_s: float) -> None:
         """Take the container and the limit of one clean-up, in seconds."""
         self.close_timeout_s = close_timeout_s
+        self.makers: dict[object, Callable[[ScopeContext], object]] = {}
         self._owner = owner
         self._asks: dict[AnyKey, int] = {}
         self._absent: dict[AnyKey, Found] = {}
@@ -76,12 +78,18 @@ class Resolution:
     async def get(self, scope: ScopeContext, form: object) -> object:
         """Return the object for ``form``, awaiting where its graph does."""
         slot = self._slot(scope, form)
-        return None if slot is None else await self._interpreter.fetch(scope, slot)
+        if slot is None:
+            return None
+        self._remember(form, slot)
+        return await self._interpreter.fetch(scope, slot)
 
     def get_now(self, scope: ScopeContext, form: object) -> object:
         """Return the object for ``form``, or refuse where its graph awaits."""
         slot = self._slot(scope, form)
-        return None if slot is None else self._interpreter.fetch_now(scope, slot)
+        if slot is None:
+            return None
+        self._remember(form, slot)
+        return self._interpreter.fetch_now(scope, slot)
 
     async def fetch(self, scope: ScopeContext, slot: int) -> object:
         """Return the object of a slot."""
@@ -89,7 +97,22 @@ class Resolution:
 
     def fetch_now(self, scope: ScopeContext, slot: int) -> object:
         """Return the object of a slot, or refuse where its graph awaits."""
+        if scope.direct and not scope.closed and not scope.root.closed:
+            make = self._owner.assembly.plans.maker(slot)
+            if make is not None:
+                with scope.lock(slot):
+                    return make(scope)
         return self._interpreter.fetch_now(scope, slot)
+
+    def _remember(self, form: object, slot: int) -> None:
+        """Let scopes make what was asked on their own, next time."""
+        make = self._owner.assembly.plans.maker(slot)
+        if make is None:
+            return
+        if len(self.makers) >= _REMEMBERED_CALLS:
+            self.makers = {}
+        with suppress(TypeError):  # a form without a hash, such as Annotated with a list in it
+            self.makers[form] = make
 
     def tags(self, slot: int) -> frozenset[int]:
         """Return the overrides under which a root object is made; scopes below carry none."""
@@ -107,7 +130,7 @@ class Resolution:
         call, signature = self._wired(target, frozenset(given))
         _refuse_misplaced(target, signature, given)
         interpreter = self._interpreter
-        prepared = await interpreter.fill(scope, call.slots, ())
+        prepared = await interpreter.fill(scope, call.slots, NOBODY)
         positional, named = interpreter.arguments(call.arguments, (), scope, prepared)
         if signature.attributes:
             made = target()

@@ -1,23 +1,21 @@
-"""Lifetimes, the running scope, and how it closes: last in, first out, all of it."""
+"""Lifetimes, and the running scope: what it made, what it was given, what it must close."""
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, overload
+from typing import Any, Final, Protocol, Self, TypeVar, overload
 
 import anyio
 from typing_extensions import TypeForm
 
+from nexios.container.closing import Exit, close_exits, close_exits_now
 from nexios.container.errors import (
-    CleanupTimedOut,
     ContainerError,
     ContainerNotRunning,
+    MissingValue,
     NeedsAsyncClose,
     ScopeClosed,
-    YieldedTwice,
 )
 from nexios.container.keys import MISSING, AnyKey, Key
 
@@ -38,13 +36,20 @@ class Scope(Enum):
         return _LENGTH[self]
 
 
+_PAUSE_S: Final = 0.001
+
 _LENGTH = {Scope.SINGLETON: 3, Scope.CONNECTION: 2, Scope.REQUEST: 1, Scope.TRANSIENT: 0}
 
 
 class Resolver(Protocol):
-    """What a scope needs from the container above it."""
+    """What a scope needs from the container above it.
+
+    Attributes:
+        makers: What was asked of a request's scope before, and makes it without awaiting.
+    """
 
     close_timeout_s: float
+    makers: "dict[object, Callable[[ScopeContext], object]]"
 
     def enter(
         self, parent: "ScopeContext", kind: Scope, values: Mapping[object, object] | None
@@ -75,20 +80,6 @@ class Resolver(Protocol):
         """Keep a root object whose making began under other overrides than those of now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """A generator that yielded its value and has its clean-up ahead."""
-
-    name: str
-    generator: Generator[object, None, None] | AsyncGenerator[object, None]
-    tags: frozenset[int] = frozenset()
-
-    @property
-    def awaits(self) -> bool:
-        """Whether the clean-up has to be awaited."""
-        return isinstance(self.generator, AsyncGenerator)
-
-
 class ScopeContext:
     """A running scope: what it made, what it must close, and the values that came with it.
 
@@ -96,7 +87,7 @@ class ScopeContext:
     """
 
     __slots__ = (
-        "__weakref__", "_locks", "cache", "closed", "exits", "kind", "parent",
+        "__weakref__", "_locks", "cache", "closed", "direct", "exits", "kind", "parent",
         "resolver", "root", "supplies", "values",
     )  # fmt: skip
 
@@ -126,7 +117,9 @@ class ScopeContext:
         self.cache: dict[int, object] = {}
         self.exits: list[Exit] = []
         self.closed = False
-        self._locks: dict[int, Any] = {}
+        # A request right below the root: what makers are written for.
+        self.direct = kind is Scope.REQUEST and parent is self.root
+        self._locks: dict[int | None, Any] = {}
 
     @overload
     async def get(self, form: Key[T]) -> T: ...
@@ -139,7 +132,17 @@ class ScopeContext:
             MissingBinding: Nothing provides it; ask for ``T | None`` to get None instead.
             ScopeClosed: This scope has ended.
         """
-        return await self.resolver.get(self, form)
+        make = self._maker(form)
+        if make is None:
+            return await self.resolver.get(self, form)
+        lock = self.lock(0)
+        while not lock.acquire(blocking=False):  # noqa: ASYNC110  # a thread lock has no event
+            # A thread of this request makes something meanwhile; the event loop goes on.
+            await anyio.sleep(_PAUSE_S)
+        try:
+            return make(self)
+        finally:
+            lock.release()
 
     @overload
     def get_now(self, form: Key[T]) -> T: ...
@@ -151,7 +154,11 @@ class ScopeContext:
         Raises:
             NeedsAwait: Something in its graph awaits and has not been made yet.
         """
-        return self.resolver.get_now(self, form)
+        make = self._maker(form)
+        if make is None:
+            return self.resolver.get_now(self, form)
+        with self.lock(0):
+            return make(self)
 
     async def call(self, target: Callable[..., object], /, **given: object) -> object:
         """Call a function, or make an unregistered class, filling the parameters not given.
@@ -201,9 +208,14 @@ class ScopeContext:
             scope = scope.parent
         return MISSING
 
-    def lock(self, slot: int) -> AbstractContextManager[object]:
-        """Return the thread lock under which the object of ``slot`` is made."""
-        lock: AbstractContextManager[object] = self._lock(slot, threading.RLock)
+    def lock(self, slot: int) -> "threading.RLock":
+        """Return the thread lock under which the object of ``slot`` is made.
+
+        Singletons have one each, for a slow one must not hold up the others; a scope below the
+        root has one for all.
+        """
+        name = slot if self.parent is None else None
+        lock: threading.RLock = self._lock(name, threading.RLock)
         return lock
 
     def async_lock(self, slot: int) -> anyio.Lock:
@@ -272,7 +284,15 @@ class ScopeContext:
         """Close synchronously; an exception of the body goes on."""
         self.close_now(error)
 
-    def _lock(self, slot: int, make: Callable[[], object]) -> Any:
+    def _maker(self, form: object) -> "Callable[[ScopeContext], object] | None":
+        if not self.direct or self.closed or self.root.closed:
+            return None
+        try:
+            return self.resolver.makers.get(form)
+        except TypeError:  # a form without a hash, such as Annotated with a list in it
+            return None
+
+    def _lock(self, slot: int | None, make: Callable[[], object]) -> Any:
         known = self._locks.get(slot)
         # ``setdefault`` is one step: of two threads that come at once both get the same lock.
         return self._locks.setdefault(slot, make()) if known is None else known
@@ -282,99 +302,25 @@ def _fast_lock() -> anyio.Lock:
     return anyio.Lock(fast_acquire=True)
 
 
+def given(scope: ScopeContext, key: AnyKey) -> object:
+    """Return the value that came with a scope.
+
+    Raises:
+        MissingValue: It did not come.
+    """
+    value = scope.value(key)
+    if value is MISSING:
+        raise MissingValue(
+            f"{key} comes with the scope, and did not come",
+            key=key,
+            fix=f"container.enter(values={{{key}: ...}})",
+        )
+    return value
+
+
 def task_name() -> str:
     """Return the name of the running task, or of the thread where there is none."""
     try:
         return anyio.get_current_task().name or "unnamed"
     except RuntimeError:
         return threading.current_thread().name
-
-
-async def close_exits(
-    exits: Sequence[Exit], error: BaseException | None, timeout_s: float
-) -> None:
-    """Run clean-ups last-in-first-out, shielded from cancellation, each within ``timeout_s``.
-
-    What fails is thrown into the clean-ups after it, as nested ``async with`` would do, so an
-    outer transaction rolls back when an inner commit fails.
-    """
-    failed: list[BaseException] = []
-    current = error
-    for item in reversed(exits):
-        try:
-            if isinstance(item.generator, Generator):
-                _finish(item.name, item.generator, current)
-                continue
-            with anyio.move_on_after(timeout_s, shield=True) as limit:
-                await _afinish(item.name, item.generator, current)
-            if limit.cancelled_caught:
-                raise CleanupTimedOut(item.name, timeout_s)
-        except BaseException as failure:  # all clean-ups run; it is raised below
-            if failure is not current:
-                failed.append(failure)
-                current = failure
-    _raise(failed, error)
-
-
-def close_exits_now(exits: Sequence[Exit], error: BaseException | None) -> None:
-    """Run clean-ups that do not await, last-in-first-out."""
-    failed: list[BaseException] = []
-    current = error
-    for item in reversed(exits):
-        try:
-            if isinstance(item.generator, Generator):
-                _finish(item.name, item.generator, current)
-        except BaseException as failure:  # all clean-ups run; it is raised below
-            if failure is not current:
-                failed.append(failure)
-                current = failure
-    _raise(failed, error)
-
-
-def _finish(
-    name: str, generator: Generator[object, None, None], error: BaseException | None
-) -> None:
-    try:
-        if error is None:
-            next(generator)
-        else:
-            generator.throw(error)
-    except StopIteration:
-        return
-    except RuntimeError as wrapped:
-        # Python wraps a StopIteration that passes through a generator.
-        if error is not None and wrapped.__cause__ is error and isinstance(error, StopIteration):
-            return
-        raise
-    generator.close()
-    raise YieldedTwice(name)
-
-
-async def _afinish(
-    name: str, generator: AsyncGenerator[object, None], error: BaseException | None
-) -> None:
-    try:
-        if error is None:
-            await anext(generator)
-        else:
-            await generator.athrow(error)
-    except StopAsyncIteration:
-        return
-    except RuntimeError as wrapped:
-        stopped = isinstance(error, StopIteration | StopAsyncIteration)
-        if stopped and wrapped.__cause__ is error:
-            return
-        raise
-    await generator.aclose()
-    raise YieldedTwice(name)
-
-
-def _raise(failed: Sequence[BaseException], error: BaseException | None) -> None:
-    if not failed:
-        return
-    outcome = failed[0]
-    if len(failed) > 1:
-        outcome = BaseExceptionGroup(f"{len(failed)} clean-ups failed", failed)
-    if error is not None and outcome.__context__ is None:
-        outcome.__context__ = error
-    raise outcome

@@ -68,7 +68,7 @@ async def test_an_entry_that_needs_nothing_is_called_straight(scopes_made: list[
     points.append(point(three, reads=reads, before=(guard, sync_guard)))
     points.append(point(one, reads=reads, before=(sync_guard,)))
     points.append(point(two, reads=reads, finish=repr))
-    container = Container(Module("app"), entries=points)
+    container = Container(Module("app"), entries=points, compiled=True)
     container.validate()
     scopes_made.clear()
     # No scope, so not even a running container is needed.
@@ -93,7 +93,7 @@ async def test_an_entry_of_singletons_opens_no_scope(scopes_made: list[Scope]) -
     module = Module("app").controllers(Controller)
     module.bind(Clock, scope=Scope.SINGLETON)
     entry_point = point(Controller.show, owner=Controller, module=module, reads=FromValues("a"))
-    container = Container(module, entries=[entry_point])
+    container = Container(module, entries=[entry_point], compiled=True)
     with pytest.raises(ContainerNotRunning):
         await run(container.entry(entry_point), a=1)
     async with container:
@@ -567,4 +567,4 @@ async def test_late_entries_are_wired_while_running() -> None:
             assert await run(entry) is await run(entry)
         twin = container.derive()
         async with twin:
-            assert len(twin.assembly.entries) == 2
+            assert len(twin.assembly.plans) == 2

@@ -252,7 +252,7 @@ async def test_failure_half_way_through_wiring_closes_what_was_made() -> None:
         with pytest.raises(OSError, match="no disk") as refusal:
             await run(container.entry(entry_point))
     assert log == ["open a", "open b", "b sees OSError", "close b", "a sees OSError", "close a"]
-    assert "while making Broken for show(broken)" in refusal.value.__notes__
+    assert "while making Broken for show(broken), GET /x" in refusal.value.__notes__
 
 
 async def test_generator_yielding_twice_is_named() -> None:

@@ -277,7 +277,7 @@ async def test_nothing_grows_with_the_number_of_requests() -> None:
         paths = assembly.interpreter.paths
         held: list[Any] = [
             assembly.graph.nodes, assembly.root.cache, assembly.root.exits,
-            assembly.engine.providers, assembly.entries, assembly.root._locks,
+            assembly.engine.providers, assembly.plans._known, assembly.root._locks,
             *(value for value in vars(paths).values() if isinstance(value, dict)),
             *(value for value in vars(container._resolution).values() if isinstance(value, dict)),
         ]  # fmt: skip

@@ -1,0 +1,186 @@
+"""Writes the plan of an entry: straight-line Python for what it needs, and nothing else."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from nexios.container.entry import Plan
+from nexios.container.graph import Node, Wired
+from nexios.container.interpreted import parent_place
+from nexios.container.interpreter import making
+from nexios.container.lines import Lines, run
+from nexios.container.roles import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A plan, and the singletons made at start that it reads as constants."""
+
+    plan: Plan
+    constants: frozenset[int]
+
+
+class Writer(Lines):
+    """Writes one function: a plan, or what ``scope.get`` runs."""
+
+    def maker(self, slot: int) -> Callable[..., object]:
+        """Write what ``scope.get`` runs for a key whose graph does not await."""
+        self._scoped = self._shared = True
+        note = making(self._nodes[slot], "")
+        with self._emitter.block("def make(scope):"):
+            self._line("cache = scope.cache")
+            if self._roles.of(slot) is Role.LOCAL:
+                self._line(f"v{slot} = cache.get({slot}, M)")
+                with self._emitter.block(f"if v{slot} is not M:"):
+                    self._line(f"return v{slot}")
+            self._line("keep = cache.setdefault")
+            with self._noted():
+                self._steps((slot,))
+                queue = self._driven(self._paths.transients((slot,)))
+                self._line(f"return {run(self._slot(slot, queue, note))}", note=note)
+        return self._emitter.function("make", self._namespace)
+
+    def entry(self, wired: Wired, opening: object, stub: object, *, awaits: bool) -> Written:
+        """Write the plan of an entry.
+
+        Args:
+            wired: What to call with what.
+            opening: Opens the scope of a call, where a scope object is needed.
+            stub: The interpreted way, for a scope of another kind than was planned for.
+            awaits: Whether a call of it has to be awaited.
+
+        Raises:
+            Unplanned: It is better interpreted.
+        """
+        point = wired.point
+        self._inputs(wired)
+        region = self._roles.region(wired.slots)
+        roles = {self._roles.of(slot) for slot in region}
+        self._shared = point.shared and self._parent is not None
+        self._scoped = self._shared or Role.SCOPE in roles
+        opens = any(
+            self._roles.of(slot) in (Role.LOCAL, Role.DRIVEN) and _exits(self._nodes[slot])
+            for slot in region
+        )
+        held = self._scoped or opens
+        head = self._line(f"def plan({self._values}):")
+        with self._emitter.indented():
+            self._prologue(wired, roles, opening, stub, awaits=awaits)
+            if held:
+                self._held(wired, awaits=awaits)
+            else:
+                self._straight(wired, roles)
+        if self._awaited or (awaits and held):
+            self._emitter.rewrite(head, f"async def plan({self._values}):")
+        function = self._emitter.function("plan", self._namespace)
+        plan = Plan(function, awaits, None if held else point.finish)
+        return Written(plan, self.constants)
+
+    @property
+    def constants(self) -> frozenset[int]:
+        """The singletons made at start that were written as constants."""
+        return frozenset(self._constants)
+
+    def _inputs(self, wired: Wired) -> None:
+        point = wired.point
+        names = [f"a{index}" for index in range(len(point.values))]
+        self._values = ", ".join(names)
+        self._givers = dict(zip(point.values, names, strict=True))
+        self._supplies = point.supplies
+        place = parent_place(point)
+        self._parent = None if place is None else names[place]
+
+    def _prologue(
+        self, wired: Wired, roles: set[Role], opening: object, stub: object, *, awaits: bool
+    ) -> None:
+        """Write what precedes the wiring: refuse what is over, find the scopes."""
+        interpreted = f"return {'await ' * awaits}{self._name('stub', stub)}({self._values})"
+        if self._shared:
+            kind = self._name("kind", wired.point.scope)
+            with self._emitter.block(f"if {self._parent}.kind is not {kind}:"):
+                self._line(interpreted)
+            self._line(f"scope = {self._parent}")
+        elif self._parent is not None and not self._scoped:
+            with self._emitter.block(f"if {self._parent}.closed:"):
+                self._line(f"{self._parent}.refuse_if_closed({self._name('x', self._label)})")
+        if Role.ABOVE in roles:
+            self._awaited |= awaits
+            self._line(f"above = connection({self._parent})")
+            with self._emitter.block("if above is None:"):
+                self._line(interpreted)
+        if self._scoped and not self._shared:
+            comma = "," if self._values else ""
+            self._line(f"scope, _ = {self._name('open', opening)}(({self._values}{comma}))")
+
+    def _straight(self, wired: Wired, roles: set[Role]) -> None:
+        """Write a plan that has nothing to close."""
+        last = wired.target
+        made = not roles.isdisjoint((Role.LOCAL, Role.INLINE, Role.DRIVEN))
+        with self._noted() if made else nullcontext():
+            for call in wired.before:
+                if text := self._call(call):
+                    self._line(self._await(text, call.awaits))
+            text = self._call(last)
+        # An awaitable that comes last is the caller's to await: one coroutine less a call.
+        self._line(f"return {self._await(text, last.awaits and self._awaited)}")
+
+    def _held(self, wired: Wired, *, awaits: bool) -> None:
+        """Write a plan that closes a scope, or what it opened itself."""
+        point, emitter = wired.point, self._emitter
+        nothing_opened = 0 if self._scoped else self._line("")
+        with emitter.block("try:"):
+            if self._scoped:
+                self._line("cache = scope.cache")
+                self._line("keep = cache.setdefault")
+            for call in wired.before:
+                if text := self._call(call):
+                    self._line(self._await(text, call.awaits))
+            text = self._call(wired.target)
+            self._line(f"result = {self._await(text, wired.target.awaits)}")
+            if point.finish is not None:
+                self._line(f"result = {self._name('finish', point.finish)}(result)")
+            # All that opens is written: from here on it is known.
+            close = self._closers(nothing_opened, awaits=awaits)
+            if point.streams is not None and close.later:
+                test = f"{self._name('streams', point.streams)}(result)"
+                with emitter.block(f"if {'scope.exits and ' if self._scoped else ''}{test}:"):
+                    self._line(f"return Held(result, {close.later})")
+        with emitter.block("except BaseException as error:"):
+            self._line(f"note(error, {self._name('notes', emitter.notes)})")
+            if close.after_error:
+                self._line(close.after_error)
+            self._line("raise")
+        if close.after_success:
+            self._line(close.after_success)
+        self._line("return result")
+
+    def _closers(self, nothing_opened: int, *, awaits: bool) -> "_Closers":
+        if self._shared:
+            return _Closers("", "", "")
+        wait, now = ("await ", "") if awaits else ("", "_now")
+        if self._scoped:
+            return _Closers(
+                f"{wait}scope.close{now}(error)", f"{wait}scope.close{now}()", "scope.close"
+            )
+        names = [f"g{index}" for index in range(len(self._places))]
+        self._emitter.rewrite(nothing_opened, f"{' = '.join(names)} = None")
+        what = f"{self._name('places', tuple(self._places))}, ({', '.join(names)},)"
+        limit = ", limit_s" if awaits else ""
+        return _Closers(
+            f"{wait}unwind{now}({what}, error{limit})",
+            f"{wait}close_opened{now}({what}{limit})",
+            f"later({what}, limit_s)",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Closers:
+    """The lines that end a plan; empty where the scope is somebody else's to close."""
+
+    after_error: str
+    after_success: str
+    later: str
+
+
+def _exits(node: Node) -> bool:
+    return node.kind is not None and node.kind.exits
