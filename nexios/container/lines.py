@@ -90,7 +90,7 @@ class Lines:
                 continue
             match self._roles.of(slot):
                 case Role.LAZY:
-                    self._kept(slot, f"s{slot}", "lazy", str(slot))
+                    self._kept(slot, f"s{slot}", "lazy", f"{slot}, {self._name('x', self._label)}")
                     self._namespace.setdefault(f"s{slot}", self._namespace["M"])
                 case Role.ABOVE:
                     where = f"above, {slot}, {self._name('x', self._label)}"

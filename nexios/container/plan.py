@@ -26,6 +26,7 @@ class Writer(Lines):
     def maker(self, slot: int) -> Callable[..., object]:
         """Write what ``scope.get`` runs for a key whose graph does not await."""
         self._scoped = self._shared = True
+        self._label = ""  # of no entry
         note = making(self._nodes[slot], "")
         with self._emitter.block("def make(scope):"):
             self._line("cache = scope.cache")

@@ -255,13 +255,13 @@ def _namespace(host: Host, plans: Plans) -> Namespace:
     """Return what every plan may use, under names that no generated one has."""
     interpreter = host.interpreter
 
-    async def lazy(slot: int) -> object:
-        value = await interpreter.fetch(host.root, slot)
+    async def lazy(slot: int, label: str) -> object:
+        value = await interpreter.fetch(host.root, slot, Ask((), label))
         plans.fold(slot, value)
         return value
 
-    def lazy_now(slot: int) -> object:
-        value = interpreter.fetch_now(host.root, slot)
+    def lazy_now(slot: int, label: str) -> object:
+        value = interpreter.fetch_now(host.root, slot, Ask((), label))
         plans.fold(slot, value)
         return value
 
