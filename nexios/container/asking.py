@@ -3,19 +3,22 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Final, cast, get_args, get_origin
 
 from nexios.container.binding import Answer, Binding
+from nexios.container.depend import Lazy, Provider
 from nexios.container.entry import EntryPoint
 from nexios.container.errors import UnreadableParameter
 from nexios.container.graph import Fault
 from nexios.container.keys import (
     MISSING,
     AnyKey,
+    Key,
     is_form,
     is_value_type,
+    key_of,
     optional_of,
     show,
     union_members,
@@ -30,6 +33,8 @@ from nexios.container.signature import (
     makes_context_manager,
 )
 
+HANDLES: Final = {Provider: Answer.PROVIDER, Lazy: Answer.LAZY}
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -40,6 +45,8 @@ class View:
         automatic: Whether concrete classes bind themselves: handlers put directly on the app,
             and what was bound that way.
         marked: Whether only marked parameters are the container's.
+        inner: What a decorator wraps.
+        wrapped: The keys that mean ``inner`` here.
     """
 
     module: Module
@@ -49,6 +56,35 @@ class View:
     automatic: bool = False
     marked: bool = False
     using: Mapping[str, object] = field(default_factory=dict)
+    inner: Binding | None = None
+    wrapped: frozenset[AnyKey] = frozenset()
+
+
+def wrapped_keys(binding: Binding, parameters: Sequence[Parameter]) -> frozenset[AnyKey]:
+    """Return the keys that, in a decorator's signature, mean what it wraps.
+
+    Of a named key the plain type means it too, unless a parameter asks by the name: one class
+    may decorate the same type under several names.
+    """
+    if binding.inner is None:
+        return frozenset()
+    key = binding.inner.key
+    if not key.is_named or any(key == _key_asked(item, binding) for item in parameters):
+        return frozenset({key})
+    return frozenset({key, Key(cast("Any", key.form))})
+
+
+def _key_asked(parameter: Parameter, binding: Binding) -> AnyKey | None:
+    asked = binding.using.get(parameter.name, parameter.annotation)
+    if parameter.marker is not None and parameter.marker.source is not MISSING:
+        asked = parameter.marker.source
+    if isinstance(asked, Key):
+        return asked
+    form, _ = optional_of(asked)
+    if not is_form(form):
+        return None
+    key = key_of(form)
+    return Key(get_args(key.form)[0], key.name) if get_origin(key.form) in HANDLES else key
 
 
 def registry_names(registry: Registry) -> dict[str, object]:

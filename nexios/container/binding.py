@@ -34,6 +34,7 @@ class Origin(Enum):
     FUNCTION = "function dependency"
     BUILT_IN = "built in"
     OVERRIDE = "override"
+    DECORATOR = "decorator"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,7 @@ class Binding:
         many: Whether it is one of many (``add``).
         faults: What cannot be meant, each with the line that mends it.
         using: Parameter name to value or ``Key``.
+        inner: What a decorator wraps: inside it, its own key means this binding.
     """
 
     key: AnyKey
@@ -61,6 +63,15 @@ class Binding:
     origin: Origin = Origin.DECLARED
     faults: tuple[tuple[str, str], ...] = ()
     members: tuple["Binding", ...] = ()
+    inner: "Binding | None" = None
+
+    @property
+    def base(self) -> "Binding":
+        """What is left when every decorator is taken off."""
+        found = self
+        while found.inner is not None:
+            found = found.inner
+        return found
 
     @property
     def function(self) -> Callable[..., object]:
@@ -86,6 +97,7 @@ class Declaration:
     lazy: bool = False
     answer: Answer | None = None
     source: object = None
+    decorates: bool = False
     using: dict[str, object] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
 
@@ -99,6 +111,8 @@ class Declaration:
 
     def settle(self) -> Binding:
         """Return the registration as it stands now."""
+        if self.decorates:
+            return self._decorator()
         answer = self.answer or Answer.SOURCE
         source = self.key.form if self.answer is None else self.source
         faults = list(self.faults)
@@ -118,4 +132,11 @@ class Declaration:
             key=self.key, answer=answer, source=source, scope=scope, many=self.many,
             default=self.default, replace=self.replace, lazy=self.lazy,
             using=dict(self.using), where=self.where, faults=tuple(faults),
+        )  # fmt: skip
+
+    def _decorator(self) -> Binding:
+        """Return a decorator without what it wraps, whose scope it will take."""
+        return Binding(
+            key=self.key, answer=Answer.SOURCE, source=self.source, using=dict(self.using),
+            where=self.where, origin=Origin.DECORATOR, faults=tuple(self.faults),
         )  # fmt: skip

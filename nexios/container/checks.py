@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.circles import cycles
+from nexios.container.decorated import decorators_of, wraps_nothing
 from nexios.container.entry import EntryPoint
 from nexios.container.errors import (
     DuplicateBinding,
@@ -23,6 +25,7 @@ from nexios.container.fixes import (
     as_written,
     bind_line,
     close_name,
+    decorate_line,
     near,
     near_name,
 )
@@ -40,7 +43,7 @@ from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module, variable
 from nexios.container.ports import misfit
 from nexios.container.registry import Found, Registry
-from nexios.container.rules import breach, captives, cycles, edges_outward, unmatched_waivers
+from nexios.container.rules import breach, captives, edges_outward, unmatched_waivers
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import display, makes_context_manager, place_of, read
 from nexios.container.trails import path_of, path_within
@@ -79,11 +82,12 @@ def check(
         problems += _modules(registry)
     for node in builder.new:
         problems += _sources(registry, graph, node)
+        problems += wraps_nothing(graph, node)
     outward = edges_outward(graph, registry, layers, builder.new, wired)
     problems += [breach(graph, registry, edge) for edge in outward]
     # Who may not ask at all is not told how to bind it.
     problems += _faults(builder, wired, [edge.argument for edge in outward])
-    problems += cycles(graph, layers, builder.new)
+    problems += cycles(graph, registry, layers, builder.new)
     problems += captives(graph, registry, builder.new, wired)
     if whole:
         problems += unmatched_waivers(graph, registry, layers, builder.new, wired)
@@ -172,6 +176,7 @@ def _modules(registry: Registry) -> Iterator[WiringProblem]:
     for module in registry.modules:
         yield from _declarations(registry, module)
         yield from _duplicates(registry, module)
+        yield from decorators_of(registry, module)
         for misuse in module.misuses:
             error = UnusableSource if misuse.source else ModuleMisuse
             steps = [Step("written", f'module "{module.name}"', misuse.where)]
@@ -237,7 +242,8 @@ def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringPro
             fix = f"give a value that fits {binding.key}"
             yield PortMismatch(says, key=binding.key, asked_by=_bound(node), fix=fix)
         return
-    if binding.answer is not Answer.SOURCE:
+    said = binding.origin is Origin.DECORATOR and binding.source is None
+    if binding.answer is not Answer.SOURCE or said:
         return
     if makes_context_manager(binding.source):
         yield _context_manager(graph, node)
@@ -245,9 +251,7 @@ def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringPro
     if binding.origin is Origin.FUNCTION:
         return
     if says := _unusable(binding):
-        fix = bind_line(registry, node.module, binding.key)
-        if not callable(binding.source):
-            fix = f"{variable(node.module.name)}.bind({binding.key}).value(...)"
+        fix = _usable(registry, node.module, binding)
         yield UnusableSource(says, key=binding.key, asked_by=_bound(node), fix=fix)
         return
     if says := misfit(binding.key, binding.source):
@@ -298,6 +302,14 @@ def _unusable(binding: Binding) -> str:
     return ""
 
 
+def _usable(registry: Registry, module: Module, binding: Binding) -> str:
+    if binding.inner is not None:
+        return decorate_line(registry, module, replace(binding, source=None, using={}))
+    if not callable(binding.source):
+        return f"{variable(module.name)}.bind({binding.key}).value(...)"
+    return bind_line(registry, module, binding.key)
+
+
 def _unknown_using(registry: Registry, node: Node) -> Iterator[WiringProblem]:
     source = node.binding.function
     names = [parameter.name for parameter in read(source).parameters]
@@ -316,7 +328,8 @@ def _unknown_using(registry: Registry, node: Node) -> Iterator[WiringProblem]:
 
 def _bound(node: Node) -> tuple[Step, ...]:
     where = node.binding.where
-    return (Step("bound", f'{node.title} in module "{node.module.name}"', where),)
+    how = "bound" if node.binding.inner is None else "decorated"
+    return (Step(how, f'{node.title} in module "{node.module.name}"', where),)
 
 
 def _awaiting(graph: Graph, wired: Sequence[Wired]) -> Iterator[WiringProblem]:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar, overload
 from typing_extensions import TypeForm
 
 from nexios.container.assembly import Assembly, Blueprint, loop_of_now
+from nexios.container.binding import Answer
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
@@ -199,7 +200,8 @@ class Container:
         """Let something stand in for a key: ``with container.override(Port).value(fake): ...``.
 
         Args:
-            key: What is replaced; private keys too.
+            key: What is replaced; private keys too. A decorated key is replaced as a whole, the
+                class inside its decorators by the name of that class.
             module: Whose binding, when several modules bind the key privately.
 
         Raises:
@@ -218,7 +220,7 @@ class Container:
             for binding, slot in assembly.builder.slots.items()
             if (binding in bindings if bindings else binding.key == key)
             and binding.answer is not None
-        }
+        } or _inside_decorators(assembly, key, module)
         if len(known) > 1:
             homes = [assembly.graph.nodes[slot].module for slot in sorted(known)]
             binders = ", ".join(f'"{home.name}"' for home in homes)
@@ -231,3 +233,17 @@ class Container:
             names = sorted({str(other) for other in registry.keys})
             raise UnknownKey(str(key), get_close_matches(str(key), names, n=3))
         return known.pop()
+
+
+def _inside_decorators(assembly: Assembly, key: AnyKey, module: Module | None) -> set[int]:
+    """Return the slots of a class that has no key of its own and is wrapped under another's."""
+    graph = assembly.graph
+    wrapped = {node.binding.inner for node in graph.nodes}
+    return {
+        node.slot
+        for node in graph.nodes
+        if node.binding in wrapped
+        and node.binding.answer is Answer.SOURCE
+        and node.binding.source is key.form
+        and module in (None, node.module)
+    }

@@ -189,6 +189,12 @@ class ModuleMisuse(WiringProblem):
     code = "NX212"
 
 
+class DecoratorMisuse(WiringProblem):
+    """A decorator that does not wrap what it decorates."""
+
+    code = "NX214"
+
+
 class MissingValue(WiringProblem):
     """A value that comes with the scope did not come."""
 

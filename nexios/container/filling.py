@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, get_args, get_origin
 
 from nexios.container.asking import (
+    HANDLES,
     View,
     binds_itself,
     disagreement,
@@ -14,7 +15,7 @@ from nexios.container.asking import (
     unreadable,
 )
 from nexios.container.binding import Answer, Binding, Origin
-from nexios.container.depend import Lazy, Marker, Provider
+from nexios.container.depend import Marker
 from nexios.container.entry import Unreadable
 from nexios.container.errors import MissingBinding, Step, UnreadableParameter
 from nexios.container.fixes import as_written
@@ -42,7 +43,6 @@ from nexios.container.signature import (
     place_of,
 )
 
-_HANDLES: Final = {Provider: Answer.PROVIDER, Lazy: Answer.LAZY}
 _MANY: Final = {
     Collected.LIST: Answer.LIST,
     Collected.TUPLE: Answer.TUPLE,
@@ -232,6 +232,8 @@ class Filler:
 
     def _lookup(self, key: AnyKey, view: View, asked: Asked | None) -> int | Found:
         module = view.module
+        if view.inner is not None and key in view.wrapped:
+            return self.slot(view.inner, asked)
         found = self.registry.find(module, key)
         if found.one is not None:
             return self.slot(found.one, asked)
@@ -239,10 +241,12 @@ class Filler:
             return found
         if module is self.registry.root and (made := self.made.get(("auto", key))) is not None:
             return self.slot(made, asked, module)
-        if (handle := _HANDLES.get(_origin(key.form))) is not None:
+        if (handle := HANDLES.get(_origin(key.form))) is not None:
             inner: AnyKey = Key(get_args(key.form)[0], key.name)
+            wraps = view.inner if inner in view.wrapped else None
             binding = self._made(
-                (module, key), lambda: Binding(key, handle, inner, origin=Origin.BUILT_IN)
+                (module, key, wraps),
+                lambda: Binding(key, handle, inner, origin=Origin.BUILT_IN, inner=wraps),
             )
             return self.slot(binding, asked, module)
         if (how := collected(key)) is not None:

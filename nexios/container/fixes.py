@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from typing_extensions import is_protocol
 
-from nexios.container.binding import Answer, Binding
+from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.keys import AnyKey, Key, collected, is_value_type, show
 from nexios.container.module import Module, variable
 from nexios.container.ports import class_of, misfit_of_class
@@ -45,6 +45,8 @@ def as_written(
     instead: str = "",
 ) -> str:
     """Return the line of a binding with something changed in it, and what else would do."""
+    if binding.origin is Origin.DECORATOR:
+        return decorate_line(registry, module, binding, using=using)
     options = [str(binding.key)]
     if scope is None and binding.scope is not Scope.REQUEST:
         scope = binding.scope
@@ -62,10 +64,26 @@ def as_written(
             line += f".alias({binding.other})"
         case Answer.GIVEN:
             line += ".given()"
-    names = [*binding.using, *([using] if using else [])]
-    if names:
-        line += f".using({', '.join(f'{name}=...' for name in names)})"
-    return _written(registry, module, binding.key, line, instead)
+    return _written(registry, module, binding.key, line + _using(binding, using), instead)
+
+
+def decorate_line(
+    registry: Registry,
+    module: Module,
+    binding: Binding,
+    *,
+    key: AnyKey | None = None,
+    using: str = "",
+) -> str:
+    """Return the line of a decorator with another key or one parameter more in it."""
+    source = "..." if binding.source is None else display(binding.source)
+    line = f"decorate({key or binding.key}).with_({source})"
+    return _written(registry, module, binding.key, line + _using(binding, using))
+
+
+def _using(binding: Binding, more: str) -> str:
+    names = [*binding.using, *([more] if more else [])]
+    return f".using({', '.join(f'{name}=...' for name in names)})" if names else ""
 
 
 def _written(registry: Registry, module: Module, key: AnyKey, line: str, instead: str = "") -> str:

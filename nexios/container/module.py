@@ -95,6 +95,39 @@ class Binder(Generic[T]):
         return self
 
 
+class Decorator(Generic[T]):
+    """The second half of ``decorate(key)``: what wraps the object of the key."""
+
+    __slots__ = ("_declaration",)
+
+    def __init__(self, declaration: Declaration) -> None:
+        """Made by ``Module.decorate``."""
+        self._declaration = declaration
+
+    @overload
+    def with_(self, source: type[T]) -> Self: ...
+    @overload
+    def with_(self, source: Callable[..., AsyncIterator[T]]) -> Self: ...
+    @overload
+    def with_(self, source: Callable[..., Iterator[T]]) -> Self: ...
+    @overload
+    def with_(self, source: Callable[..., Awaitable[T]]) -> Self: ...
+    @overload
+    def with_(self, source: Callable[..., T]) -> Self: ...
+    def with_(self, source: object) -> Self:
+        """Wrap with what a class, function, coroutine function or generator makes.
+
+        The source's own parameter of the key is what it wraps. It lives as long as that does.
+        """
+        self._declaration.answered(Answer.SOURCE, source)
+        return self
+
+    def using(self, **values: object) -> Self:
+        """Fill named parameters of the source with values, or with the object of a ``Key``."""
+        self._declaration.using.update(values)
+        return self
+
+
 class Module:
     """What belongs together and what of it others may see; importing it registers nothing."""
 
@@ -122,6 +155,7 @@ class Module:
         self.layer = layer
         self.where = _caller()
         self.declarations: list[Declaration] = []
+        self.decorators: list[Declaration] = []
         self.included: list[Module] = []
         self.exported: list[tuple[AnyKey, Where]] = []
         self.controller_classes: list[tuple[type, Where]] = []
@@ -218,6 +252,20 @@ class Module:
             return source
 
         return register
+
+    @overload
+    def decorate(self, key: Key[T]) -> Decorator[T]: ...
+    @overload
+    def decorate(self, key: TypeForm[T]) -> Decorator[T]: ...
+    def decorate(self, key: object) -> Decorator[Any]:
+        """Wrap the objects of a key that this module sees, each of its ``add``s too.
+
+        This module and those above that see the key through it get the wrapped object; what it
+        includes keeps its own. Several wrap in the order written, the last one outermost.
+        """
+        declaration = Declaration(key_of(key), _caller(), decorates=True)
+        self.decorators.append(declaration)
+        return Decorator(declaration)
 
     def include(self, *modules: "Module") -> Self:
         """See what these modules export."""

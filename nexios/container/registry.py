@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.decorators import Decorators, outermost
 from nexios.container.depend import Scopes
 from nexios.container.errors import Where
 from nexios.container.keys import AnyKey, Key, collected
@@ -71,6 +72,8 @@ class Registry:
                 self.home[binding] = module
                 (added if binding.many else own).setdefault(binding.key, []).append(binding)
             self._own[module], self._added[module] = own, added
+        self._declared = tuple(self.home)
+        self.decorators = Decorators(self.modules, self.home, self._target)
         self.built_in = _built_in()
         self.home.update(dict.fromkeys(self.built_in.values(), BUILT_IN))
         self._includers = self._find_includers()
@@ -78,12 +81,19 @@ class Registry:
     @property
     def bindings(self) -> Iterator[Binding]:
         """All declared bindings, module by module in include order, as written."""
-        return (binding for binding in self.home if binding.origin is Origin.DECLARED)
+        return iter(self._declared)
 
     @property
     def keys(self) -> frozenset[AnyKey]:
         """All keys that are bound anywhere."""
         return frozenset(binding.key for binding in self.home)
+
+    def decorated(self) -> Iterator[Binding]:
+        """Return every decorator around everything it wraps, asked for or not."""
+        for module in self.modules:
+            for key in dict.fromkeys(item.key for item in self.decorators.written(module)):
+                seen = (*self.find(module, key).bindings, *self.added(module, key))
+                yield from (binding for binding in seen if binding.inner is not None)
 
     def own(self, module: Module, key: AnyKey) -> list[Binding]:
         """Return the bindings (not ``add``) of a key in one module."""
@@ -102,7 +112,7 @@ class Registry:
 
     def added(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
         """Return the ``add``s of ``key`` that ``module`` sees: includes first, then its own."""
-        return tuple(dict.fromkeys(self._walk_added(module, key, set())))
+        return outermost(self._walk_added(module, key, {}))
 
     def named(self, module: Module, key: AnyKey) -> dict[Hashable, Binding]:
         """Return the named bindings of a type that ``module`` sees, in registration order."""
@@ -121,8 +131,8 @@ class Registry:
                     continue
                 for other in self._through(module, key, frozenset({module})):
                     # A default that yielded to this very binding is no clash.
-                    if other is not own[0] and not other.default and not own[0].default:
-                        yield Clash(module, own[0], other)
+                    if other.base is not own[0] and not other.default and not own[0].default:
+                        yield Clash(module, own[0], other.base)
 
     def replaces_nothing(self, binding: Binding) -> bool:
         """Return whether a ``replace=True`` has nothing to stand in for."""
@@ -187,14 +197,35 @@ class Registry:
         added = self.added(module, key)
         if added:
             return Found(added, many=len(added) > 1)
-        private = tuple(
-            binding for binding in self.home if binding.key == key and not binding.many
-        )
-        return Found((), private=private)
+        return Found((), private=self._hidden(key))
+
+    def _hidden(self, key: AnyKey) -> tuple[Binding, ...]:
+        """Return what other modules see for ``key``, each as its own module sees it."""
+        own = [
+            self.decorators.around(self.home[binding], binding)
+            for binding in self._declared
+            if binding.key == key and not binding.many
+        ]
+        decorating = [module for module in self.modules if self.decorators.of(module, key)]
+        seen = (self._visible(module, key, frozenset({module})) for module in decorating)
+        return tuple(dict.fromkeys([*own, *(binding for found in seen for binding in found)]))
 
     def _visible(
         self, module: Module, key: AnyKey, trail: frozenset[Module]
     ) -> tuple[Binding, ...]:
+        """Return what answers in ``module`` for ``key``, inside the module's own decorators."""
+        found = self._bare(module, key, trail)
+        if len(found) != 1:
+            # Two that could answer are refused where one is asked, and are not wrapped.
+            return found
+        return (self.decorators.around(module, found[0]),)
+
+    def _target(self, alias: Binding) -> Binding | None:
+        home = self.home[alias]
+        found = self._bare(home, alias.other, frozenset({home}))
+        return found[0] if len(found) == 1 else None
+
+    def _bare(self, module: Module, key: AnyKey, trail: frozenset[Module]) -> tuple[Binding, ...]:
         own = self._own[module].get(key)
         candidates = (own[0],) if own else self._through(module, key, trail)
         if not candidates and self.everywhere is not None and module is not self.everywhere:
@@ -211,13 +242,11 @@ class Registry:
         for inner in module.included:
             if inner not in trail:
                 found.update(dict.fromkeys(self._exported(inner, key, trail)))
+        replacing = [self.home[item.base] for item in found if item.base.replace]
         replaced = {
-            other
-            for binding in found
-            if binding.replace
-            for other in self._through(self.home[binding], key, frozenset({self.home[binding]}))
+            other for home in replacing for other in self._through(home, key, frozenset({home}))
         }
-        return tuple(binding for binding in found if binding not in replaced)
+        return outermost(binding for binding in found if binding not in replaced)
 
     def _exported(
         self, module: Module, key: AnyKey, trail: frozenset[Module]
@@ -228,7 +257,8 @@ class Registry:
 
     def _yielded(self, binding: Binding) -> Binding:
         """Return what a default binding yields to: the nearest including module's own."""
-        if not binding.default:
+        # A decorator stays around its default: what is inside has yielded already.
+        if not binding.default or binding.inner is not None:
             return binding
         level, seen = [self.home[binding]], {self.home[binding]}
         while level:
@@ -241,8 +271,13 @@ class Registry:
                     return self._yielded(own[0])
         return binding
 
-    def _walk_added(self, module: Module, key: AnyKey, seen: set[Module]) -> Iterator[Binding]:
-        seen.add(module)
+    def _walk_added(
+        self, module: Module, key: AnyKey, done: dict[Module, tuple[Binding, ...]]
+    ) -> tuple[Binding, ...]:
+        if module in done:
+            return done[module]
+        done[module] = ()  # modules that include each other are refused, and end here
+        found: dict[Binding, None] = {}
         inner = list(module.included)
         if self.everywhere is not None:
             inner.append(self.everywhere)
@@ -251,9 +286,11 @@ class Registry:
             wanted = key in exports or any(
                 (how := collected(item)) is not None and how[1] == key for item in exports
             )
-            if wanted and other not in seen:
-                yield from self._walk_added(other, key, seen)
-        yield from self._added[module].get(key, [])
+            if wanted:
+                found.update(dict.fromkeys(self._walk_added(other, key, done)))
+        found.update(dict.fromkeys(self._added[module].get(key, [])))
+        done[module] = tuple(self.decorators.around(module, item) for item in outermost(found))
+        return done[module]
 
     def _named_keys(self, key: AnyKey) -> list[AnyKey]:
         ordered: dict[AnyKey, None] = {}

@@ -1,4 +1,4 @@
-"""The rules about edges: who may keep whom, who may ask whom, and no circles."""
+"""The rules about edges: who may keep whom, and who may ask whom."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from nexios.container.depend import Lazy, Provider
 from nexios.container.errors import (
     NOWHERE,
     CaptiveDependency,
-    DependencyCycle,
     LayerBreach,
     ModuleMisuse,
     Step,
@@ -27,52 +26,6 @@ from nexios.layers.rules import Layer, LayerMap, may_ask, rule
 
 _SCOPE_WIDTH = 10
 _LAYER_WIDTH = 11
-
-
-def cycles(graph: Graph, layers: LayerMap, new: Sequence[Node]) -> Iterator[WiringProblem]:
-    """Return each circle once, rotated to its smallest name, below it who leads into it."""
-    for component in _components(graph, new):
-        ring = _ring(graph, component)
-        if not ring:
-            continue
-        nodes = [graph.nodes[slot] for slot in ring]
-        chain = " -> ".join(node.title for node in [*nodes, nodes[0]])
-        asks = [
-            (node, next(item for item in node.arguments if item.slot == following))
-            for node, following in zip(nodes, [*ring[1:], ring[0]], strict=True)
-        ]
-        steps = [Step("asks", item.parameter.where.text, item.parameter.where) for _, item in asks]
-        first = nodes[0]
-        if len(nodes) == 1:
-            says = f"{first.title} asks for itself"
-            fix = f"ask for another key, such as Key({first.title}, 'inner'), and bind that"
-        else:
-            says = f"{first.title} needs itself: {chain}"
-            fix = _broken_by_handle(layers, asks)
-        above, label = _into(graph, nodes)
-        yield DependencyCycle(
-            says, key=first.binding.key, asked_by=(*steps, *above), fix=fix, label=label
-        )
-
-
-def _broken_by_handle(layers: LayerMap, asks: Sequence[tuple[Node, Argument]]) -> str:
-    for node, argument in asks:
-        source = node.binding.source
-        outer = layers.of(source, node.module.layer) not in (Layer.DOMAIN, Layer.APPLICATION)
-        # What binds by lists and aliases has no parameter to write a handle at.
-        if outer and node.binding.answer is Answer.SOURCE and argument.asked is not None:
-            where = argument.parameter.where.text.partition("(")[0]
-            return f"{argument.parameter.name}: Lazy[{argument.asked}] in {where}"
-    return "move what both need into a third class, or let one tell the other by a domain event"
-
-
-def _into(graph: Graph, ring: Sequence[Node]) -> tuple[tuple[Step, ...], str]:
-    """Return the way from an entry into a circle; empty when no entry leads there."""
-    slots = {node.slot for node in ring}
-    for node in ring:
-        if node.asked_by is not None and node.asked_by.above not in slots:
-            return path_of(graph, node.asked_by)
-    return (), ""
 
 
 def captives(
@@ -284,6 +237,14 @@ def _captive(
               for s in chain]  # fmt: skip
     above, label = path_of(graph, node.asked_by)
     scopes = ", or ask for Scopes and enter one per use"
+    if node.binding.inner is not None:
+        # A decorator lives as long as what it wraps: that is where the scope is written.
+        base = node.binding.base
+        home = registry.home[base]
+        fix = "ask for Scopes and enter one per use"
+        if base.answer is Answer.SOURCE:
+            fix = as_written(registry, home, base, scope=last.lifetime, instead=scopes)
+        return _kept_alive(node, last, (*steps, *above), fix, label)
     if node.lifetime is not Scope.CONNECTION:
         mended, scope, instead = node, last.lifetime, scopes
     else:
@@ -292,13 +253,17 @@ def _captive(
         if node.binding.origin is not Origin.CONTROLLER:
             instead = scopes
     fix = as_written(registry, mended.module, mended.binding, scope=scope, instead=instead)
+    return _kept_alive(node, last, (*steps, *above), fix, label)
+
+
+def _kept_alive(
+    node: Node, last: Node, steps: Sequence[Step], fix: str, label: str
+) -> WiringProblem:
+    name = node.title if node.binding.inner is None else display(node.binding.source)
     return CaptiveDependency(
-        f"{node.title} would keep {_a(last.lifetime)} {last.title} alive",
-        key=node.binding.key,
-        asked_by=(*steps, *above),
-        fix=fix,
-        label=label,
-    )
+        f"{name} would keep {_a(last.lifetime)} {last.title} alive",
+        key=node.binding.key, asked_by=steps, fix=fix, label=label,
+    )  # fmt: skip
 
 
 def _captive_entry(
@@ -327,70 +292,3 @@ def _scope_step(scope: Scope, text: str, node: Node) -> Step:
 
 def _a(scope: Scope) -> str:
     return {Scope.REQUEST: "a request's", Scope.CONNECTION: "a connection's"}.get(scope, "a")
-
-
-def _components(graph: Graph, new: Sequence[Node]) -> Iterator[frozenset[int]]:
-    """Return the strongly connected components of the hard edges (Tarjan, explicit stack)."""
-    index: dict[int, int] = {}
-    low: dict[int, int] = {}
-    kept: list[int] = []
-    on_stack: set[int] = set()
-    for start in new:
-        if start.slot in index:
-            continue
-        work: list[tuple[int, Iterator[int]]] = []
-        _visit(graph, start.slot, index, low, kept, on_stack, work)
-        while work:
-            slot, rest = work[-1]
-            following = next(rest, None)
-            if following is None:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[slot])
-                if low[slot] == index[slot]:
-                    yield _pop(slot, kept, on_stack)
-            elif following not in index:
-                _visit(graph, following, index, low, kept, on_stack, work)
-            elif following in on_stack:
-                low[slot] = min(low[slot], index[following])
-
-
-def _visit(
-    graph: Graph, slot: int, index: dict[int, int], low: dict[int, int], kept: list[int],
-    on_stack: set[int], work: list[tuple[int, Iterator[int]]],
-) -> None:  # fmt: skip
-    index[slot] = low[slot] = len(index)
-    kept.append(slot)
-    on_stack.add(slot)
-    work.append((slot, _hard(graph, slot)))
-
-
-def _pop(slot: int, kept: list[int], on_stack: set[int]) -> frozenset[int]:
-    found: set[int] = set()
-    while True:
-        item = kept.pop()
-        on_stack.discard(item)
-        found.add(item)
-        if item == slot:
-            return frozenset(found)
-
-
-def _hard(graph: Graph, slot: int) -> Iterator[int]:
-    node = graph.nodes[slot]
-    return iter(()) if node.soft else node.slots
-
-
-def _ring(graph: Graph, component: frozenset[int]) -> list[int]:
-    """Return the shortest circle through the smallest name; empty where there is no circle."""
-    start = min(component, key=lambda slot: (graph.nodes[slot].title, slot))
-    queue: list[list[int]] = [[start]]
-    seen: set[int] = set()
-    while queue:
-        trail = queue.pop(0)
-        for inner in _hard(graph, trail[-1]):
-            if inner == start:
-                return trail
-            if inner in component and inner not in seen:
-                seen.add(inner)
-                queue.append([*trail, inner])
-    return []

@@ -60,6 +60,8 @@ def _exported_twice(
     says = f"{listed} {every} export {key}"
     named = replace(bindings[-1], key=Key(cast("Any", key.form), last.name))
     fix = f"export it from one of them, or name one: {as_written(registry, last, named)}"
+    if bindings[-1].inner is not None:
+        fix = "export it from one of them, and decorate it there"
     if len(names) == 1:
         says = f'{len(homes)} modules "{last.name}" {every} export {key}'
         fix = f'make module "{last.name}" once, and include that object wherever it is needed'
@@ -70,7 +72,10 @@ def _exported_twice(
 
 def bound_at(bindings: Sequence[Binding]) -> list[Step]:
     """Return a line for each binding, with its place."""
-    return [Step("bound", describe(item), item.where) for item in bindings]
+    return [
+        Step("bound" if item.inner is None else "decorated", describe(item), item.where)
+        for item in bindings
+    ]
 
 
 def _private(

@@ -8,6 +8,7 @@ from nexios.container.asking import (
     View,
     nameless,
     readable,
+    wrapped_keys,
 )
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Marker
@@ -55,6 +56,8 @@ class Builder(Filler):
         self._work()
         if whole:
             for binding in self.registry.bindings:
+                self.slot(binding, None)
+            for binding in self.registry.decorated():
                 self.slot(binding, None)
             for module in self.registry.modules:
                 for cls, _ in module.controller_classes:
@@ -170,9 +173,9 @@ class Builder(Filler):
 
     def _other(self, node: Node) -> Argument:
         """Fill the one edge of an alias or a handle."""
-        key = node.binding.other
-        parameter = nameless(str(key), node.binding)
-        return self._filled(key, parameter, View(node.module, self.ask), node.slot)
+        key, inner = node.binding.other, node.binding.inner
+        view = View(node.module, self.ask, inner=inner, wrapped=frozenset({key}))
+        return self._filled(key, nameless(str(key), node.binding), view, node.slot)
 
     def _wire_source(self, node: Node) -> None:
         binding = node.binding
@@ -182,7 +185,10 @@ class Builder(Filler):
         automatic = binding.origin is Origin.AUTOMATIC or (
             binding.origin is Origin.CONTROLLER and node.module is self.registry.root
         )
-        view = View(node.module, source, automatic=automatic, using=binding.using)
+        view = View(
+            node.module, source, automatic=automatic, using=binding.using,
+            inner=binding.inner, wrapped=wrapped_keys(binding, signature.parameters),
+        )  # fmt: skip
         node.arguments = self._arguments(signature.parameters, view, node.slot)
 
     def _wire_function(self, node: Node) -> None:

@@ -23,6 +23,22 @@ class Wrong:
         return ""
 
 
+class Cached:
+    def __init__(self, users: Users) -> None:
+        self.users = users
+
+    def get(self, number: int) -> str:
+        return self.users.get(number)
+
+
+async def cached(users: Users, seconds: int) -> Users:
+    return Cached(users) if seconds else users
+
+
+async def opened_around(users: Users) -> AsyncIterator[Users]:
+    yield users
+
+
 class Base(ABC):
     @abstractmethod
     def work(self) -> None: ...
@@ -80,6 +96,12 @@ def declare(module: Module) -> None:
     module.bind(Base).to(Child)
     module.bind(Users).value(SqlUsers())
     module.bind(Key(str, "host")).value("localhost")
+    module.decorate(Users).with_(Cached)
+    module.decorate(Users).with_(cached).using(seconds=60)
+    module.decorate(Users).with_(opened_around)
+    module.decorate(Key(str, "host")).with_(user)
+    module.decorate(Users).with_(Wrong)  # refused: arg-type
+    module.decorate(Base).with_(user)  # refused: arg-type
     module.bind(Users).to(Wrong)  # refused: arg-type
     module.bind(Users).value(Wrong())  # refused: arg-type
     module.bind(Base).to(user)  # refused: arg-type
