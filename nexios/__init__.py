@@ -23,6 +23,7 @@ _HOMES = {
     "nexios.app": "NexiosApp",
     "nexios.application.caller": "Caller",
     "nexios.config": "ConfigError ConfigWarning MakeConfig get_config set_config",
+    "nexios.container.binding": "profile",
     "nexios.container.container": "Container",
     "nexios.container.depend": "Depend Lazy Provider Scopes",
     "nexios.container.keys": "Key",

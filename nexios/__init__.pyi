@@ -35,6 +35,7 @@ from nexios.config import ConfigWarning as ConfigWarning
 from nexios.config import MakeConfig as MakeConfig
 from nexios.config import get_config as get_config
 from nexios.config import set_config as set_config
+from nexios.container.binding import profile as profile
 from nexios.container.container import Container as Container
 from nexios.container.depend import Depend as Depend
 from nexios.container.depend import Lazy as Lazy

@@ -94,7 +94,7 @@ class House:
         )
         routes = compile_routes(router, self._http_settings)
         sockets = compile_sockets([*routes.sockets, *controllers], socket_settings)
-        handlers = handler_points(modules)
+        handlers = handler_points(modules, config.env)
         around = [added.middleware for added in middleware]
         loaders = [point for one in around for point in getattr(one, "points", ())]
         self.container = Container(
@@ -106,6 +106,7 @@ class House:
                 *(one.point for one in handlers),
             ],
             everywhere=self._everywhere(),
+            profile=config.env,
             layers=layers,
         )
         self._guarded = (*routes.points, *sockets.points)

@@ -134,8 +134,11 @@ class DuplicateConsumer(Exception):
         )
 
 
-def handler_points(modules: Sequence[Module]) -> list[HandlerPoint]:
+def handler_points(modules: Sequence[Module], profile: str | None = None) -> list[HandlerPoint]:
     """Return an entry point for each handler of the services that ``modules`` bind.
+
+    Args:
+        profile: What the conditions of bindings are decided against, as by the container.
 
     Raises:
         DuplicateConsumer: Two consumers have one stored name.
@@ -144,7 +147,7 @@ def handler_points(modules: Sequence[Module]) -> list[HandlerPoint]:
     taken: set[str] = set()
     for module in modules:
         for declaration in module.declarations:
-            service = _service(declaration.settle())
+            service = _service(declaration.settle()) if declaration.holds(profile) else None
             if service is None:
                 continue
             for method, handles in handlers_of(service):

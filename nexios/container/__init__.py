@@ -1,5 +1,6 @@
 """The container: modules in, scopes out."""
 
+from nexios.container.binding import profile
 from nexios.container.container import Container
 from nexios.container.depend import Depend, Lazy, Provider, Scopes
 from nexios.container.errors import ContainerError, WiringErrors
@@ -19,4 +20,5 @@ __all__ = [
     "ScopeContext",
     "Scopes",
     "WiringErrors",
+    "profile",
 ]

@@ -34,6 +34,7 @@ class Blueprint:
     everywhere: Module | None
     layers: LayerMap
     close_timeout_s: float
+    profile: str | None
     compiled: bool
 
 
@@ -55,7 +56,7 @@ class Assembly:
         """
         self.blueprint = blueprint
         self.close_timeout_s = blueprint.close_timeout_s
-        self.registry = Registry(blueprint.root, blueprint.everywhere)
+        self.registry = Registry(blueprint.root, blueprint.everywhere, blueprint.profile)
         self.builder = Builder(self.registry)
         self.builder.build(points, whole=True)
         refuse(check(self.builder, blueprint.layers, points, whole=True))

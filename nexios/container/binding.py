@@ -6,7 +6,7 @@ from enum import Enum
 from typing import cast
 
 from nexios.container.errors import NOWHERE, Where
-from nexios.container.keys import AnyKey
+from nexios.container.keys import AnyKey, printable
 from nexios.container.scope import Scope
 
 
@@ -37,6 +37,37 @@ class Origin(Enum):
     DECORATOR = "decorator"
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The profiles a registration is for; ``~`` turns it round. Made by ``profile``."""
+
+    names: tuple[str, ...]
+    negated: bool = False
+
+    def __invert__(self) -> "Condition":
+        """Return the condition that holds where this one does not."""
+        return Condition(self.names, not self.negated)
+
+    def holds(self, profile: str | None) -> bool:
+        """Return whether the registration is in; without a profile only what is negated is."""
+        return (profile in self.names) is not self.negated
+
+    def __str__(self) -> str:
+        """Return the way people write it."""
+        names = ", ".join(f'"{printable(name)}"' for name in self.names)
+        return f"{'~' if self.negated else ''}profile({names})"
+
+
+def profile(*names: str) -> Condition:
+    """Return a condition for ``when=``: in for these profiles; ``~profile("prod")``: for others.
+
+    It is decided once, against ``Container(profile=)``; an application passes its ``env``.
+    """
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError('profile() takes the names of profiles: profile("prod", "staging")')
+    return Condition(names)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Binding:
     """A settled registration; two are the same only when they are the same object.
@@ -58,6 +89,7 @@ class Binding:
     default: bool = False
     replace: bool = False
     lazy: bool = False
+    when: Condition | None = None
     using: Mapping[str, object] = field(default_factory=dict)
     where: Where = NOWHERE
     origin: Origin = Origin.DECLARED
@@ -98,6 +130,7 @@ class Declaration:
     answer: Answer | None = None
     source: object = None
     decorates: bool = False
+    when: Condition | None = None
     using: dict[str, object] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
 
@@ -108,6 +141,10 @@ class Declaration:
             self.faults.append((says, "drop one of the two"))
         self.answer = answer
         self.source = source
+
+    def holds(self, profile: str | None) -> bool:
+        """Return whether the registration is in for a profile."""
+        return self.when is None or self.when.holds(profile)
 
     def settle(self) -> Binding:
         """Return the registration as it stands now."""
@@ -130,13 +167,14 @@ class Declaration:
             faults.append((says, "scope=Scope.SINGLETON beside lazy=True, or drop lazy=True"))
         return Binding(
             key=self.key, answer=answer, source=source, scope=scope, many=self.many,
-            default=self.default, replace=self.replace, lazy=self.lazy,
+            default=self.default, replace=self.replace, lazy=self.lazy, when=self.when,
             using=dict(self.using), where=self.where, faults=tuple(faults),
         )  # fmt: skip
 
     def _decorator(self) -> Binding:
         """Return a decorator without what it wraps, whose scope it will take."""
         return Binding(
-            key=self.key, answer=Answer.SOURCE, source=self.source, using=dict(self.using),
-            where=self.where, origin=Origin.DECORATOR, faults=tuple(self.faults),
+            key=self.key, answer=Answer.SOURCE, source=self.source, when=self.when,
+            using=dict(self.using), where=self.where, origin=Origin.DECORATOR,
+            faults=tuple(self.faults),
         )  # fmt: skip

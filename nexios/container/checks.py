@@ -6,13 +6,12 @@ from dataclasses import replace
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.circles import cycles
-from nexios.container.decorated import decorators_of, wraps_nothing
+from nexios.container.declared import modules
+from nexios.container.decorated import wraps_nothing
 from nexios.container.entry import EntryPoint
 from nexios.container.errors import (
-    DuplicateBinding,
     MissingBinding,
     MissingValue,
-    ModuleMisuse,
     NeedsAwait,
     PortMismatch,
     Step,
@@ -26,7 +25,6 @@ from nexios.container.fixes import (
     bind_line,
     close_name,
     decorate_line,
-    near,
     near_name,
 )
 from nexios.container.graph import (
@@ -42,12 +40,13 @@ from nexios.container.graph import (
 from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module, variable
 from nexios.container.ports import misfit
+from nexios.container.profiles import gaps
 from nexios.container.registry import Found, Registry
 from nexios.container.rules import breach, captives, edges_outward, unmatched_waivers
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import display, makes_context_manager, place_of, read
 from nexios.container.trails import path_of, path_within
-from nexios.container.unanswered import bound_at, unanswered
+from nexios.container.unanswered import unanswered
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
 
@@ -79,7 +78,8 @@ def check(
     wired = [graph.wired[point] for point in points]
     problems: list[WiringProblem] = []
     if whole:
-        problems += _modules(registry)
+        problems += modules(registry)
+        problems += gaps(registry, graph, wired)
     for node in builder.new:
         problems += _sources(registry, graph, node)
         problems += wraps_nothing(graph, node)
@@ -163,76 +163,6 @@ def _problem(
             fault.says, key=fault.key, asked_by=steps, notes=notes, fix=fault.fix, label=label
         )
     return unanswered(builder.registry, module, fault.key, fault.found, steps, label)
-
-
-def _modules(registry: Registry) -> Iterator[WiringProblem]:
-    for ring in registry.cycles:
-        names = " -> ".join(f'"{module.name}"' for module in ring)
-        yield ModuleMisuse(
-            f"modules include each other: {names}",
-            asked_by=[Step("module", f'"{item.name}"', item.where) for item in ring[:-1]],
-            fix="move what both need into a module that both include",
-        )
-    for module in registry.modules:
-        yield from _declarations(registry, module)
-        yield from _duplicates(registry, module)
-        yield from decorators_of(registry, module)
-        for misuse in module.misuses:
-            error = UnusableSource if misuse.source else ModuleMisuse
-            steps = [Step("written", f'module "{module.name}"', misuse.where)]
-            yield error(misuse.says, asked_by=steps, fix=misuse.fix)
-        for key, where in module.exported:
-            if registry.exports_nothing(module, key):
-                yield ModuleMisuse(
-                    f'module "{module.name}" exports {key}, which it does not have',
-                    key=key,
-                    asked_by=[Step("export", f'module "{module.name}"', where)],
-                    notes=near(registry, key),
-                    fix=bind_line(registry, module, key),
-                )
-    for clash in registry.clashes():
-        fix = as_written(registry, clash.module, clash.own, replace=True)
-        yield _duplicate(
-            registry, clash.own.key, (clash.own, clash.other), f"remove one, or {fix}"
-        )
-
-
-def _declarations(registry: Registry, module: Module) -> Iterator[WiringProblem]:
-    for binding in registry.bindings:
-        if registry.home[binding] is not module:
-            continue
-        steps = [Step("bound", f'module "{module.name}"', binding.where)]
-        for says, fix in binding.faults:
-            yield ModuleMisuse(says, key=binding.key, asked_by=steps, fix=fix)
-        if binding.replace and registry.replaces_nothing(binding):
-            yield ModuleMisuse(
-                f'{binding.key} has replace=True, and module "{module.name}" sees nothing to '
-                "replace",
-                key=binding.key, asked_by=steps, fix="drop replace=True, or include the module "
-                "that exports it",
-            )  # fmt: skip
-
-
-def _duplicates(registry: Registry, module: Module) -> Iterator[WiringProblem]:
-    for key in dict.fromkeys(item.key for item in module.declarations if not item.many):
-        own = registry.own(module, key)
-        if len(own) > 1:
-            yield _duplicate(registry, key, own, "remove one, or use add() for many")
-
-
-def _duplicate(
-    registry: Registry, key: AnyKey, bindings: Sequence[Binding], fix: str
-) -> WiringProblem:
-    homes = list(dict.fromkeys(registry.home[item].name for item in bindings))
-    where = f'in module "{homes[0]}"' if len(homes) == 1 else "for " + " and ".join(
-        f'"{name}"' for name in homes
-    )  # fmt: skip
-    return DuplicateBinding(
-        f"two bindings for {key} {where}",
-        key=key,
-        asked_by=bound_at(bindings),
-        fix=fix,
-    )
 
 
 def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringProblem]:

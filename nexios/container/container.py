@@ -39,6 +39,7 @@ class Container:
         *,
         entries: Sequence[EntryPoint] = (),
         everywhere: Module | None = None,
+        profile: str | None = None,
         layers: Mapping[str, Layer] | None = None,
         compiled: bool | None = None,
         close_timeout_s: float = 5.0,
@@ -49,6 +50,8 @@ class Container:
             root: The module whose view this container has, private keys included.
             entries: What the adapters want called.
             everywhere: A module whose exports every module sees.
+            profile: What ``when=profile("prod")`` is decided against, once. Without one, what has
+                a condition is in only where that is negated: ``~profile("prod")``.
             layers: Dotted path to layer, beside those read from paths and marks.
             compiled: Whether entries run plans written for them; else every object is made by
                 calling its provider. Yes, unless ``NEXIOS_CONTAINER=interpreted`` is set.
@@ -56,7 +59,9 @@ class Container:
         """
         if compiled is None:
             compiled = os.environ.get("NEXIOS_CONTAINER") != "interpreted"
-        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), close_timeout_s, compiled)
+        self._blueprint = Blueprint(
+            root, everywhere, LayerMap(layers), close_timeout_s, profile, compiled
+        )
         self._points = list(entries)
         self._resolution = Resolution(self, close_timeout_s)
         self._assembly: Assembly | None = None

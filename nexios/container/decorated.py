@@ -10,7 +10,7 @@ from nexios.container.keys import collected, show
 from nexios.container.module import Module
 from nexios.container.registry import Registry
 from nexios.container.signature import SourceKind, display, place_of
-from nexios.container.unanswered import unanswered
+from nexios.container.unanswered import bound_at, unanswered
 
 
 def decorators_of(registry: Registry, module: Module) -> Iterator[WiringProblem]:
@@ -25,6 +25,30 @@ def decorators_of(registry: Registry, module: Module) -> Iterator[WiringProblem]
                 key=written.key, asked_by=[step], fix=decorate_line(registry, module, written),
             )  # fmt: skip
         yield from _unseen(registry, module, written, step)
+
+
+def held_twice(registry: Registry) -> Iterator[WiringProblem]:
+    """Return one of many that two modules decorate apart: a list above both holds it twice."""
+    written = [one for module in registry.modules for one in registry.decorators.written(module)]
+    told: set[Binding] = set()
+    for key in dict.fromkeys(item.key for item in written):
+        for module in registry.modules:
+            seen: dict[Binding, Binding] = {}
+            for binding in registry.added(module, key):
+                other = seen.setdefault(binding.base, binding)
+                if other is not binding and binding.base not in told:
+                    told.add(binding.base)
+                    yield _held_twice(registry, other, binding)
+
+
+def _held_twice(registry: Registry, one: Binding, two: Binding) -> WiringProblem:
+    homes = [registry.home[item].name for item in (one.base, one, two)]
+    return DecoratorMisuse(
+        f'"{homes[1]}" and "{homes[2]}" both decorate {one.key} of module "{homes[0]}", which '
+        "would be there twice",
+        key=one.key, asked_by=bound_at([one.base, one, two]),
+        fix=f'decorate it in module "{homes[0]}", or in one module that both include',
+    )  # fmt: skip
 
 
 def wraps_nothing(graph: Graph, node: Node) -> Iterator[WiringProblem]:
@@ -83,7 +107,9 @@ def _unseen(
         )  # fmt: skip
         return
     found = registry.find(module, key)
-    if found.one is not None or registry.added(module, key):
+    seen = found.one is not None or registry.added(module, key)
+    # What is bound for other profiles only is said where it is missed.
+    if seen or registry.left_out_of(module, key):
         return
     problem = unanswered(registry, module, key, found, [step], "")
     if found.bindings:

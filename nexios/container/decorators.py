@@ -18,12 +18,14 @@ class Decorators:
     def __init__(
         self,
         modules: Iterable[Module],
+        profile: str | None,
         home: dict[Binding, Module],
         target: Callable[[Binding], Binding | None],
     ) -> None:
         """Read the modules.
 
         Args:
+            profile: What the conditions of decorators are decided against.
             home: Told the module of each binding that is made here.
             target: Returns what an alias stands for; None where that is no single binding.
         """
@@ -34,6 +36,8 @@ class Decorators:
         self._aliases: list[Binding] = []
         for module in modules:
             for declaration in module.decorators:
+                if not declaration.holds(profile):
+                    continue
                 written = declaration.settle()
                 of_module = self._written.setdefault(module, {})
                 of_module.setdefault(written.key, []).append(written)

@@ -189,6 +189,12 @@ class ModuleMisuse(WiringProblem):
     code = "NX212"
 
 
+class ProfileGap(WiringProblem):
+    """The conditions leave no binding of a key, or two, for the profile that runs."""
+
+    code = "NX213"
+
+
 class DecoratorMisuse(WiringProblem):
     """A decorator that does not wrap what it decorates."""
 

@@ -52,6 +52,8 @@ def as_written(
         scope = binding.scope
     if scope is not None:
         options.append(f"scope=Scope.{scope.value}")
+    if binding.when is not None:
+        options.append(f"when={binding.when}")
     if replace:
         options.append("replace=True")
     line = f"{'add' if binding.many else 'bind'}({', '.join(options)})"
@@ -77,7 +79,8 @@ def decorate_line(
 ) -> str:
     """Return the line of a decorator with another key or one parameter more in it."""
     source = "..." if binding.source is None else display(binding.source)
-    line = f"decorate({key or binding.key}).with_({source})"
+    when = "" if binding.when is None else f", when={binding.when}"
+    line = f"decorate({key or binding.key}{when}).with_({source})"
     return _written(registry, module, binding.key, line + _using(binding, using))
 
 
@@ -119,6 +122,11 @@ def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
             lines.append(f"near: {show(answer)} satisfies it")
     same = sorted({str(item) for item in registry.keys if _same_type(item, key)})
     lines += [f"near: {other} is bound" for other in same]
+    lines += [
+        f"near: {key} is bound when={binding.when}   {module_place(registry.home[binding])}"
+        for binding in registry.left_out
+        if binding.key == key
+    ]
     if not lines:
         # Spelling alone is a guess: nothing beside a class that fits.
         names = {str(item) for item in registry.keys if _may_be_meant(item, key)}

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar, get_args, get_origin, overload
 
 from typing_extensions import TypeForm
 
-from nexios.container.binding import Answer, Declaration
+from nexios.container.binding import Answer, Condition, Declaration
 from nexios.container.errors import Where
 from nexios.container.keys import MISSING, AnyKey, Key, key_of
 from nexios.container.scope import Scope
@@ -181,6 +181,7 @@ class Module:
         key: Key[T],
         *,
         scope: Scope | None = None,
+        when: Condition | None = None,
         default: bool = False,
         replace: bool = False,
         lazy: bool = False,
@@ -191,6 +192,7 @@ class Module:
         key: TypeForm[T],
         *,
         scope: Scope | None = None,
+        when: Condition | None = None,
         default: bool = False,
         replace: bool = False,
         lazy: bool = False,
@@ -200,6 +202,7 @@ class Module:
         key: object,
         *,
         scope: Scope | None = None,
+        when: Condition | None = None,
         default: bool = False,
         replace: bool = False,
         lazy: bool = False,
@@ -209,24 +212,45 @@ class Module:
         Args:
             key: A type, a generic alias, or a ``Key``.
             scope: How long the object lives; REQUEST unless said.
+            when: The profiles it is for, ``profile("prod")``; for a port, one binding must remain
+                for the profile that runs.
             default: Yields to another binding of the key in a module that includes this one.
             replace: Stands in for a binding this module already sees; there must be one.
             lazy: A SINGLETON made at first use instead of at start.
         """
-        declaration = self._declare(key, _caller())
+        declaration = self._declare(key, _caller(), when)
         declaration.scope, declaration.default = scope, default
         declaration.replace, declaration.lazy = replace, lazy
         return Binder(declaration)
 
     @overload
-    def add(self, key: Key[T], *, scope: Scope | None = None, lazy: bool = False) -> Binder[T]: ...
+    def add(
+        self,
+        key: Key[T],
+        *,
+        scope: Scope | None = None,
+        when: Condition | None = None,
+        lazy: bool = False,
+    ) -> Binder[T]: ...
     @overload
     def add(
-        self, key: TypeForm[T], *, scope: Scope | None = None, lazy: bool = False
+        self,
+        key: TypeForm[T],
+        *,
+        scope: Scope | None = None,
+        when: Condition | None = None,
+        lazy: bool = False,
     ) -> Binder[T]: ...
-    def add(self, key: object, *, scope: Scope | None = None, lazy: bool = False) -> Binder[Any]:
+    def add(
+        self,
+        key: object,
+        *,
+        scope: Scope | None = None,
+        when: Condition | None = None,
+        lazy: bool = False,
+    ) -> Binder[Any]:
         """Bind one of many: asked as ``list[T]``, ``tuple[T, ...]`` or ``Sequence[T]``."""
-        declaration = self._declare(key, _caller())
+        declaration = self._declare(key, _caller(), when)
         declaration.scope, declaration.lazy, declaration.many = scope, lazy, True
         return Binder(declaration)
 
@@ -235,6 +259,7 @@ class Module:
         key: object = None,
         *,
         scope: Scope | None = None,
+        when: Condition | None = None,
         default: bool = False,
         replace: bool = False,
         lazy: bool = False,
@@ -245,7 +270,7 @@ class Module:
         def register(source: F) -> F:
             found = self._key_of_source(source, where) if key is None else key
             if found is not None:
-                declaration = self._declare(found, where)
+                declaration = self._declare(found, where, when)
                 declaration.scope, declaration.default = scope, default
                 declaration.replace, declaration.lazy = replace, lazy
                 declaration.answered(Answer.SOURCE, source)
@@ -254,16 +279,16 @@ class Module:
         return register
 
     @overload
-    def decorate(self, key: Key[T]) -> Decorator[T]: ...
+    def decorate(self, key: Key[T], *, when: Condition | None = None) -> Decorator[T]: ...
     @overload
-    def decorate(self, key: TypeForm[T]) -> Decorator[T]: ...
-    def decorate(self, key: object) -> Decorator[Any]:
+    def decorate(self, key: TypeForm[T], *, when: Condition | None = None) -> Decorator[T]: ...
+    def decorate(self, key: object, *, when: Condition | None = None) -> Decorator[Any]:
         """Wrap the objects of a key that this module sees, each of its ``add``s too.
 
         This module and those above that see the key through it get the wrapped object; what it
         includes keeps its own. Several wrap in the order written, the last one outermost.
         """
-        declaration = Declaration(key_of(key), _caller(), decorates=True)
+        declaration = Declaration(key_of(key), _caller(), decorates=True, when=_condition(when))
         self.decorators.append(declaration)
         return Decorator(declaration)
 
@@ -287,8 +312,8 @@ class Module:
         self.waivers.append(Waiver(asker, asked, because, _caller()))
         return self
 
-    def _declare(self, key: object, where: Where) -> Declaration:
-        declaration = Declaration(key_of(key), where)
+    def _declare(self, key: object, where: Where, when: Condition | None = None) -> Declaration:
+        declaration = Declaration(key_of(key), where, when=_condition(when))
         self.declarations.append(declaration)
         return declaration
 
@@ -355,6 +380,12 @@ _YIELDING = {
 def variable(name: str) -> str:
     """Return a module's name as the variable it is probably kept in."""
     return re.sub(r"\W+", "_", name).strip("_") or "module"
+
+
+def _condition(when: object) -> Condition | None:
+    if when is None or isinstance(when, Condition):
+        return when
+    raise TypeError(f'when= takes a condition such as profile("prod"), not {when!r}')
 
 
 def _caller() -> Where:

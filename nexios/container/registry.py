@@ -47,19 +47,24 @@ class Clash:
 class Registry:
     """The settled module tree; read-only after its making."""
 
-    def __init__(self, root: Module, everywhere: Module | None = None) -> None:
+    def __init__(
+        self, root: Module, everywhere: Module | None = None, profile: str | None = None
+    ) -> None:
         """Flatten the tree below ``root``.
 
         Args:
             root: The module whose view the container has.
             everywhere: A module whose exports every module sees.
+            profile: What conditions are decided against.
         """
         self.root = root
+        self.profile = profile
         self.everywhere = everywhere
         self.cycles: list[tuple[Module, ...]] = []
         self._inner_first = tuple(self._flatten())
         self.modules: tuple[Module, ...] = tuple(self._outer_first())
         self.home: dict[Binding, Module] = {}
+        self.left_out: list[Binding] = []
         self._own: dict[Module, dict[AnyKey, list[Binding]]] = {}
         self._added: dict[Module, dict[AnyKey, list[Binding]]] = {}
         self._exports = {module: {key for key, _ in module.exported} for module in self.modules}
@@ -70,23 +75,27 @@ class Registry:
             for declaration in module.declarations:
                 binding = declaration.settle()
                 self.home[binding] = module
+                if not declaration.holds(profile):
+                    self.left_out.append(binding)
+                    continue
                 (added if binding.many else own).setdefault(binding.key, []).append(binding)
             self._own[module], self._added[module] = own, added
-        self._declared = tuple(self.home)
-        self.decorators = Decorators(self.modules, self.home, self._target)
+        out = frozenset(self.left_out)
+        self._declared = tuple(binding for binding in self.home if binding not in out)
+        self.decorators = Decorators(self.modules, profile, self.home, self._target)
         self.built_in = _built_in()
         self.home.update(dict.fromkeys(self.built_in.values(), BUILT_IN))
         self._includers = self._find_includers()
 
     @property
     def bindings(self) -> Iterator[Binding]:
-        """All declared bindings, module by module in include order, as written."""
+        """All declared bindings that are in, module by module in include order, as written."""
         return iter(self._declared)
 
     @property
     def keys(self) -> frozenset[AnyKey]:
         """All keys that are bound anywhere."""
-        return frozenset(binding.key for binding in self.home)
+        return frozenset(binding.key for binding in self._declared) | self.built_in.keys()
 
     def decorated(self) -> Iterator[Binding]:
         """Return every decorator around everything it wraps, asked for or not."""
@@ -148,6 +157,34 @@ class Registry:
         if how := collected(key):
             return not self.added(module, how[1]) and not self.find(module, key).bindings
         return not self.has(module, key)
+
+    def left_out_of(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
+        """Return the bindings that ``module`` would see for ``key`` under other profiles."""
+        seeing, stack = {module}, [module]
+        while stack:
+            item = stack.pop()
+            inner = item.included if self.everywhere is None else [*item.included, self.everywhere]
+            more = [
+                other for other in inner if other not in seeing and key in self._exports[other]
+            ]
+            seeing.update(more)
+            stack += more
+        return tuple(
+            binding for binding in self.left_out
+            if binding.key == key and self.home[binding] in seeing
+        )  # fmt: skip
+
+    def is_seen_above(self, module: Module, key: AnyKey) -> bool:
+        """Return whether ``module``, or one that includes it however far up, sees ``key``."""
+        above, stack = {module}, [module]
+        while stack:
+            item = stack.pop()
+            if self.has(item, key):
+                return True
+            more = [outer for outer in self._includers[item] if outer not in above]
+            above.update(more)
+            stack += more
+        return False
 
     def _flatten(self) -> Iterator[Module]:
         done: dict[Module, None] = {}

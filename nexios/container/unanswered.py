@@ -15,6 +15,7 @@ from nexios.container.errors import (
 from nexios.container.fixes import as_written, bind_line, describe, module_place, near
 from nexios.container.keys import AnyKey, Key
 from nexios.container.module import Module, variable
+from nexios.container.profiles import has_condition, none_remains, two_remain
 from nexios.container.registry import Found, Registry
 
 
@@ -35,7 +36,11 @@ def unanswered(
             fix=f"ask for list[{key}]",
         )  # fmt: skip
     if found.bindings:
+        if has_condition(found.bindings):
+            return two_remain(registry, key, found.bindings, steps, label)
         return _exported_twice(registry, key, found.bindings, steps, label)
+    if left_out := registry.left_out_of(module, key):
+        return none_remains(registry, key, left_out, steps, label)
     if found.private:
         return _private(registry, module, key, found.private[0], steps, label)
     return MissingBinding(

@@ -273,9 +273,9 @@ async def test_values_given_values_and_aliases_are_decorated() -> None:
     root.bind(Users).alias(Sql)
     root.decorate(Users).with_(Cached)
     async with Container(root) as container:
-        found = await container.get(Users)
-        assert await container.get(Users) is found
-        assert found.users is await container.get(Sql)
+        aliased: Any = await container.get(Users)
+        assert await container.get(Users) is aliased
+        assert aliased.users is await container.get(Sql)
 
 
 async def test_an_alias_of_a_decorated_key_is_the_decorated_object() -> None:
@@ -472,6 +472,18 @@ async def test_two_modules_that_decorate_one_thing_are_ambiguous_above_both() ->
     error = refusal(module_of(Service).include(one, two))
     assert isinstance(error, AmbiguousBinding)
     assert_golden(error, "decorated_twice_apart.txt")
+
+
+def test_one_of_many_that_two_modules_decorate_apart_is_refused() -> None:
+    inner = users_module(name="inner").export(Users, Clock)
+    inner.add(Users).to(Fake)
+    one, two = (Module(name).include(inner).export(list[Users]) for name in ("one", "two"))
+    one.decorate(Users).with_(Cached)
+    two.decorate(Users).with_(Logged)
+    Container(Module("app").include(one, inner)).validate()
+    error = refusal(Module("app").include(one, two))
+    assert isinstance(error, DecoratorMisuse)
+    assert_golden(error, "decorated_member_twice.txt")
 
 
 # Overrides.

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from typing import Protocol, TypeVar, assert_type
 
-from nexios.container import Container, Depend, Key, Module, Scope, ScopeContext
+from nexios.container import Container, Depend, Key, Module, Scope, ScopeContext, profile
 
 T = TypeVar("T")
 
@@ -100,6 +100,9 @@ def declare(module: Module) -> None:
     module.decorate(Users).with_(cached).using(seconds=60)
     module.decorate(Users).with_(opened_around)
     module.decorate(Key(str, "host")).with_(user)
+    module.bind(Users, when=profile("prod")).to(SqlUsers)
+    module.add(Users, when=~profile("prod", "staging")).to(SqlUsers)
+    module.bind(Users, when="prod")  # refused: call-overload
     module.decorate(Users).with_(Wrong)  # refused: arg-type
     module.decorate(Base).with_(user)  # refused: arg-type
     module.bind(Users).to(Wrong)  # refused: arg-type
