@@ -222,7 +222,12 @@ class House:
     def _everywhere(self) -> Module:
         """Return what every module of the application sees."""
         shared = Module("nexios")
-        shared.bind(MakeConfig).value(self._config)
+        settings = type(self._config)
+        shared.bind(settings).value(self._config)
+        # A class of the user's own is asked for as itself, and still is the configuration.
+        bases = [base for base in settings.__mro__[1:] if issubclass(base, MakeConfig)]
+        for base in bases:
+            shared.bind(base).alias(settings)
         shared.bind(Limits).value(self._config.limits)
         shared.bind(Clock, scope=Scope.SINGLETON, default=True).to(SystemClock)
         shared.bind(Request).given()
@@ -235,7 +240,8 @@ class House:
         def subscribers(scope: ScopeContext) -> Subscribers:
             return subscriptions.of(scope)
 
-        keys: list[object] = [MakeConfig, Limits, Clock, Request, Response, Caller, WebSocket]
+        keys: list[object] = [Limits, Clock, Request, Response, Caller, WebSocket]
+        keys += [settings, *bases]
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)
