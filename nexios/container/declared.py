@@ -66,13 +66,23 @@ def _declarations(registry: Registry, module: Module) -> Iterator[WiringProblem]
         steps = [Step("bound", f'module "{module.name}"', binding.where)]
         for says, fix in binding.faults:
             yield ModuleMisuse(says, key=binding.key, asked_by=steps, fix=fix)
-        if binding.replace and registry.replaces_nothing(binding):
+        if (
+            binding.replace
+            and registry.replaces_nothing(binding)
+            and not _elsewhere(registry, module, binding)
+        ):
             yield ModuleMisuse(
                 f'{binding.key} has replace=True, and module "{module.name}" sees nothing to '
                 "replace",
                 key=binding.key, asked_by=steps, fix="drop replace=True, or include the module "
                 "that exports it",
             )  # fmt: skip
+
+
+def _elsewhere(registry: Registry, module: Module, binding: Binding) -> bool:
+    """Return whether another profile has what a binding stands in for."""
+    left_out = registry.left_out_of(module, binding.key)
+    return any(registry.home[item] is not module for item in left_out)
 
 
 def _duplicates(registry: Registry, module: Module) -> Iterator[WiringProblem]:

@@ -50,7 +50,7 @@ def gaps(registry: Registry, graph: Graph, wired: Sequence[Wired]) -> Iterator[W
 
     Who asks for one and cannot do without is told where it asks.
     """
-    asked = _asked(registry, graph, wired)
+    asked = _asked(registry, graph, wired) if registry.left_out else set()
     told: set[tuple[Module, AnyKey]] = set()
     for binding in registry.left_out:
         key, module = binding.key, registry.home[binding]

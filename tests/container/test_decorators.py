@@ -235,6 +235,28 @@ async def test_a_decorator_lives_as_long_as_what_it_decorates(scope: Scope) -> N
     assert (one.users is again.users) == (scope is not Scope.TRANSIENT)
 
 
+async def test_transient_generators_are_made_and_closed_once_for_each_decorated_asker() -> None:
+    log: list[str] = []
+
+    class Pair:
+        def __init__(self, one: Users, two: Users) -> None:
+            self.one, self.two = one, two
+
+    async def numbered() -> AsyncIterator[Users]:
+        number = len(log)
+        log.append(f"open {number}")
+        yield type("Numbered", (Fake,), {"path": lambda _: str(number)})()
+        log.append(f"close {number}")
+
+    root = module_of(Pair)
+    root.bind(Users, scope=Scope.TRANSIENT).to(numbered)
+    root.decorate(Users).with_(Cached)
+    async with Container(root) as container, container.enter() as scope:
+        pair = await scope.get(Pair)
+        assert [pair.one.path(), pair.two.path()] == ["cached(0)", "cached(1)"]
+    assert log == ["open 0", "open 1", "close 1", "close 0"]
+
+
 async def test_a_lazy_singleton_stays_lazy_inside_its_decorator() -> None:
     made: list[str] = []
 

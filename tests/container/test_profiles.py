@@ -142,6 +142,26 @@ async def test_replace_for_one_profile_leaves_the_included_binding_for_others() 
     assert await sent(root, "prod") == "smtp"
 
 
+async def test_replace_may_have_nothing_to_replace_where_another_profile_has() -> None:
+    inner = Module("inner").export(Mailer)
+    inner.bind(Mailer, when=profile("prod")).to(Smtp)
+    root = Module("app").include(inner)
+    root.bind(Mailer, replace=True).to(Silent)
+    assert await sent(root, "prod") == "silent"
+    assert await sent(root, "dev") == "silent"
+
+
+async def test_a_default_yields_only_to_what_is_in_for_the_profile() -> None:
+    inner = Module("inner").export(Mailer, Welcome)
+    inner.bind(Mailer, default=True).to(Smtp)
+    inner.bind(Welcome)
+    root = Module("app").include(inner)
+    root.bind(Mailer, when=profile("test")).to(Silent)
+    for name, says in (("test", "silent"), ("prod", "smtp")):
+        async with Container(root, profile=name) as container, container.enter() as scope:
+            assert (await scope.get(Welcome)).mailer.send() == says
+
+
 async def test_an_optional_ask_does_without_what_another_profile_has() -> None:
     class Report:
         def __init__(self, mailer: Mailer | None, toolbar: Toolbar | None = None) -> None:
