@@ -3,19 +3,28 @@
 import ast
 import importlib
 import importlib.util
+import io
 import itertools
 import re
 import sys
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nexios.layers.rules import Finding, Layer, layer_of_path
+from nexios.layers.rules import Finding, Layer, layer_of_path, may_ask
 
 _WAIVER: Final = re.compile(r"#\s*nexios:\s*allow\s+(NX\d{3})\b(?:\s+because\s+(\S.*))?")
 _INNER: Final = (Layer.DOMAIN, Layer.APPLICATION)
 _DYNAMIC: Final = frozenset({"import_module", "__import__"})
+# What the face of Nexios hands on from its container.
+CONTAINER_NAMES: Final = frozenset(
+    {
+        "Container", "Depend", "Key", "Lazy", "Module", "Provider", "Scope", "ScopeContext",
+        "Scopes",
+    }
+)  # fmt: skip
 
 
 class MissingGrimp(ImportError):
@@ -44,12 +53,39 @@ class Waiver:
     used: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What reading the imports of one package brought to light."""
+
+    findings: tuple[Finding, ...]
+    waivers: tuple[Waiver, ...]
+
+
 def check_imports(package: str, *, domain_allows: Iterable[str] = ()) -> list[Finding]:
     """Return every import of ``package`` that breaks a layer rule, sorted by place.
+
+    Raises:
+        MissingGrimp: grimp is not installed.
+    """
+    return list(report_imports(package, domain_allows=domain_allows).findings)
+
+
+def report_imports(package: str, *, domain_allows: Iterable[str] = ()) -> Report:
+    """Return what breaks a layer rule, and every waiver, used or not.
 
     Args:
         package: Importable top package of the application.
         domain_allows: Third-party packages its domain may import.
+
+    Raises:
+        MissingGrimp: grimp is not installed.
+    """
+    check = _Check(import_graph(package), package, frozenset(domain_allows))
+    return Report(tuple(check.findings()), tuple(check.waivers))
+
+
+def import_graph(package: str) -> Any:
+    """Return grimp's graph of a package and of what it imports.
 
     Raises:
         MissingGrimp: grimp is not installed.
@@ -59,30 +95,33 @@ def check_imports(package: str, *, domain_allows: Iterable[str] = ()) -> list[Fi
         grimp: Any = importlib.import_module("grimp")
     except ImportError as error:
         raise MissingGrimp from error
-    check = _Check(grimp, package, frozenset(domain_allows))
-    return check.findings()
+    return grimp.build_graph(package, include_external_packages=True)
+
+
+def contexts_of(modules: Iterable[str]) -> list[str]:
+    """Return the packages with a domain in them, sorted: each is a context."""
+    return sorted(
+        module.rpartition(".")[0]
+        for module in modules
+        if module.endswith(".domain") and "." in module
+    )
 
 
 class _Check:
-    def __init__(self, grimp: Any, package: str, domain_allows: frozenset[str]) -> None:
+    def __init__(self, graph: Any, package: str, domain_allows: frozenset[str]) -> None:
         self._package = package
         self._allows = domain_allows
-        self._graph = grimp.build_graph(package, include_external_packages=True)
+        self._graph = graph
         self._modules: list[str] = sorted(
             module
             for module in self._graph.modules
             if module == package or module.startswith(f"{package}.")
         )
         self._files = {module: _file_of(module) for module in self._modules}
-        self._waivers = [
+        self.waivers = [
             waiver for module in self._modules for waiver in _waivers(self._files[module])
         ]
-        # A context is a package with a domain in it.
-        self._contexts: list[str] = sorted(
-            module.rpartition(".")[0]
-            for module in self._modules
-            if module.endswith(".domain") and "." in module
-        )
+        self._contexts = contexts_of(self._modules)
 
     def findings(self) -> list[Finding]:
         found = [
@@ -238,7 +277,7 @@ class _Check:
         return str(self._files[module]), line
 
     def _waived(self, finding: Finding) -> bool:
-        for waiver in self._waivers:
+        for waiver in self.waivers:
             here = waiver.file == finding.file and waiver.code == finding.code
             if here and finding.line - 1 <= waiver.line <= finding.line:
                 waiver.used = True
@@ -246,7 +285,7 @@ class _Check:
         return False
 
     def _odd_waivers(self) -> Iterator[Finding]:
-        for waiver in self._waivers:
+        for waiver in self.waivers:
             text = f'"nexios: allow {waiver.code}"'
             if not waiver.reason:
                 fix = f"# nexios: allow {waiver.code} because ..."
@@ -258,14 +297,13 @@ class _Check:
 
 
 def _broken_rule(layer: Layer, module: str, imported: str) -> str | None:
-    other = layer_of_path(imported)
-    if other is None or other is layer or other is Layer.DOMAIN:
+    if may_ask(layer, layer_of_path(imported)):
         return None
     if layer is Layer.DOMAIN:
         return "NX101"
     if layer is Layer.APPLICATION:
         return "NX102"
-    return None if other is Layer.APPLICATION or _one_package(module, imported) else "NX103"
+    return None if _one_package(module, imported) else "NX103"
 
 
 def _one_package(module: str, imported: str) -> bool:
@@ -303,10 +341,14 @@ def _file_of(module: str) -> Path:
 
 
 def _waivers(file: Path) -> Iterator[Waiver]:
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        found = _WAIVER.search(line)
+    text = file.read_text("utf-8")
+    if _WAIVER.search(text) is None:
+        return
+    # A docstring that shows how a waiver is written is none.
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        found = _WAIVER.match(token.string) if token.type == tokenize.COMMENT else None
         if found:
-            yield Waiver(str(file), number, found[1], (found[2] or "").strip())
+            yield Waiver(str(file), token.start[0], found[1], (found[2] or "").strip())
 
 
 def _imports(file: Path) -> Iterator[tuple[str, int]]:
@@ -319,16 +361,27 @@ def _imports(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def _dynamic_uses(file: Path) -> Sequence[tuple[str, int]]:
-    source = file.read_text("utf-8")
+    tree = ast.parse(file.read_text("utf-8"))
     found = [
         (f"looks up the container ({name})", line)
         for name, line in _imports(file)
-        if name == "nexios.container" or name.startswith("nexios.container.")
+        if _within(name, "nexios.container")
     ]
-    for node in ast.walk(ast.parse(source)):
+    loaders = set(_DYNAMIC)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or node.level:
+            continue
+        for alias in node.names:
+            if node.module == "nexios" and alias.name in CONTAINER_NAMES:
+                found.append((f"looks up the container (nexios.{alias.name})", node.lineno))
+            elif node.module == "nexios" and alias.name == "container":
+                found.append(("looks up the container (nexios.container)", node.lineno))
+            elif node.module == "importlib" and alias.name in _DYNAMIC and alias.asname:
+                loaders.add(alias.asname)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = node.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in _DYNAMIC:
+            if name in loaders:
                 found.append((f"imports at run time: {ast.unparse(node)}", node.lineno))
     return found

@@ -19,6 +19,18 @@ class Layer(Enum):
     COMPOSITION = "composition"
 
 
+class Because(Enum):
+    """What says the layer of an object, in the words that ``explain`` uses."""
+
+    DECLARED = "declared in layers="
+    PLACE = "the place of its module"
+    MARK = "its __nexios_layer__ mark"
+    PACKAGE = "a well-known package"
+    MODULE = "the layer= of the module that binds it"
+    STANDARD = "the standard library and pydantic are neutral"
+    NOTHING = "nothing says one"
+
+
 _INNER: Final = frozenset({Layer.DOMAIN, Layer.APPLICATION})
 
 MAY_ASK: Final[Mapping[Layer, frozenset[Layer]]] = {
@@ -120,24 +132,31 @@ class LayerMap:
             obj: What asks or is asked for.
             bound_in: The ``layer=`` of the module that binds it.
         """
+        return self.placed(obj, bound_in)[0]
+
+    def placed(self, obj: object, bound_in: Layer | None = None) -> tuple[Layer | None, Because]:
+        """Return what ``of`` does, and what said so."""
         target = get_origin(obj) or obj
         module = getattr(target, "__module__", None)
         if not isinstance(module, str):
-            return bound_in
+            return _bound(bound_in)
         full = f"{module}.{getattr(target, '__qualname__', '')}"
         for path, layer in self._declared:
             if _under(full, (path,)):
-                return layer
+                return layer, Because.DECLARED
         top = module.partition(".")[0]
         if _is_neutral(top):
-            return None
+            return None, Because.STANDARD
         placed = layer_of_path(module)
-        if placed is not None or _under(module, _OUR_NEUTRAL):
-            return placed
+        if placed is not None:
+            return placed, Because.PLACE
+        if _under(module, _OUR_NEUTRAL):
+            return None, Because.NOTHING
         mark = getattr(target, "__nexios_layer__", None)
         if isinstance(mark, str):
-            return Layer(mark)
-        return _WELL_KNOWN.get(top, bound_in)
+            return Layer(mark), Because.MARK
+        known = _WELL_KNOWN.get(top)
+        return _bound(bound_in) if known is None else (known, Because.PACKAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +182,10 @@ class Finding:
     def __str__(self) -> str:
         steps = "".join(f"\n  {step}" for step in self.chain)
         return f"{self.file}:{self.line} {self.code} {self.says}{steps}\n  fix: {self.fix}"
+
+
+def _bound(layer: Layer | None) -> tuple[Layer | None, Because]:
+    return layer, Because.NOTHING if layer is None else Because.MODULE
 
 
 def _under(path: str, roots: Sequence[str]) -> bool:

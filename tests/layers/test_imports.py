@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nexios.layers.imports import check_imports
+import nexios
+from nexios.layers.imports import CONTAINER_NAMES, check_imports, report_imports
 from nexios.testing.purity import assert_layers, assert_pure
 
 
@@ -140,6 +141,9 @@ def test_contexts_form_no_cycle(files: Files) -> None:
         "import importlib\nimportlib.import_module('json')\n",
         "\n__import__('json')\n",
         "\nfrom nexios.container import Container\n",
+        "\nfrom nexios import Scopes\n",
+        "\nfrom nexios import container\n",
+        "from importlib import import_module as load\nload('json')\n",
     ],
 )
 def test_inner_layers_look_nothing_up(files: Files, text: str) -> None:
@@ -158,6 +162,36 @@ def test_a_waiver_needs_a_match_and_a_reason(files: Files) -> None:
     files.write("store/orders/domain/order.py", "x = 1  # nexios: allow NX104 because why\n")
     (finding,) = check_imports("store")
     assert finding.says == '"nexios: allow NX104" matches nothing'
+
+
+def test_a_docstring_that_shows_a_waiver_is_none(files: Files) -> None:
+    files.write(
+        "store/orders/domain/order.py",
+        '''"""Say ``# nexios: allow NX104 because ...`` on the line."""\n'''
+        "import anyio\n"
+        "text = '# nexios: allow NX104 because it is text'\n",
+    )
+    assert codes() == [("NX104", "store/orders/domain/order.py", 2)]
+
+
+def test_the_report_names_every_waiver(files: Files) -> None:
+    files.write(
+        "store/orders/domain/order.py",
+        "import anyio  # nexios: allow NX104 because the port comes with issue 9\n",
+    )
+    (waiver,) = report_imports("store").waivers
+    assert (waiver.code, waiver.line, waiver.used) == ("NX104", 1, True)
+    assert waiver.reason == "the port comes with issue 9"
+
+
+def test_the_names_of_the_container_are_those_that_the_face_hands_on() -> None:
+    handed_on = {
+        name
+        for home, names in nexios._HOMES.items()
+        if home.startswith("nexios.container.")
+        for name in names.split()
+    }
+    assert handed_on == CONTAINER_NAMES
 
 
 def test_the_assertion_lists_all_findings(files: Files) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from nexios.domain import AggregateRoot, DomainService, Repository
 from nexios.layers import Finding, Layer, LayerMap, may_ask
-from nexios.layers.rules import layer_of_path, rule
+from nexios.layers.rules import Because, layer_of_path, rule
 
 T = TypeVar("T")
 
@@ -78,6 +78,22 @@ def test_declared_beats_place_beats_mark_beats_binding_module() -> None:
     assert layers.of(made("shop.x"), Layer.DOMAIN) is Layer.DOMAIN
     assert layers.of(made("sqlalchemy.orm", mark="")) is Layer.PERSISTENCE
     assert layers.of(made("shop.x")) is None
+
+
+def test_what_said_a_layer_is_told_with_it() -> None:
+    layers = LayerMap({"shop.core": Layer.DOMAIN})
+    said = {
+        Because.DECLARED: layers.placed(made("shop.core.x")),
+        Because.PLACE: layers.placed(made("shop.domain.x")),
+        Because.MARK: layers.placed(made("shop.x", mark="http")),
+        Because.PACKAGE: layers.placed(made("redis.client")),
+        Because.MODULE: layers.placed(made("shop.x"), Layer.HTTP),
+        Because.STANDARD: layers.placed(int, Layer.HTTP),
+        Because.NOTHING: layers.placed(made("shop.x")),
+    }
+    assert {because: found[1] for because, found in said.items()} == {one: one for one in Because}
+    assert said[Because.PACKAGE][0] is Layer.INFRASTRUCTURE
+    assert said[Because.STANDARD][0] is None
 
 
 def test_one_object_can_be_declared() -> None:
