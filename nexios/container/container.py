@@ -19,8 +19,10 @@ from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
 from nexios.container.module import Module, variable
 from nexios.container.override import Replacement
 from nexios.container.providers import Engine
+from nexios.container.rendering import GraphView
 from nexios.container.resolving import Resolution
 from nexios.container.scope import Scope, ScopeContext
+from nexios.container.survey import Survey, survey
 from nexios.layers.rules import Layer, LayerMap
 
 T = TypeVar("T")
@@ -101,14 +103,18 @@ class Container:
         return self._assembly is not None and self._assembly.running
 
     @property
-    def graph(self) -> Graph:
-        """The wiring as data."""
+    def wiring(self) -> Graph:
+        """The wiring as data, for those who build on it."""
         return self.assembly.graph
 
     @property
     def engine(self) -> Engine:
         """The dependency-injector side: one provider for each node."""
         return self.assembly.engine
+
+    def graph(self) -> GraphView:
+        """Return the wiring to be looked at: ``text()``, ``mermaid()``, ``dot()``, ``json()``."""
+        return GraphView(self._survey())
 
     def validate(self) -> None:
         """Check everything.
@@ -214,6 +220,10 @@ class Container:
             AmbiguousBinding: Several modules do; pass ``module``.
         """
         return Replacement(self.assembly.overrides, self._overridable(key_of(key), module))
+
+    def _survey(self) -> Survey:
+        assembly = self.assembly
+        return survey(assembly.graph, assembly.registry, self._blueprint.layers)
 
     def _overridable(self, key: AnyKey, module: Module | None) -> int:
         assembly = self.assembly

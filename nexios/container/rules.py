@@ -144,7 +144,7 @@ def _of(
         if argument.asked is None:
             continue
         binding, home = _answering(graph, registry, argument)
-        form = _inner_form(argument.asked)
+        form = inner_form(argument.asked)
         bound_in = home.layer if home is not None else None
         where = argument.parameter.where
         asked = Asked(Step("asked by", where.text, where), slot, label)
@@ -166,7 +166,8 @@ def _answering(
     return binding, None if binding is None else registry.home[binding]
 
 
-def _inner_form(key: AnyKey) -> object:
+def inner_form(key: AnyKey) -> object:
+    """Return the type asked for, out of its handles and collections."""
     form = key.form
     while get_origin(form) in (Provider, Lazy):
         form = get_args(form)[0]

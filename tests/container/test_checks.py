@@ -825,7 +825,7 @@ def test_graph_of_1000_bindings_validates_without_recursion() -> None:
         module.bind(before, scope=(Scope.SINGLETON, Scope.SINGLETON)[number % 2])
     container = Container(module)
     container.validate()
-    assert len(container.graph.nodes) == 1000
+    assert len(container.wiring.nodes) == 1000
 
 
 def test_problem_keeps_its_data() -> None:
@@ -841,12 +841,12 @@ def test_late_entry_raises_and_leaves_the_container_as_it_was() -> None:
 
     container = Container(module_of(Clock))
     container.validate()
-    size = len(container.graph.nodes)
+    size = len(container.wiring.nodes)
     with pytest.raises(ModuleMisuse, match="which is not included"):
         container.entry(point(show, module=module_of(name="x")))
     root = container.assembly.registry.root
     with pytest.raises(MissingBinding):
         container.entry(point(show, module=root))
-    assert len(container.graph.nodes) == size
+    assert len(container.wiring.nodes) == size
     late = point(show, reads=FromValues())
     assert container.entry(late) is container.entry(late)

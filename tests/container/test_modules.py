@@ -150,7 +150,7 @@ def test_importing_a_module_file_registers_nothing() -> None:
     before = Container(module_of(Clock))
     before.validate()
     importlib.reload(first)
-    assert len(before.graph.nodes) == 1
+    assert len(before.wiring.nodes) == 1
 
 
 def test_modules_are_inert_until_built() -> None:
@@ -158,7 +158,7 @@ def test_modules_are_inert_until_built() -> None:
     container = Container(module)
     module.bind(Clock)
     container.validate()
-    assert len(container.graph.nodes) == 1
+    assert len(container.wiring.nodes) == 1
 
 
 def test_include_takes_modules_only() -> None:

@@ -258,7 +258,7 @@ async def test_raw_engine_override_is_seen_by_the_next_request() -> None:
     async with Container(app(), entries=[entry_point]) as container:
         entry = container.entry(entry_point)
         original = await container.get(Service)
-        slot = next(n.slot for n in container.graph.nodes if n.title == "Clock")
+        slot = next(n.slot for n in container.wiring.nodes if n.title == "Clock")
         provider = container.engine.providers[slot]
         provider.override(providers.Object(Frozen()))
         assert await run(entry) == "sql 1 frozen"

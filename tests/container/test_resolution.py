@@ -645,12 +645,12 @@ async def test_missing_key_asked_at_run_time_is_named() -> None:
 async def test_asking_again_grows_nothing() -> None:
     async with Container(module_of(Clock)) as container, container.enter() as scope:
         await scope.get(list[Clock])
-        size = len(container.graph.nodes)
+        size = len(container.wiring.nodes)
         for _ in range(3):
             assert await scope.get(Service | None) is None
             assert await scope.get(list[Clock]) == []
             assert await scope.call(lambda: 3) == 3
-        assert len(container.graph.nodes) == size
+        assert len(container.wiring.nodes) == size
 
 
 async def test_engine_graph_equals_ours_edge_for_edge() -> None:
@@ -664,7 +664,7 @@ async def test_engine_graph_equals_ours_edge_for_edge() -> None:
 
     container = Container(module)
     container.validate()
-    engine, graph = container.engine, container.graph
+    engine, graph = container.engine, container.wiring
     assert len(engine.providers) == len(graph.nodes) == len(engine.container.providers)
     assert engine.difference(graph, graph.nodes) == ""
     engine.providers[1].add_args(engine.providers[0])
