@@ -65,6 +65,7 @@ class Assembly:
         self.interpreter = Interpreter(self.engine, Paths(self.graph), self.check_loop)
         self.growing = threading.RLock()
         self.started_on: tuple[object, str] | None = None
+        self.took: dict[int, float] = {}
         self.resolver = resolver
         self.root = self.stopped()
         self._scopes = scopes

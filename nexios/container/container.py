@@ -13,7 +13,9 @@ from nexios.container.binding import Answer
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
+from nexios.container.explain import Explanation, explain
 from nexios.container.graph import Graph
+from nexios.container.hints import Hint, hints
 from nexios.container.interpreter import NOBODY
 from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
 from nexios.container.module import Module, variable
@@ -116,6 +118,22 @@ class Container:
         """Return the wiring to be looked at: ``text()``, ``mermaid()``, ``dot()``, ``json()``."""
         return GraphView(self._survey())
 
+    def explain(self, form: object, *, module: Module | None = None) -> Explanation:
+        """Return what is known about a key: what answers and why, who asks, its life and cost.
+
+        Args:
+            form: A type or a ``Key``, private ones too; or a function handlers depend on.
+            module: Whose view; the root's unless given, then that of the one who binds it.
+
+        Raises:
+            WiringProblem: Nothing answers, with near misses; or more than one thing does.
+        """
+        return explain(self.assembly, self._blueprint.layers, form, module)
+
+    def hints(self) -> tuple[Hint, ...]:
+        """Return what could be tidier: unused bindings and exports, needless REQUEST scopes."""
+        return hints(self.assembly.graph, self.assembly.registry)
+
     def validate(self) -> None:
         """Check everything.
 
@@ -138,6 +156,8 @@ class Container:
         assembly.root = ScopeContext(self._resolution, Scope.SINGLETON)
         try:
             wanted = tuple(sorted(assembly.eager))
+            assembly.took = await assembly.interpreter.start(assembly.root, wanted)
+            # An override that began meanwhile has changed what they need.
             await assembly.interpreter.fill(assembly.root, wanted, NOBODY)
             assembly.plans.started()
         except BaseException as error:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Final, NamedTuple, cast
 
 from nexios.container.closing import Exit, close_exits, close_exits_now
@@ -67,6 +68,20 @@ class Interpreter:
             # An override began or ended meanwhile: what it needs now is made beside.
             return await self.fill(scope, slots, ask)
         return prepared
+
+    async def start(self, scope: ScopeContext, slots: tuple[int, ...]) -> dict[int, float]:
+        """Make what ``slots`` need, and return the seconds each took, its dependencies apart."""
+        took: dict[int, float] = {}
+        for slot, lifetime, plain in self.paths.steps(slots):
+            if self._is_made(scope, slot, lifetime):
+                continue
+            begun = perf_counter()
+            if plain:
+                self._plain(scope, slot, NOBODY)
+            else:
+                await self._step(scope, slot, NOBODY)
+            took[slot] = perf_counter() - begun
+        return took
 
     def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], ask: Ask) -> Prepared:
         """Do the same without awaiting."""

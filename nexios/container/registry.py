@@ -145,8 +145,23 @@ class Registry:
 
     def replaces_nothing(self, binding: Binding) -> bool:
         """Return whether a ``replace=True`` has nothing to stand in for."""
+        return not self.replaced_by(binding)
+
+    def replaced_by(self, binding: Binding) -> tuple[Binding, ...]:
+        """Return what a ``replace=True`` stands in for."""
         module = self.home[binding]
-        return not self._through(module, binding.key, frozenset({module}))
+        return self._through(module, binding.key, frozenset({module}))
+
+    def yielding_to(self, binding: Binding) -> tuple[Binding, ...]:
+        """Return the defaults of other modules that yield to a binding."""
+        return tuple(
+            other
+            for other in self.home
+            if other.default
+            and other is not binding
+            and other.key == binding.key
+            and self._yielded(other) is binding
+        )
 
     def is_exported(self, module: Module, key: AnyKey) -> bool:
         """Return whether ``module`` exports ``key`` to those who include it."""

@@ -30,7 +30,7 @@ _DOT_HEAD: Final = (
 )
 _WORTH_SAYING: Final = (Origin.AUTOMATIC, Origin.FUNCTION)
 # Whatever Mermaid could read as its own syntax, as Markdown or as HTML goes in as a number.
-_MERMAID: Final = re.compile(r"[^\w ./:,()=·-]|__+|^[-+]|(?<=\d)[.)]")
+_MERMAID: Final = re.compile(r"[^\w ./:,()=?'-]|__+|^[-+]|(?<=\d)[.)]")
 
 
 class GraphView:

@@ -1,10 +1,13 @@
 """The way from who asked up to the entry point, as the problems show it."""
 
 from collections import deque
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from nexios.container.binding import Origin
 from nexios.container.errors import Step
 from nexios.container.graph import Argument, Asked, Graph, Wired
+from nexios.container.signature import place_of
 
 
 def path_of(graph: Graph, asked: Asked | None) -> tuple[tuple[Step, ...], str]:
@@ -57,3 +60,68 @@ def path_within(graph: Graph, entry: Wired, slot: int) -> tuple[Step, ...]:
         seen.add(argument.slot)
         waiting += [(item, argument.slot, here) for item in graph.nodes[argument.slot].arguments]
     return (Step("asked by", entry.point.label),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """A node or an entry that asks, and with which parameter; None for the owner of a target."""
+
+    above: int | Wired
+    argument: Argument | None
+
+
+def ways_up(graph: Graph, slot: int) -> tuple[tuple[Step, ...], ...]:
+    """Return, for each who asks directly, the shortest way from there up to an entry."""
+    above = _askers(graph)
+    ways = (_way_up(graph, above, asker) for asker in above.get(slot, ()))
+    return tuple(dict.fromkeys(ways))
+
+
+def _askers(graph: Graph) -> dict[int, list[_Asker]]:
+    above: dict[int, list[_Asker]] = {}
+    for wired in graph.wired.values():
+        for call in wired.calls:
+            if call.owner is not None:
+                above.setdefault(call.owner, []).append(_Asker(wired, None))
+            for argument in call.arguments:
+                if argument.slot is not None:
+                    above.setdefault(argument.slot, []).append(_Asker(wired, argument))
+    for node in graph.nodes:
+        if node.binding.origin is not Origin.OVERRIDE:
+            for argument in node.arguments:
+                if argument.slot is not None:
+                    above.setdefault(argument.slot, []).append(_Asker(node.slot, argument))
+    return above
+
+
+def _way_up(
+    graph: Graph, above: Mapping[int, Sequence[_Asker]], start: _Asker
+) -> tuple[Step, ...]:
+    waiting: deque[tuple[_Asker, tuple[Step, ...]]] = deque([(start, ())])
+    seen: set[int] = set()
+    first: tuple[Step, ...] = ()
+    while waiting:
+        asker, steps = waiting.popleft()
+        steps = (*steps, *_steps(graph, asker))
+        if isinstance(asker.above, Wired):
+            return steps
+        first = first or steps
+        if asker.above not in seen:
+            seen.add(asker.above)
+            waiting += [(outer, steps) for outer in above.get(asker.above, ())]
+    return first
+
+
+def _steps(graph: Graph, asker: _Asker) -> Iterator[Step]:
+    argument = asker.argument
+    if argument is not None:
+        where = argument.parameter.where
+        if not where.ours and where.text != str(argument.asked):
+            yield Step("asked by", where.text, where)
+        elif isinstance(asker.above, int):
+            # Our own functions, aliases and collections have no line that tells anybody anything.
+            node = graph.nodes[asker.above]
+            yield Step("asked by", node.title, node.binding.where)
+    if isinstance(asker.above, Wired):
+        point = asker.above.point
+        yield Step("asked by", point.label, place_of(point.target))
