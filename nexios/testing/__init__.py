@@ -9,6 +9,7 @@ from importlib import import_module
 _HOMES = {
     "nexios.testing.client": "AsyncTestClient TestClient",
     "nexios.testing.contract": "RepositoryContract",
+    "nexios.testing.graphs": "assert_graph",
     "nexios.testing.purity": "assert_layers assert_pure",
     "nexios.testing.sockets": "SocketDenied SocketSession websocket_connect",
 }

@@ -1,6 +1,7 @@
 from nexios.testing.client import AsyncTestClient as AsyncTestClient
 from nexios.testing.client import TestClient as TestClient
 from nexios.testing.contract import RepositoryContract as RepositoryContract
+from nexios.testing.graphs import assert_graph as assert_graph
 from nexios.testing.purity import assert_layers as assert_layers
 from nexios.testing.purity import assert_pure as assert_pure
 from nexios.testing.sockets import SocketDenied as SocketDenied
