@@ -154,6 +154,9 @@ def check():
         ("format", [BIN / "ruff", "format", "--check", "--quiet", "."]),
         ("types", [PYTHON, "-m", "mypy"]),
         ("layers", [BIN / "lint-imports", "--no-logo"]),
+        # What users run on their code, on ours.
+        ("itself", [PYTHON, "-m", "nexios", "check", "nexios"]),
+        ("shop", [PYTHON, "-m", "nexios", "check", "examples.shop.main:app"]),
         ("weight", [PYTHON, "-c", WEIGHT]),
     ]
     failed = []

@@ -66,3 +66,19 @@ def test_stamp_follows_dependencies_and_constraints_and_not_the_tools_settings(
     (tmp_path / "pyproject.toml").write_text(project)
     (tmp_path / "constraints.txt").write_text("anyio==4.17.0")
     assert dev.content_stamp() != before
+
+
+def test_check_runs_nexios_check_on_nexios_itself(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[object]) -> int:
+        ran.append([str(part) for part in command])
+        return int(ran[-1][-2:] == ["check", "nexios"])
+
+    monkeypatch.setattr(dev, "run", run)
+
+    assert dev.check() == 1
+    assert [str(dev.PYTHON), "-m", "nexios", "check", "nexios"] in ran
+    assert capsys.readouterr().out.endswith("check: failed: itself\n")

@@ -2,6 +2,8 @@
 
 import click
 
+from nexios.cli.check import check
+from nexios.cli.look import explain, graph
 from nexios.cli.run import run
 
 
@@ -11,4 +13,5 @@ def main() -> None:
     """Nexios: applications that prove their wiring before the first request."""
 
 
-main.add_command(run)
+for command in (run, check, graph, explain):
+    main.add_command(command)

@@ -137,10 +137,10 @@ class _Surveyor:
         self._order = {binding: index for index, binding in enumerate(registry.home)}
         self._slots = {node.binding: node.slot for node in graph.nodes}
         self._index: dict[int, int] = {}
-        asked = {slot for node in self._shown() for slot in node.slots}
+        theirs = [node.slot for node in self._shown() if not node.module.where.ours]
         for wired in graph.wired.values():
-            asked.update(slot for call in wired.calls for slot in call.slots)
-        self._asked = asked
+            theirs += [slot for call in wired.calls for slot in call.slots]
+        self._asked = graph.reach(theirs)
 
     def survey(self) -> Survey:
         groups = self._groups()

@@ -1,48 +1,10 @@
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 import nexios
 from nexios.layers.imports import CONTAINER_NAMES, check_imports, report_imports
+from nexios.layers.project import allowed_by_project
 from nexios.testing.purity import assert_layers, assert_pure
-
-
-class Files:
-    """Writes a package for one test."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def write(self, path: str, text: str = "") -> None:
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        for folder in file.relative_to(self.root).parents:
-            if folder.name:
-                (self.root / folder / "__init__.py").touch()
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    made = Files(tmp_path)
-    made.write("store/orders/domain/order.py", "from nexios.domain import AggregateRoot\n")
-    made.write("store/orders/application/ordering.py", "from store.orders.domain import order\n")
-    made.write(
-        "store/orders/adapters/http/views.py", "from store.orders.application import ordering\n"
-    )
-    made.write("store/orders/adapters/persistence/orders.py", "import sqlalchemy\n")
-    made.write(
-        "store/orders/module.py",
-        "from store.orders.adapters.http import views\n"
-        "from store.orders.adapters.persistence import orders\n",
-    )
-    yield made
-    for name in [name for name in sys.modules if name.partition(".")[0] == "store"]:
-        del sys.modules[name]
+from tests.support.store import Files
 
 
 def codes() -> list[tuple[str, str, int]]:
@@ -198,6 +160,21 @@ def test_the_assertion_lists_all_findings(files: Files) -> None:
     files.write("store/orders/domain/order.py", "import anyio\nimport sqlalchemy\n")
     with pytest.raises(AssertionError, match="2 layer findings in store"):
         assert_layers("store")
+
+
+def test_what_the_domain_may_import_is_read_from_the_project(files: Files) -> None:
+    files.write("store/orders/domain/order.py", "import anyio\n")
+    (files.root / "pyproject.toml").write_text('[tool.nexios]\ndomain_allows = ["anyio"]\n')
+    assert_layers("store")
+    with pytest.raises(AssertionError, match="NX104"):
+        assert_layers("store", domain_allows=[])
+
+
+@pytest.mark.parametrize("value", ['"anyio"', "[1]"])
+def test_domain_allows_that_is_no_list_of_names_is_refused(files: Files, value: str) -> None:
+    (files.root / "pyproject.toml").write_text(f"[tool.nexios]\ndomain_allows = {value}\n")
+    with pytest.raises(ValueError, match="a list of names"):
+        allowed_by_project()
 
 
 def test_purity_is_asserted_in_a_fresh_interpreter() -> None:

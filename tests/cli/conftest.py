@@ -1,0 +1,25 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nexios.cli.main import main
+from tests.support.store import Files, tidy_store
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    yield from tidy_store(tmp_path)
+
+
+@pytest.fixture
+def nexios() -> Callable[..., Result]:
+    """Runs the command line: ``nexios("check", "store.main:app")``."""
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    return run
