@@ -29,7 +29,7 @@ from nexios.container.module import Module
 from nexios.container.override import Replacement
 from nexios.container.scope import Scope, ScopeContext
 from nexios.keeper import Keeper
-from nexios.layers.rules import Layer
+from nexios.layers.rules import Layer, LayerMap
 from nexios.middleware.hosts import TrustedHostMiddleware
 
 T = TypeVar("T")
@@ -245,6 +245,11 @@ class NexiosApp(Verbs):
     def anonymous_user(self) -> UnauthenticatedUser:
         """What ``request.user`` is while nobody is proven."""
         return _NOBODY
+
+    @property
+    def layers(self) -> LayerMap:
+        """Tells the layer of any class or function; asking builds nothing."""
+        return LayerMap(self._layers)
 
     @property
     def container(self) -> Container:

@@ -129,7 +129,9 @@ def examine(target: Target, package: str) -> Verdict:
         verdict.skipped = f"{target.module.__name__} is one file, no package"
         return verdict
     try:
-        verdict.imports = report_imports(package, domain_allows=allowed_by_project())
+        verdict.imports = report_imports(
+            package, domain_allows=allowed_by_project(), layers=target.layers
+        )
     except MissingGrimp as missing:
         verdict.skipped = str(missing)
     except ValueError as error:

@@ -13,6 +13,7 @@ from nexios.adapters.asgi.types import ASGIApp
 from nexios.app import NexiosApp
 from nexios.container.container import Container
 from nexios.container.module import Module
+from nexios.layers.rules import LayerMap
 
 
 class ApplicationNotFound(Exception):
@@ -46,6 +47,11 @@ class Target:
         """The top package of the code; empty where it is one file."""
         top = self.module.__name__.partition(".")[0]
         return top if hasattr(sys.modules[top], "__path__") else ""
+
+    @property
+    def layers(self) -> LayerMap:
+        """What the application declares of layers; places and marks alone where it is none."""
+        return self.root.layers if isinstance(self.root, NexiosApp | Container) else LayerMap()
 
     def container(self) -> Container:
         """Return the container, built and proven.

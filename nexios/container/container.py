@@ -105,6 +105,11 @@ class Container:
         return self._assembly is not None and self._assembly.running
 
     @property
+    def layers(self) -> LayerMap:
+        """Tells the layer of any class or function; asking builds nothing."""
+        return self._blueprint.layers
+
+    @property
     def wiring(self) -> Graph:
         """The wiring as data, for those who build on it."""
         return self.assembly.graph

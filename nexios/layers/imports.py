@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nexios.layers.rules import Finding, Layer, layer_of_path, may_ask
+from nexios.layers.rules import Finding, Layer, LayerMap, may_ask
 
 _WAIVER: Final = re.compile(r"#\s*nexios:\s*allow\s+(NX\d{3})\b(?:\s+because\s+(\S.*))?")
 _INNER: Final = (Layer.DOMAIN, Layer.APPLICATION)
@@ -61,26 +61,28 @@ class Report:
     waivers: tuple[Waiver, ...]
 
 
-def check_imports(package: str, *, domain_allows: Iterable[str] = ()) -> list[Finding]:
-    """Return every import of ``package`` that breaks a layer rule, sorted by place.
-
-    Raises:
-        MissingGrimp: grimp is not installed.
-    """
-    return list(report_imports(package, domain_allows=domain_allows).findings)
+def check_imports(
+    package: str, *, domain_allows: Iterable[str] = (), layers: LayerMap | None = None
+) -> list[Finding]:
+    """Return every import of ``package`` that breaks a layer rule, sorted by place."""
+    return list(report_imports(package, domain_allows=domain_allows, layers=layers).findings)
 
 
-def report_imports(package: str, *, domain_allows: Iterable[str] = ()) -> Report:
+def report_imports(
+    package: str, *, domain_allows: Iterable[str] = (), layers: LayerMap | None = None
+) -> Report:
     """Return what breaks a layer rule, and every waiver, used or not.
 
     Args:
         package: Importable top package of the application.
         domain_allows: Third-party packages its domain may import.
+        layers: What is declared beside what the places of modules say.
 
     Raises:
         MissingGrimp: grimp is not installed.
+        ValueError: ``package`` is no top package, or there is none of that name.
     """
-    check = _Check(import_graph(package), package, frozenset(domain_allows))
+    check = _Check(import_graph(package), package, frozenset(domain_allows), layers or LayerMap())
     return Report(tuple(check.findings()), tuple(check.waivers))
 
 
@@ -89,7 +91,11 @@ def import_graph(package: str) -> Any:
 
     Raises:
         MissingGrimp: grimp is not installed.
+        ValueError: ``package`` is no top package, or there is none of that name.
     """
+    top, _, rest = package.partition(".")
+    if rest:
+        raise ValueError(f"{package} is inside of {top}; imports are read of a top package: {top}")
     try:
         # As text: grimp is optional, and typed as nothing.
         grimp: Any = importlib.import_module("grimp")
@@ -108,8 +114,11 @@ def contexts_of(modules: Iterable[str]) -> list[str]:
 
 
 class _Check:
-    def __init__(self, graph: Any, package: str, domain_allows: frozenset[str]) -> None:
+    def __init__(
+        self, graph: Any, package: str, domain_allows: frozenset[str], layers: LayerMap
+    ) -> None:
         self._package = package
+        self._layer = layers.of_module
         self._allows = domain_allows
         self._graph = graph
         self._modules: list[str] = sorted(
@@ -137,11 +146,11 @@ class _Check:
 
     def _outward(self) -> Iterator[Finding]:
         for module in self._modules:
-            layer = layer_of_path(module)
+            layer = self._layer(module)
             if layer is None or layer is Layer.COMPOSITION:
                 continue
             for chain in self._chains(module):
-                code = _broken_rule(layer, module, chain[-1])
+                code = _broken_rule(layer, self._layer(chain[-1]), module, chain[-1])
                 if code is not None:
                     yield self._outward_finding(code, chain)
 
@@ -156,7 +165,7 @@ class _Check:
                     continue
                 seen.add(imported)
                 longer = (*chain, imported)
-                if layer_of_path(imported) is None:
+                if self._layer(imported) is None:
                     ahead.append(longer)
                 else:
                     yield longer
@@ -169,13 +178,13 @@ class _Check:
             "NX102": "ask for the port that it implements",
             "NX103": "go through the application service, or move what both need inward",
         }
-        layer = layer_of_path(asked)
+        layer = self._layer(asked)
         named = f" ({layer.value})" if layer is not None else ""
         return self._finding(code, f"{asker} imports {asked}{named}", chain, fixes[code])
 
     def _third_party(self) -> Iterator[Finding]:
         for module in self._modules:
-            if layer_of_path(module) is not Layer.DOMAIN:
+            if self._layer(module) is not Layer.DOMAIN:
                 continue
             for imported in sorted(self._graph.find_modules_directly_imported_by(module)):
                 top = imported.partition(".")[0]
@@ -218,7 +227,7 @@ class _Check:
     def _between_contexts(self) -> Iterator[tuple[str, str]]:
         for module in self._modules:
             mine = self._context_of(module)
-            if not mine or layer_of_path(module) is Layer.COMPOSITION:
+            if not mine or self._layer(module) is Layer.COMPOSITION:
                 continue
             for imported in sorted(self._graph.find_modules_directly_imported_by(module)):
                 other = self._context_of(imported)
@@ -255,7 +264,7 @@ class _Check:
 
     def _dynamic(self) -> Iterator[Finding]:
         for module in self._modules:
-            if layer_of_path(module) not in _INNER:
+            if self._layer(module) not in _INNER:
                 continue
             file = self._files[module]
             for says, line in _dynamic_uses(file):
@@ -296,8 +305,8 @@ class _Check:
                 )
 
 
-def _broken_rule(layer: Layer, module: str, imported: str) -> str | None:
-    if may_ask(layer, layer_of_path(imported)):
+def _broken_rule(layer: Layer, other: Layer | None, module: str, imported: str) -> str | None:
+    if may_ask(layer, other):
         return None
     if layer is Layer.DOMAIN:
         return "NX101"

@@ -134,6 +134,13 @@ class LayerMap:
         """
         return self.placed(obj, bound_in)[0]
 
+    def of_module(self, module: str) -> Layer | None:
+        """Return the layer of a dotted module path: as declared, else as its place says."""
+        for path, layer in self._declared:
+            if _under(module, (path,)):
+                return layer
+        return layer_of_path(module)
+
     def placed(self, obj: object, bound_in: Layer | None = None) -> tuple[Layer | None, Because]:
         """Return what ``of`` does, and what said so."""
         target = get_origin(obj) or obj

@@ -194,6 +194,31 @@ def test_import_linter_prints_contracts_and_checks_nothing(app: Files, nexios: C
     assert "NX104: the domain imports no third-party code" in done.output
 
 
+def test_layers_that_the_application_declares_hold_for_its_imports(
+    app: Files, nexios: Command
+) -> None:
+    app.write("store/core/rules.py", "import anyio\n")
+    assert nexios("check", "store.main:app").exit_code == 0
+    declared = 'NexiosApp(orders(), layers={"store.core": Layer.DOMAIN})'
+    app.write("store/late.py", "from nexios.layers import Layer\n" + MAIN.replace(
+        "NexiosApp(orders())", declared
+    ))  # fmt: skip
+    done = nexios("check", "store.late:app")
+    assert done.exit_code == 1
+    assert "store/core/rules.py:1 NX104" in done.output
+
+
+@pytest.mark.parametrize(("package", "says"), [
+    ("store.orders", "store.orders is inside of store"), ("nowhere", "nowhere"),
+])  # fmt: skip
+def test_package_that_is_none_ends_with_2(
+    app: Files, nexios: Command, package: str, says: str
+) -> None:
+    done = nexios("check", "store.main:app", "--package", package)
+    assert done.exit_code == 2
+    assert says in done.output
+
+
 def test_an_error_of_the_users_own_code_comes_through(app: Files, nexios: Command) -> None:
     app.write("store/main.py", "1 / 0\n")
     assert isinstance(nexios("check", "store.main:app").exception, ZeroDivisionError)

@@ -3,6 +3,7 @@ import pytest
 import nexios
 from nexios.layers.imports import CONTAINER_NAMES, check_imports, report_imports
 from nexios.layers.project import allowed_by_project
+from nexios.layers.rules import Layer
 from nexios.testing.purity import assert_layers, assert_pure
 from tests.support.store import Files
 
@@ -160,6 +161,13 @@ def test_the_assertion_lists_all_findings(files: Files) -> None:
     files.write("store/orders/domain/order.py", "import anyio\nimport sqlalchemy\n")
     with pytest.raises(AssertionError, match="2 layer findings in store"):
         assert_layers("store")
+
+
+def test_declared_layers_hold_for_imports_too(files: Files) -> None:
+    files.write("store/core.py", "import store.orders.adapters.persistence.orders\n")
+    assert_layers("store")
+    with pytest.raises(AssertionError, match="NX102"):
+        assert_layers("store", layers={"store.core": Layer.APPLICATION})
 
 
 def test_what_the_domain_may_import_is_read_from_the_project(files: Files) -> None:
