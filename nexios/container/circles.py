@@ -135,6 +135,8 @@ def _hard(graph: Graph, slot: int) -> Iterator[int]:
 
 def _ring(graph: Graph, component: frozenset[int]) -> list[int]:
     """Return the shortest circle through the smallest name; empty where there is no circle."""
+    if len(component) == 1 and component.isdisjoint(_hard(graph, min(component))):
+        return []
     start = min(component, key=lambda slot: (graph.nodes[slot].title, slot))
     queue: list[list[int]] = [[start]]
     seen: set[int] = set()

@@ -28,8 +28,8 @@ def modules(registry: Registry) -> Iterator[WiringProblem]:
             asked_by=[Step("module", f'"{item.name}"', item.where) for item in ring[:-1]],
             fix="move what both need into a module that both include",
         )
+    yield from _declarations(registry)
     for module in registry.modules:
-        yield from _declarations(registry, module)
         yield from _duplicates(registry, module)
         yield from decorators_of(registry, module)
         for misuse in module.misuses:
@@ -59,10 +59,9 @@ def modules(registry: Registry) -> Iterator[WiringProblem]:
         yield _duplicate(registry, clash.own.key, both, f"remove one, or {fix}")
 
 
-def _declarations(registry: Registry, module: Module) -> Iterator[WiringProblem]:
+def _declarations(registry: Registry) -> Iterator[WiringProblem]:
     for binding in registry.bindings:
-        if registry.home[binding] is not module:
-            continue
+        module = registry.home[binding]
         steps = [Step("bound", f'module "{module.name}"', binding.where)]
         for says, fix in binding.faults:
             yield ModuleMisuse(says, key=binding.key, asked_by=steps, fix=fix)

@@ -115,6 +115,7 @@ _VALUE_TYPES: Final = frozenset(
         dt.timedelta, decimal.Decimal, uuid.UUID, pathlib.Path, pathlib.PurePath,
     }
 )  # fmt: skip
+_FORMS: Final = (type, types.GenericAlias, types.UnionType, NewType, TypeAliasType)
 _COLLECTIONS: Final = {
     list: Collected.LIST,
     collections.abc.Sequence: Collected.LIST,
@@ -127,7 +128,7 @@ _COLLECTIONS: Final = {
 def is_form(value: object) -> bool:
     """Return whether ``value`` is a type expression rather than a name."""
     return (
-        isinstance(value, type | types.GenericAlias | types.UnionType | NewType | TypeAliasType)
+        isinstance(value, _FORMS)
         or get_origin(value) is not None
         or value is Any
         or isinstance(value, TypeVar)
@@ -154,6 +155,8 @@ def optional_of(form: object) -> tuple[object, bool]:
 
     The metadata of an ``Annotated`` around the union stays with what is left.
     """
+    if isinstance(form, type):
+        return form, False
     if isinstance(form, TypeAliasType):
         return optional_of(form.__value__)
     origin = get_origin(form)
@@ -172,7 +175,7 @@ def optional_of(form: object) -> tuple[object, bool]:
 
 def union_members(form: object) -> tuple[object, ...]:
     """Return the members of a union other than None; empty when it is no union."""
-    if get_origin(form) in (typing.Union, types.UnionType):
+    if not isinstance(form, type) and get_origin(form) in (typing.Union, types.UnionType):
         return tuple(member for member in get_args(form) if member is not type(None))
     return ()
 
@@ -218,10 +221,14 @@ def show(form: object) -> str:
 
 def printable(text: str) -> str:
     """Return ``text`` with everything that could break a line or a terminal replaced."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _normal(form: object) -> tuple[object, Hashable]:
+    if isinstance(form, type):
+        return form, MISSING
     if isinstance(form, TypeAliasType):
         return _normal(form.__value__)
     origin = get_origin(form)

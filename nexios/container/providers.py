@@ -1,6 +1,7 @@
 """The engine: one dependency-injector provider for each node. The only file that imports it."""
 
 import importlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar, Token
@@ -17,6 +18,7 @@ from nexios.container.keys import MISSING, AnyKey
 from nexios.container.scope import Scope, ScopeContext, given
 
 T = TypeVar("T")
+_NO_WORD: Final = re.compile(r"\W")
 AnyProvider = Any  # its stubs are partly unknown; nothing of them leaves this file
 
 
@@ -186,7 +188,7 @@ class Engine:
             if isinstance(provider, _Announcing):
                 provider.slot, provider.notify = node.slot, self._announce
             self.providers.append(provider)
-            name = "".join(char if char.isalnum() else "_" for char in node.title)
+            name = _NO_WORD.sub("_", node.title)
             self.container.set_provider(f"p{node.slot:04d}_{name}", provider)
         for node in new:
             self._connect(node)

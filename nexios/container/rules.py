@@ -73,6 +73,8 @@ def unmatched_waivers(
     wired: Sequence[Wired],
 ) -> Iterator[WiringProblem]:
     """Return waivers that match nothing, or say no reason."""
+    if not any(module.waivers for module in registry.modules):
+        return
     used: set[Waiver] = set()
     for edge in _edges(graph, registry, layers, new, wired):
         if not may_ask(edge.asker_layer, edge.layer):

@@ -61,8 +61,9 @@ class Parameter:
         """The ``Depend`` marker in the default or in the ``Annotated`` metadata."""
         if isinstance(self.default, Marker):
             return self.default
-        if get_origin(self.annotation) is Annotated:
-            for item in get_args(self.annotation)[1:]:
+        hint = self.annotation
+        if not isinstance(hint, type) and get_origin(hint) is Annotated:
+            for item in get_args(hint)[1:]:
                 if isinstance(item, Marker):
                     return item
         return None
@@ -241,18 +242,19 @@ def _read_function(
         signature = inspect.signature(source)
     except (ValueError, TypeError):
         return Signature((), open_keywords=True)
-    found: list[Parameter] = []
+    place = place_of(source)
     parameters = list(signature.parameters.values())[1 if bound else 0 :]
-    for index, parameter in enumerate(parameters):
-        if parameter.kind in _PLAIN:
-            continue
-        found.append(_parameter(source, name, names, parameter, index))
+    found = [
+        _parameter(place, name, names, parameter, index)
+        for index, parameter in enumerate(parameters)
+        if parameter.kind not in _PLAIN
+    ]
     open_ = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     return Signature(tuple(found), open_keywords=open_)
 
 
 def _parameter(
-    source: Callable[..., object],
+    place: Where,
     name: str,
     names: _Names,
     parameter: inspect.Parameter,
@@ -261,7 +263,7 @@ def _parameter(
     raw = parameter.annotation
     annotation = _evaluate(MISSING if raw is inspect.Parameter.empty else raw, names)
     default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
-    where = place_of(source, f"{name}({parameter.name})")
+    where = Where(place.file, place.line, f"{name}({parameter.name})", place.anchor)
     found = Parameter(parameter.name, annotation, default, parameter.kind, index, where)
     if found.marker is not None:
         found.marker.noted(name, parameter.name)
@@ -282,10 +284,11 @@ def _read_class(cls: type, names: Mapping[str, object]) -> Signature:
     if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
         return signature
     # A generated __init__ (dataclass, attrs) has no line of its own: the class has.
+    place = place_of(cls)
     placed = tuple(
         Parameter(
             item.name, item.annotation, item.default, item.kind, item.index,
-            place_of(cls, item.where.text),
+            Where(place.file, place.line, item.where.text, place.anchor),
         )
         for item in signature.parameters
     )  # fmt: skip

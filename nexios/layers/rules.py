@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final, get_origin
 
 
@@ -86,6 +87,7 @@ def rule(asker: Layer) -> str:
     return f"{asker.value} may ask for {', '.join(words[:-1])} and {words[-1]}"
 
 
+@lru_cache(maxsize=4096)
 def layer_of_path(module: str) -> Layer | None:
     """Return the layer that a dotted module path says, read from its end."""
     if _under(module, _OUR_NEUTRAL):
