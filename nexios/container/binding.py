@@ -7,6 +7,7 @@ from typing import cast
 
 from nexios.container.errors import NOWHERE, Where
 from nexios.container.keys import AnyKey, printable
+from nexios.container.mounting import Mounted
 from nexios.container.scope import Scope
 
 
@@ -79,6 +80,7 @@ class Binding:
         faults: What cannot be meant, each with the line that mends it.
         using: Parameter name to value or ``Key``.
         inner: What a decorator wraps: inside it, its own key means this binding.
+        mounted: The provider of somebody's container that the source asks.
     """
 
     key: AnyKey
@@ -96,6 +98,7 @@ class Binding:
     faults: tuple[tuple[str, str], ...] = ()
     members: tuple["Binding", ...] = ()
     inner: "Binding | None" = None
+    mounted: Mounted | None = None
 
     @property
     def base(self) -> "Binding":
@@ -133,6 +136,7 @@ class Declaration:
     when: Condition | None = None
     using: dict[str, object] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
+    mounted: Mounted | None = None
 
     def answered(self, answer: Answer, source: object) -> None:
         """Take the answer; a second one is a fault shown at start."""
@@ -154,6 +158,10 @@ class Declaration:
         source = self.key.form if self.answer is None else self.source
         faults = list(self.faults)
         scope = self.scope
+        if self.mounted is not None:
+            source = self.mounted.source()
+            if fault := self.mounted.fault(str(self.key)):
+                faults.append(fault)
         if answer in (Answer.VALUE, Answer.ALIAS):
             if scope is not None:
                 beside = f"scope={scope.value} beside .{answer.value}(...)"
@@ -169,6 +177,7 @@ class Declaration:
             key=self.key, answer=answer, source=source, scope=scope, many=self.many,
             default=self.default, replace=self.replace, lazy=self.lazy, when=self.when,
             using=dict(self.using), where=self.where, faults=tuple(faults),
+            mounted=self.mounted,
         )  # fmt: skip
 
     def _decorator(self) -> Binding:

@@ -39,7 +39,7 @@ from nexios.container.graph import (
 )
 from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module, variable
-from nexios.container.ports import misfit
+from nexios.container.ports import misfit, misfit_of_mounted
 from nexios.container.profiles import gaps
 from nexios.container.registry import Found, Registry
 from nexios.container.rules import breach, captives, edges_outward, unmatched_waivers
@@ -119,14 +119,18 @@ def _faults(
     for entry in wired:
         module = entry.point.module or builder.registry.root
         for call in entry.calls:
-            for argument in call.arguments:
+            for argument in _faulty(call):
                 asked = _asked(argument, None, entry.point.label)
                 yield from _fault(builder, argument, module, asked, seen)
     for node in builder.new:
-        for argument in node.arguments:
+        for argument in _faulty(node):
             label = node.point.label if node.point is not None and node.asked_by is None else ""
             asked = _asked(argument, node.slot, label)
             yield from _fault(builder, argument, node.module, asked, seen)
+
+
+def _faulty(holder: Call | Node) -> list[Argument]:
+    return [argument for argument in holder.arguments if argument.fault is not None]
 
 
 def _asked(argument: Argument, slot: int | None, label: str) -> Asked:
@@ -184,7 +188,18 @@ def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringPro
         fix = _usable(registry, node.module, binding)
         yield UnusableSource(says, key=binding.key, asked_by=_bound(node), fix=fix)
         return
-    if says := misfit(binding.key, binding.source):
+    yield from _mismatch(node)
+    if binding.using and callable(binding.source):
+        yield from _unknown_using(registry, node)
+
+
+def _mismatch(node: Node) -> Iterator[WiringProblem]:
+    binding = node.binding
+    if binding.mounted is not None:
+        if says := misfit_of_mounted(binding.key, binding.mounted):
+            fix = f'name the provider of {binding.key} in mount(), not "{binding.mounted.name}"'
+            yield PortMismatch(says, key=binding.key, asked_by=_bound(node), fix=fix)
+    elif says := misfit(binding.key, binding.source):
         name, port = display(binding.source), show(binding.key.form)
         place = Step("written", name, place_of(binding.source))
         fix = f"give {name} the signature that {port} has"
@@ -192,8 +207,6 @@ def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringPro
             made = isinstance(binding.source, type)
             fix = f"class {name}({port}): ..." if made else f"let {name}() return a {port}"
         yield PortMismatch(says, key=binding.key, asked_by=(place, *_bound(node)), fix=fix)
-    if binding.using and callable(binding.source):
-        yield from _unknown_using(registry, node)
 
 
 def _context_manager(graph: Graph, node: Node) -> WiringProblem:

@@ -1,7 +1,7 @@
 """The container: builds, checks, starts, hands out, overrides, stops."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -227,6 +227,20 @@ class Container:
     async def get(self, form: object) -> object:
         """Return a singleton; what is shorter-lived needs a scope."""
         return await self._resolution.get(self.assembly.root, form)
+
+    @overload
+    def provider(self, form: Key[T]) -> Callable[[], T]: ...
+    @overload
+    def provider(self, form: TypeForm[T]) -> Callable[[], T]: ...
+    def provider(self, form: object) -> Callable[[], object]:
+        """Return a dependency-injector provider of a key, for somebody else's container.
+
+        Called inside ``enter`` it gives the object of that scope, outside a singleton.
+
+        Raises:
+            MissingBinding: Nothing provides it.
+        """
+        return self.engine.handed(self._resolution.handle(form))
 
     @overload
     def override(self, key: Key[T], *, module: Module | None = None) -> Replacement[T]: ...

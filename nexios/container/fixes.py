@@ -48,6 +48,8 @@ def as_written(
     if binding.origin is Origin.DECORATOR:
         return decorate_line(registry, module, binding, using=using)
     options = [str(binding.key)]
+    if binding.mounted is not None:
+        options = ["container", f'{{{binding.key}: "{binding.mounted.name}"}}']
     if scope is None and binding.scope is not Scope.REQUEST:
         scope = binding.scope
     if scope is not None:
@@ -58,6 +60,8 @@ def as_written(
         options.append("replace=True")
     line = f"{'add' if binding.many else 'bind'}({', '.join(options)})"
     match binding.answer:
+        case _ if binding.mounted is not None:
+            line = f"mount({', '.join(options)})"
         case Answer.SOURCE if binding.source is not binding.key.form:
             line += f".to({display(binding.source)})"
         case Answer.VALUE:

@@ -3,7 +3,7 @@
 import collections.abc
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar, get_args, get_origin, overload
 
@@ -12,6 +12,7 @@ from typing_extensions import TypeForm
 from nexios.container.binding import Answer, Condition, Declaration
 from nexios.container.errors import Where
 from nexios.container.keys import MISSING, AnyKey, Key, key_of
+from nexios.container.mounting import Mountable, Mounted
 from nexios.container.scope import Scope
 from nexios.container.signature import (
     SourceKind,
@@ -310,6 +311,37 @@ class Module:
     def allow(self, asker: object, asked: object, *, because: str = "") -> Self:
         """Set the layer rule aside for one asker and one key, for a stated reason."""
         self.waivers.append(Waiver(asker, asked, because, _caller()))
+        return self
+
+    def mount(
+        self,
+        container: Mountable,
+        names: Mapping[object, str],
+        *,
+        scope: Scope | None = None,
+        replace: bool = False,
+    ) -> Self:
+        """Bind keys to providers of an existing dependency-injector container.
+
+        The container stays its owner's: it is asked, with its own overrides, and never closed.
+        Where a provider is async it is awaited, which its library does on asyncio only.
+
+        Args:
+            container: The container.
+            names: Key to the name of the provider; ``"sql.users"`` is in a container inside it.
+            scope: How often a provider is asked: REQUEST unless said, so a factory makes one
+                object a request and a singleton hands over its one; SINGLETON asks once, at the
+                start, and sees no override after it; TRANSIENT asks for each asker.
+            replace: As for ``bind``.
+        """
+        if not isinstance(getattr(container, "providers", None), Mapping):
+            raise TypeError(f"mount() takes a dependency-injector container, not {container!r}")
+        where = _caller()
+        for key, name in names.items():
+            declaration = self._declare(key, where)
+            declaration.scope, declaration.replace = scope, replace
+            declaration.mounted = Mounted(container, name)
+            declaration.answered(Answer.SOURCE, None)
         return self
 
     def _declare(self, key: object, where: Where, when: Condition | None = None) -> Declaration:

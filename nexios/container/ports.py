@@ -8,6 +8,7 @@ from typing import Any, NewType, get_args, get_origin
 from typing_extensions import get_protocol_members, is_protocol
 
 from nexios.container.keys import MISSING, AnyKey, show
+from nexios.container.mounting import Mounted
 from nexios.container.signature import Unresolved, hint_of, kind_of
 
 _YIELDING = (
@@ -40,6 +41,14 @@ def misfit_of_value(key: AnyKey, value: object) -> str:
     except TypeError:
         return ""
     return "" if fits else f"{type(value).__name__} {value!r:.40} is no {show(port)}"
+
+
+def misfit_of_mounted(key: AnyKey, mounted: Mounted) -> str:
+    """Return why a mounted provider cannot answer for ``key``; empty when nobody can tell."""
+    source, value = mounted.made()
+    if value is not MISSING:
+        return misfit_of_value(key, value)
+    return "" if source is MISSING else misfit(key, source)
 
 
 def misfit_of_class(port: type, made: type) -> str:

@@ -192,7 +192,7 @@ class Engine:
             self.container.set_provider(f"p{node.slot:04d}_{name}", provider)
         for node in new:
             self._connect(node)
-        if difference := self.difference(graph, new):
+        if new and (difference := self.difference(graph, new)):
             raise InternalError(difference)
 
     def call(self, slot: int) -> object:
@@ -204,9 +204,10 @@ class Engine:
         numbers = {id(provider): slot for slot, provider in enumerate(self.providers)}
         for node in nodes:
             ours = sorted(graph.nodes[node.slot].slots)
-            theirs = sorted(
-                numbers[id(item)] for item in self._related(node) if id(item) in numbers
-            )
+            provider = self.providers[node.slot]
+            skipped = set(map(id, provider.overridden))
+            related = [item for item in map(id, provider.related) if item not in skipped]
+            theirs = sorted(numbers[item] for item in related if item in numbers)
             if ours != theirs:
                 return f"{node.title}: the graph has edges to {ours}, the engine to {theirs}"
         return ""
@@ -233,6 +234,12 @@ class Engine:
     def constant(self, value: object) -> object:
         """Return a provider of one value, for use as an override."""
         provider: ConstantObject[object] = ConstantObject(value)
+        provider.disable_async_mode()
+        return provider
+
+    def handed(self, ask: Callable[[], T]) -> Callable[[], T]:
+        """Return a provider that asks, for use in somebody else's container."""
+        provider: providers.Callable[T] = providers.Callable(ask)
         provider.disable_async_mode()
         return provider
 
@@ -300,10 +307,6 @@ class Engine:
         if isinstance(argument.value, providers.Provider):
             return providers.Object(argument.value)
         return argument.value
-
-    def _related(self, node: Node) -> Iterable[object]:
-        skipped = {id(item) for item in self.overridden(node.slot)}
-        return (item for item in self.providers[node.slot].related if id(item) not in skipped)
 
 
 class InternalError(ContainerError):

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from nexios.container.asking import View
 from nexios.container.assembly import Assembly
 from nexios.container.checks import problem_of_ask, problems_of_call, refuse
+from nexios.container.entered import entered
 from nexios.container.errors import (
     ContainerNotRunning,
     MisplacedArgument,
@@ -139,6 +140,24 @@ class Resolution:
             return made
         result = target(*positional, **named, **given)
         return await cast("Awaitable[object]", result) if call.awaits else result
+
+    def handle(self, form: object) -> Callable[[], object]:
+        """Return a function that asks the scope it is called in, or the root outside of one.
+
+        Raises:
+            MissingBinding: Nothing provides it.
+        """
+        key = key_of(form)
+        slot = self._look(key)
+        if not isinstance(slot, int):
+            raise problem_of_ask(self._owner.assembly.builder, key, slot)
+
+        def ask() -> object:
+            scope = entered(self)
+            here = scope if isinstance(scope, ScopeContext) else self._owner.assembly.root
+            return self.fetch_now(here, slot)
+
+        return ask
 
     def _slot(self, scope: ScopeContext, form: object) -> int | None:
         bare, optional = optional_of(form)

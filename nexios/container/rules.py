@@ -73,10 +73,9 @@ def unmatched_waivers(
     wired: Sequence[Wired],
 ) -> Iterator[WiringProblem]:
     """Return waivers that match nothing, or say no reason."""
-    if not any(module.waivers for module in registry.modules):
-        return
     used: set[Waiver] = set()
-    for edge in _edges(graph, registry, layers, new, wired):
+    waived = any(module.waivers for module in registry.modules)
+    for edge in _edges(graph, registry, layers, new, wired) if waived else ():
         if not may_ask(edge.asker_layer, edge.layer):
             used.update(_waivers(registry, edge))
     for module in registry.modules:

@@ -10,6 +10,7 @@ import anyio
 from typing_extensions import TypeForm
 
 from nexios.container.closing import Exit, close_exits, close_exits_now
+from nexios.container.entered import enter, leave
 from nexios.container.errors import (
     ContainerError,
     ContainerNotRunning,
@@ -260,7 +261,7 @@ class ScopeContext:
 
     async def __aenter__(self) -> Self:
         """Return this scope."""
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self,
@@ -269,10 +270,12 @@ class ScopeContext:
         trace: TracebackType | None,
     ) -> None:
         """Close; an exception of the body goes on."""
+        leave(self)
         await self.close(error)
 
     def __enter__(self) -> Self:
         """Return this scope, for bodies without ``await``."""
+        enter(self)
         return self
 
     def __exit__(
@@ -282,6 +285,7 @@ class ScopeContext:
         trace: TracebackType | None,
     ) -> None:
         """Close synchronously; an exception of the body goes on."""
+        leave(self)
         self.close_now(error)
 
     def _maker(self, form: object) -> "Callable[[ScopeContext], object] | None":

@@ -6,10 +6,10 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, ClassVar, Final, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, ClassVar, Final, get_args, get_origin, get_type_hints
 
 from nexios.container.depend import Marker
 from nexios.container.errors import Where
@@ -129,10 +129,10 @@ def makes_context_manager(source: object) -> bool:
 
 def place_of(source: object, text: str = "") -> Where:
     """Return where a class or function is written; line 0 when it cannot be told."""
+    cls = source if isinstance(source, type) else get_origin(source)
+    if isinstance(cls, type):
+        return _place_of_class(cls, text)
     function = inspect.unwrap(_callee(source)) if callable(source) else source
-    origin = get_origin(source)
-    if isinstance(source, type) or isinstance(origin, type):
-        return _place_of_class(source if isinstance(source, type) else cast("type", origin), text)
     code = getattr(function, "__code__", None)
     if code is None:
         return Where("", 0, text)
@@ -167,27 +167,27 @@ def read(
         names: Further names that string annotations may mean, such as registered classes.
         bound: Whether the first parameter is filled already (``self`` of a plain function).
     """
-    origin = get_origin(source)
-    if isinstance(source, type) or isinstance(origin, type):
-        cls = source if isinstance(source, type) else cast("type", origin)
+    cls = source if isinstance(source, type) else get_origin(source)
+    if isinstance(cls, type):
         return _read_class(cls, names or {})
-    return _read_function(source, display(source), _Names.of(source, names), bound=bound)
+    return _read_function(source, display(source), _Names(source, names), bound=bound)
 
 
 def hint_of(function: Callable[..., object], names: Mapping[str, object] | None = None) -> object:
     """Return the evaluated return annotation; MISSING when there is none."""
     callee = inspect.unwrap(_callee(function))
     raw = getattr(callee, "__annotations__", {}).get("return", MISSING)
-    return _evaluate(raw, _Names.of(function, names))
+    return _evaluate(raw, _Names(function, names))
 
 
 class _Names(dict[str, object]):
     """The names an annotation may use: its module, its class, its bases' modules, then more."""
 
-    def __init__(self, spaces: list[Mapping[str, object]], *, local: bool = False) -> None:
+    def __init__(
+        self, source: object, names: Mapping[str, object] | None, owner: type | None = None
+    ) -> None:
         super().__init__()
-        self._spaces = spaces
-        self.local = local
+        self._source, self._further, self._owner = source, names, owner
 
     def __missing__(self, name: str) -> object:
         for space in self._spaces:
@@ -195,20 +195,26 @@ class _Names(dict[str, object]):
                 return space[name]
         raise KeyError(name)
 
-    @classmethod
-    def of(
-        cls, source: object, names: Mapping[str, object] | None, owner: type | None = None
-    ) -> "_Names":
-        function = inspect.unwrap(_callee(source)) if callable(source) else source
-        spaces: list[Mapping[str, object]] = [getattr(function, "__globals__", {})]
-        for base in owner.__mro__ if owner is not None else ():
+    @property
+    def local(self) -> bool:
+        """Whether the annotation stands inside a function, whose names nobody can look up."""
+        named = (getattr(item, "__qualname__", "") for item in (self._owner, self._function))
+        return any("<locals>" in name for name in named)
+
+    @functools.cached_property
+    def _function(self) -> object:
+        source = self._source
+        return inspect.unwrap(_callee(source)) if callable(source) else source
+
+    @functools.cached_property
+    def _spaces(self) -> Sequence[Mapping[str, object]]:
+        # Gathered when a name is looked up: most hints are types already.
+        spaces: list[Mapping[str, object]] = [getattr(self._function, "__globals__", {})]
+        for base in self._owner.__mro__ if self._owner is not None else ():
             spaces.append(vars(base))
             spaces.append(vars(sys.modules.get(base.__module__, builtins)))
         # A nested function knows the names of its closure.
-        spaces.append(_closure(function))
-        spaces += [vars(builtins), names or {}]
-        stands_in = f"{getattr(owner, '__qualname__', '')}{getattr(function, '__qualname__', '')}"
-        return cls(spaces, local="<locals>" in stands_in)
+        return [*spaces, _closure(self._function), vars(builtins), self._further or {}]
 
 
 def _closure(function: object) -> dict[str, object]:
@@ -236,13 +242,18 @@ def _callee(source: object) -> typing.Any:
 
 
 def _read_function(
-    source: Callable[..., object], name: str, names: _Names, *, bound: bool
+    source: Callable[..., object],
+    name: str,
+    names: _Names,
+    *,
+    bound: bool,
+    place: Where | None = None,
 ) -> Signature:
     try:
         signature = inspect.signature(source)
     except (ValueError, TypeError):
         return Signature((), open_keywords=True)
-    place = place_of(source)
+    place = place or place_of(source)
     parameters = list(signature.parameters.values())[1 if bound else 0 :]
     found = [
         _parameter(place, name, names, parameter, index)
@@ -276,23 +287,13 @@ def _read_class(cls: type, names: Mapping[str, object]) -> Signature:
     if constructor is None:
         return _read_attributes(cls, name, names)
     function, label = constructor
+    spaces = _Names(function, names, cls)
     if "__signature__" in vars(cls):
-        spaces = _Names.of(function, names, cls)
         return _read_function(cls, f"{name}.{label}", spaces, bound=False)
-    spaces = _Names.of(function, names, cls)
-    signature = _read_function(function, f"{name}.{label}", spaces, bound=True)
-    if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
-        return signature
+    written = inspect.isfunction(function) and function.__code__.co_filename != "<string>"
     # A generated __init__ (dataclass, attrs) has no line of its own: the class has.
-    place = place_of(cls)
-    placed = tuple(
-        Parameter(
-            item.name, item.annotation, item.default, item.kind, item.index,
-            Where(place.file, place.line, item.where.text, place.anchor),
-        )
-        for item in signature.parameters
-    )  # fmt: skip
-    return Signature(placed, open_keywords=signature.open_keywords)
+    place = None if written else place_of(cls)
+    return _read_function(function, f"{name}.{label}", spaces, bound=True, place=place)
 
 
 def constructor_of(cls: type) -> tuple[Callable[..., object], str] | None:
@@ -313,7 +314,7 @@ def constructor_of(cls: type) -> tuple[Callable[..., object], str] | None:
 def _read_attributes(cls: type, name: str, names: Mapping[str, object]) -> Signature:
     """Read the bare annotated attributes of a class that has no constructor of its own."""
     found: dict[str, Parameter] = {}
-    spaces = _Names.of(None, names, cls)
+    spaces = _Names(None, names, cls)
     for base in reversed(cls.__mro__):
         for attribute, raw in inspect.get_annotations(base).items():
             found.pop(attribute, None)

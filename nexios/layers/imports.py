@@ -22,7 +22,7 @@ _DYNAMIC: Final = frozenset({"import_module", "__import__"})
 CONTAINER_NAMES: Final = frozenset(
     {
         "Container", "Depend", "Key", "Lazy", "Module", "Provider", "Scope", "ScopeContext",
-        "Scopes",
+        "Scopes", "profile",
     }
 )  # fmt: skip
 

@@ -366,14 +366,14 @@ async def test_decorator_and_decorated_are_separate_nodes_with_a_provider_each()
     root.decorate(Users).with_(Cached)
     container = Container(root)
     outer, inner = (
-        next(node for node in container.graph.nodes if node.binding.source is source)
+        next(node for node in container.wiring.nodes if node.binding.source is source)
         for source in (Cached, Sql)
     )
     assert outer.binding.origin is Origin.DECORATOR
     assert outer.binding.inner is inner.binding
     assert list(outer.slots) == [inner.slot]
-    assert len(container.engine.providers) == len(container.graph.nodes)
-    assert container.engine.difference(container.graph, container.graph.nodes) == ""
+    assert len(container.engine.providers) == len(container.wiring.nodes)
+    assert container.engine.difference(container.wiring, container.wiring.nodes) == ""
 
 
 async def test_a_decorated_key_reaches_handlers() -> None:

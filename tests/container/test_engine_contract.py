@@ -6,13 +6,18 @@ Numbers in names are the sections of ``design/container.md``.
 import copy
 import subprocess
 import sys
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
 
 import pytest
 from dependency_injector import providers
-from dependency_injector.containers import DynamicContainer
+from dependency_injector.containers import DeclarativeContainer, DynamicContainer
 
-from nexios.container.keys import MISSING
+from nexios.container.container import Container
+from nexios.container.depend import Depend, Lazy, Provider, Scopes
+from nexios.container.errors import WrongScope
+from nexios.container.keys import MISSING, Key
+from nexios.container.module import Module
 from nexios.container.providers import (
     CollectedDict,
     ConstantObject,
@@ -22,6 +27,7 @@ from nexios.container.providers import (
     within,
 )
 from nexios.container.scope import Scope, ScopeContext
+from tests.support.wiring import module_of, point, run
 
 
 class Thing:
@@ -202,3 +208,179 @@ def test_importing_nexios_does_not_load_dependency_injector_wiring() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+class Clock:
+    pass
+
+
+class Port:
+    pass
+
+
+class Adapter(Port):
+    def __init__(self, clock: Clock, count: int = 3, *, hot: Annotated[Clock, Key("hot")]) -> None:
+        self.clock, self.count, self.hot = clock, count, hot
+
+
+class Attributes:
+    port: Port
+    many: list[Thing]
+
+
+class Handles:
+    def __init__(self, port: Provider[Port], late: Lazy[Attributes], scopes: Scopes) -> None: ...
+
+
+class Holder:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+
+class Wide:
+    def __init__(self, clock: Clock, holder: Holder) -> None: ...
+
+
+class Top:
+    def __init__(
+        self, handles: Handles, named: dict[str, Clock], many: tuple[Thing, ...], maybe: str | None
+    ) -> None: ...
+
+
+def opened(port: Port) -> Iterator[int]:
+    yield 1
+
+
+async def opened_later(count: Annotated[int, Key("opened")], top: Top) -> AsyncIterator[float]:
+    yield float(count)
+
+
+def every_kind_of_node() -> Module:
+    """Return a module with each source, scope, collection, handle and alias there is."""
+    root = Module("app")
+    root.bind(Clock, scope=Scope.SINGLETON)
+    root.bind(Key(Clock, "hot")).value(Clock())
+    root.bind(Port).to(Adapter)
+    root.bind(Key(Port, "other")).alias(Port)
+    root.bind(Attributes)
+    root.bind(Handles, scope=Scope.TRANSIENT)
+    root.bind(Top)
+    root.bind(Holder, scope=Scope.SINGLETON)
+    root.bind(Wide, scope=Scope.CONNECTION)
+    root.add(Thing).value(Thing())
+    root.add(Thing).to(lambda: Thing())
+    root.bind(Key(int, "opened")).to(opened)
+    root.bind(Key(float, "later"), scope=Scope.TRANSIENT).to(opened_later)
+    root.bind(Key(str, "tenant")).given()
+    return root
+
+
+@pytest.mark.anyio
+async def test_engine_graph_equals_ours_edge_for_edge() -> None:
+    # Claims 1 and 4 of 2.5.
+    async def show(
+        later: Annotated[float, Key("later")] = Depend(),
+        tenant: Annotated[str, Key("tenant")] = Depend(),
+        wide: Wide = Depend(),
+    ) -> None: ...
+
+    def late(wide: Lazy[Wide], clocks: tuple[Clock, ...]) -> None: ...
+
+    entry = point(show, supplies={Key(str, "tenant"): lambda _: "one"})
+    async with Container(every_kind_of_node(), entries=[entry]) as container:
+        sizes = [assert_equal_graphs(container)]
+        async with container.enter() as scope:
+            await scope.get(list[Clock])
+            await scope.call(late)
+        sizes.append(assert_equal_graphs(container))
+        with container.override(Port).to(Port):
+            sizes.append(assert_equal_graphs(container))
+    assert sizes[0] > 15
+    assert sizes == sorted(set(sizes)), "each growth adds nodes"
+
+
+def assert_equal_graphs(container: Container) -> int:
+    """Assert that nodes are providers and edges are edges; return the number of nodes."""
+    engine, nodes = container.engine, container.wiring.nodes
+    assert len(engine.providers) == len(nodes)
+    assert list(engine.container.providers.values()) == engine.providers
+    slots = {id(provider): slot for slot, provider in enumerate(engine.providers)}
+    assert len(slots) == len(nodes)
+    for node, provider in zip(nodes, engine.providers, strict=True):
+        stands_in = set(map(id, provider.overridden))
+        edges = [slots[id(item)] for item in provider.related
+                 if id(item) in slots and id(item) not in stands_in]  # fmt: skip
+        assert sorted(edges) == sorted(node.slots), node.title
+    return len(nodes)
+
+
+def test_an_edge_that_only_one_graph_has_is_noticed() -> None:
+    container = Container(every_kind_of_node())
+    engine, graph = container.engine, container.wiring
+    assert engine.difference(graph, graph.nodes) == ""
+    port = engine.providers[slot_of(container, "Port")]
+    port.add_args(engine.providers[slot_of(container, "Holder")])
+    assert "Port: the graph has edges to" in engine.difference(graph, graph.nodes)
+    port.clear_args()
+    assert "Port: the graph has edges to" in engine.difference(graph, graph.nodes)
+
+
+def slot_of(container: Container, title: str) -> int:
+    """Return the slot of the node people know by ``title``."""
+    return next(node.slot for node in container.wiring.nodes if node.title == title)
+
+
+@pytest.mark.anyio
+async def test_raw_engine_override_is_seen_by_the_next_request() -> None:
+    # Claim 3 of 2.5.
+    async def show(holder: Holder = Depend(), port: Port = Depend()) -> tuple[Clock, Port]:
+        return holder.clock, port
+
+    async with Container(every_kind_of_node()) as container:
+        entry = container.entry(point(show))
+        original, adapter = await run(entry)
+        assert isinstance(adapter, Adapter)
+        clocks = container.engine.providers[slot_of(container, "Clock")]
+        ports = container.engine.providers[slot_of(container, "Port")]
+        frozen, fake = Clock(), Port()
+        clocks.override(providers.Object(frozen))
+        with ports.override(providers.Object(fake)):
+            assert await run(entry) == (frozen, fake)
+            async with container.enter() as scope:
+                assert (await scope.get(Attributes)).port is fake
+            ports.override(providers.Factory(Thing))
+            assert isinstance((await run(entry))[1], Thing)
+            ports.reset_last_overriding()
+            assert await run(entry) == (frozen, fake)
+        clocks.reset_override()
+        clock, adapter = await run(entry)
+        assert clock is original
+        assert isinstance(adapter, Adapter)
+
+
+@pytest.mark.anyio
+async def test_mounted_dependency_injector_container_resolves_both_ways() -> None:
+    # Claim 5 of 2.5.
+    class Service:
+        def __init__(self, port: Port) -> None:
+            self.port = port
+
+    class Job:
+        def __init__(self, service: Service) -> None:
+            self.service = service
+
+    class Theirs(DeclarativeContainer):
+        repository = providers.Singleton(Port)
+        service = providers.Dependency()
+        job = providers.Factory(Job, service=service)
+
+    theirs = Theirs()
+    root = module_of(Service).mount(theirs, {Port: "repository"})
+    async with Container(root) as container:
+        theirs.service.override(container.provider(Service))
+        async with container.enter() as scope:
+            job = theirs.job()
+            assert job.service is await scope.get(Service)
+            assert job.service.port is theirs.repository()
+        with pytest.raises(WrongScope):
+            theirs.job()

@@ -251,22 +251,6 @@ async def test_derived_container_shares_no_mutable_state() -> None:
         assert container.running
 
 
-async def test_raw_engine_override_is_seen_by_the_next_request() -> None:
-    from dependency_injector import providers
-
-    entry_point = point(show)
-    async with Container(app(), entries=[entry_point]) as container:
-        entry = container.entry(entry_point)
-        original = await container.get(Service)
-        slot = next(n.slot for n in container.wiring.nodes if n.title == "Clock")
-        provider = container.engine.providers[slot]
-        provider.override(providers.Object(Frozen()))
-        assert await run(entry) == "sql 1 frozen"
-        provider.reset_override()
-        assert await run(entry) == "sql 1 real"
-        assert await container.get(Service) is original
-
-
 async def test_override_of_port_and_of_adapter_class_differ() -> None:
     class Direct:
         def __init__(self, sql: Sql, port: Port) -> None:

@@ -1,7 +1,7 @@
 """What is asked is made once in its scope, with what its signature says."""
 
 import functools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NewType, Protocol
 
@@ -651,21 +651,3 @@ async def test_asking_again_grows_nothing() -> None:
             assert await scope.get(list[Clock]) == []
             assert await scope.call(lambda: 3) == 3
         assert len(container.wiring.nodes) == size
-
-
-async def test_engine_graph_equals_ours_edge_for_edge() -> None:
-    module = module_of(Service, Both)
-    module.bind(Clock, scope=Scope.SINGLETON)
-    module.bind(Key(Clock, "x")).alias(Clock)
-
-    @module.provides()
-    async def many(clocks: dict[str, Clock], lazy: Lazy[Both]) -> AsyncIterator[Iterator[int]]:
-        yield iter([1])
-
-    container = Container(module)
-    container.validate()
-    engine, graph = container.engine, container.wiring
-    assert len(engine.providers) == len(graph.nodes) == len(engine.container.providers)
-    assert engine.difference(graph, graph.nodes) == ""
-    engine.providers[1].add_args(engine.providers[0])
-    assert "the engine to" in engine.difference(graph, graph.nodes)

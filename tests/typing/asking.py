@@ -116,6 +116,8 @@ async def ask(container: Container, scope: ScopeContext) -> None:
     assert_type(await scope.get(Base), Base)
     assert_type(scope.get_now(Repository[int]), Repository[int])
     assert_type(await container.get(Key(str, "host")), str)
+    assert_type(container.provider(Users)(), Users)
+    assert_type(container.provider(Key(str, "host"))(), str)
     maybe: Users | None = await scope.get(Users | None)
     assert maybe is None
     with container.override(Users).value(SqlUsers()):
