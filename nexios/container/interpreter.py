@@ -102,7 +102,7 @@ class Interpreter:
         """Return the object of ``slot`` for ``scope``."""
         self.refuse_if_over(scope, slot)
         prepared = await self.fill(scope, (slot,), ask)
-        return within(scope, prepared, partial(self.engine.call, slot))
+        return self._provided(scope, self.paths.graph.nodes[slot], prepared, ask)
 
     def fetch_now(self, scope: ScopeContext, slot: int, ask: Ask = NOBODY) -> object:
         """Return the object of ``slot`` for ``scope`` without awaiting.
@@ -112,7 +112,7 @@ class Interpreter:
         """
         self.refuse_if_over(scope, slot)
         prepared = self.fill_now(scope, (slot,), ask)
-        return within(scope, prepared, partial(self.engine.call, slot))
+        return self._provided(scope, self.paths.graph.nodes[slot], prepared, ask)
 
     async def step(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
         """Return the object of a slot whose dependencies are made, making it when it is not."""

@@ -84,9 +84,8 @@ class Lines:
 
     def _steps(self, slots: tuple[int, ...]) -> None:
         """Write the making of what is kept and not there yet, in the one order."""
-        region = self._roles.region(slots)
-        for slot in self._paths.order(slots):
-            if slot not in region or slot in self._done:
+        for slot in self._roles.order(slots):
+            if slot in self._done:
                 continue
             match self._roles.of(slot):
                 case Role.LAZY:

@@ -1,6 +1,6 @@
 """Decides, node by node, how a plan comes by an object: constant, local, inlined, fetched."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from nexios.container.binding import Answer
@@ -77,6 +77,25 @@ class Roles:
                     found.add(inner)
                     stack.append(inner)
         return frozenset(found)
+
+    def order(self, slots: Iterable[int]) -> Iterator[int]:
+        """Return the region of ``slots`` in the one order; what is kept elsewhere has no inside.
+
+        So a kept object comes before what it needs itself, which its own making brings about.
+        """
+        done: set[int] = set()
+        for start in slots:
+            stack = [(start, iter(self._made_of(self.paths.graph.nodes[start])))]
+            while stack:
+                slot, rest = stack[-1]
+                inner = None if slot in done else next(rest, None)
+                if inner is None:
+                    stack.pop()
+                    if slot not in done:
+                        done.add(slot)
+                        yield slot
+                elif inner not in done:
+                    stack.append((inner, iter(self._made_of(self.paths.graph.nodes[inner]))))
 
     def height(self, slot: int) -> int:
         """Return how deep the calls nest when a node made for each asker is written out."""

@@ -76,6 +76,7 @@ class Graph:
 
     def __init__(self, sources: list[Source], entries: list[Entry]) -> None:
         self.journal = Journal()
+        self.sources, self.wanted = sources, entries
         self.module = Module("random")
         self.keys: list[type] = [type(f"K{item.number}", (), {}) for item in sources]
         for source in sources:
