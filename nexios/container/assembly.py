@@ -33,7 +33,6 @@ class Blueprint:
     root: Module
     everywhere: Module | None
     layers: LayerMap
-    close_timeout_s: float
     profile: str | None
     compiled: bool
 
@@ -55,7 +54,7 @@ class Assembly:
             WiringErrors: All of them.
         """
         self.blueprint = blueprint
-        self.close_timeout_s = blueprint.close_timeout_s
+        self.shield = resolver.shield
         self.registry = Registry(blueprint.root, blueprint.everywhere, blueprint.profile)
         self.builder = Builder(self.registry)
         self.builder.build(points, whole=True)

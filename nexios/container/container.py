@@ -10,6 +10,7 @@ from typing_extensions import TypeForm
 
 from nexios.container.assembly import Assembly, Blueprint, loop_of_now
 from nexios.container.binding import Answer
+from nexios.container.closing import Shield
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
@@ -63,11 +64,10 @@ class Container:
         """
         if compiled is None:
             compiled = os.environ.get("NEXIOS_CONTAINER") != "interpreted"
-        self._blueprint = Blueprint(
-            root, everywhere, LayerMap(layers), close_timeout_s, profile, compiled
-        )
+        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), profile, compiled)
         self._points = list(entries)
-        self._resolution = Resolution(self, close_timeout_s)
+        self._shield = Shield(close_timeout_s)
+        self._resolution = Resolution(self, self._shield)
         self._assembly: Assembly | None = None
 
     async def __aenter__(self) -> Self:
@@ -158,6 +158,7 @@ class Container:
         if assembly.running:
             raise ContainerError("the container is running already")
         assembly.started_on = loop_of_now()
+        self._shield.settle()
         assembly.root = ScopeContext(self._resolution, Scope.SINGLETON)
         try:
             wanted = tuple(sorted(assembly.eager))
@@ -182,6 +183,7 @@ class Container:
         try:
             await root.close(error)
         finally:
+            self._shield.unsettle()
             root.cache = {}
 
     def derive(self) -> "Container":
@@ -190,7 +192,7 @@ class Container:
             self._blueprint.root,
             entries=tuple(self._points),
             everywhere=self._blueprint.everywhere,
-            close_timeout_s=self._blueprint.close_timeout_s,
+            close_timeout_s=self._shield.timeout_s,
         )
         twin._blueprint = self._blueprint  # its twin
         return twin

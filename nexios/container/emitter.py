@@ -9,22 +9,27 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
+from nexios.container.keys import MISSING
+
 _INDENT: Final = "    "
 _ODD: Final = re.compile(r"[^\w.]", re.ASCII)
 
 Function = Callable[..., object]
 
 
-class Namespace(dict[str, object]):
-    """The globals that the plans of one container share: objects under generated names.
+class Namespace:
+    """What the plans of one container share as their globals: objects under generated names.
 
     No name and no value of the user's stands in a source: the one cannot become code, the other
     cannot reach a traceback.
+
+    Attributes:
+        objects: A plain dictionary: CPython looks globals up quickly in no other kind.
     """
 
-    def __init__(self) -> None:
-        """Start empty."""
-        super().__init__()
+    def __init__(self, **objects: object) -> None:
+        """Start with what every plan may use, under names that no generated one has."""
+        self.objects = objects
         self._numbers = count()
         self._names: dict[tuple[str, int], str] = {}
 
@@ -34,12 +39,18 @@ class Namespace(dict[str, object]):
         # The name keeps the object, so its id stays its own.
         if known is None:
             known = self._names[prefix, id(value)] = f"{prefix}_{next(self._numbers)}"
-            self[known] = value
+            self.objects[known] = value
         return known
+
+    def singleton(self, slot: int) -> str:
+        """Return the name of a singleton; MISSING stands there until it is known."""
+        name = f"s{slot}"
+        self.objects.setdefault(name, MISSING)
+        return name
 
     def fixed(self, name: str, value: object) -> str:
         """Put an object under a name of the caller's making."""
-        self[name] = value
+        self.objects[name] = value
         return name
 
 
@@ -101,7 +112,7 @@ class Emitter:
         file = _free(f"nexios {_printed(self.label)}")
         code = compile(source, file, "exec", dont_inherit=True)
         made: dict[str, Function] = {}
-        exec(code, namespace, made)  # noqa: S102  # generated names only, see Namespace
+        exec(code, namespace.objects, made)  # noqa: S102  # generated names only, see Namespace
         function = made[name]
         # A modification time of None: linecache keeps it and never looks for a file.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)

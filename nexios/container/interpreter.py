@@ -309,7 +309,7 @@ class Interpreter:
         exit_ = Exit(node.title, opened, tags)
         if owner.closed:
             late = owner.over(node.title)
-            await close_exits([exit_], late, owner.resolver.close_timeout_s)
+            await close_exits([exit_], late, owner.resolver.shield)
             raise late
         owner.exits.append(exit_)
         return value

@@ -89,8 +89,8 @@ class Lines:
                 continue
             match self._roles.of(slot):
                 case Role.LAZY:
-                    self._kept(slot, f"s{slot}", "lazy", f"{slot}, {self._name('x', self._label)}")
-                    self._namespace.setdefault(f"s{slot}", self._namespace["M"])
+                    where = f"{slot}, {self._name('x', self._label)}"
+                    self._kept(slot, self._namespace.singleton(slot), "lazy", where)
                 case Role.ABOVE:
                     where = f"above, {slot}, {self._name('x', self._label)}"
                     self._kept(slot, f"above.cache.get({slot}, M)", "fetch", where)
@@ -208,8 +208,7 @@ class Lines:
                 return self._namespace.fixed(f"k{slot}", self._value_of(slot))
             case Role.CONSTANT:
                 self._constants.add(slot)
-                self._namespace.setdefault(f"s{slot}", self._namespace["M"])
-                return f"s{slot}"
+                return self._namespace.singleton(slot)
             case Role.LAZY | Role.ABOVE | Role.LOCAL:
                 return f"v{slot}"
             case Role.DRIVEN:

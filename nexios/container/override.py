@@ -6,7 +6,7 @@ from itertools import count
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar, overload
 
-from nexios.container.closing import Exit, close_exits, close_exits_now
+from nexios.container.closing import Exit, Shield, close_exits, close_exits_now
 from nexios.container.graph import Graph
 from nexios.container.keys import MISSING
 from nexios.container.providers import Engine
@@ -20,7 +20,7 @@ class Host(Protocol):
 
     root: ScopeContext
     engine: Engine
-    close_timeout_s: float
+    shield: Shield
 
     @property
     def graph(self) -> Graph:
@@ -247,7 +247,7 @@ class Override:
         trace: TracebackType | None,
     ) -> None:
         """Give back what was there, and close what the stand-in opened."""
-        await close_exits(self._end(), error, self._overrides.host.close_timeout_s)
+        await close_exits(self._end(), error, self._overrides.host.shield)
 
     def _end(self) -> list[Exit]:
         if self._token is None:

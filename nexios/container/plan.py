@@ -166,11 +166,11 @@ class Writer(Lines):
         names = [f"g{index}" for index in range(len(self._places))]
         self._emitter.rewrite(nothing_opened, f"{' = '.join(names)} = None")
         what = f"{self._name('places', tuple(self._places))}, ({', '.join(names)},)"
-        limit = ", limit_s" if awaits else ""
+        shield = ", shield" if awaits else ""
         return _Closers(
-            f"{wait}unwind{now}({what}, error{limit})",
-            f"{wait}close_opened{now}({what}{limit})",
-            f"later({what}, limit_s)",
+            f"{wait}unwind{now}({what}, error{shield})",
+            f"{wait}close_opened{now}({what}{shield})",
+            f"later({what}, shield)",
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, cast
 from nexios.container.closing import (
     Generators,
     Place,
+    Shield,
     close_opened,
     close_opened_now,
     unwind,
@@ -39,7 +40,7 @@ COMPILED_AT_START: Final = 200
 class Host(Running, Protocol):
     """What plans need of the container."""
 
-    close_timeout_s: float
+    shield: Shield
     eager: frozenset[int]
 
     @property
@@ -111,13 +112,17 @@ class Plans:
         reach = host.graph.reach(wired.slots)
         entry = Entry(point, interpreted(host, wired))
         known = self._known[point] = _Known(entry, wired, reach, is_idle(host, wired))
+        if self.compiled and host.running and not reach & self._affected:
+            # Who adds an entry to a running container is about to call it.
+            self._write(known)
         entry.plan = self._plan(known)
         return entry
 
     def started(self) -> None:
         """Take the singletons that were made as constants, and compile what entries there are."""
-        for name in [name for name in self._namespace if name[0] == "s" and name[1:].isdigit()]:
-            self._namespace[name] = self._host.root.cache.get(int(name[1:]), MISSING)
+        objects = self._namespace.objects
+        for name in [name for name in objects if name[0] == "s" and name[1:].isdigit()]:
+            objects[name] = self._host.root.cache.get(int(name[1:]), MISSING)
         if self.compiled:
             for known in list(self._known.values())[:COMPILED_AT_START]:
                 if not known.reach & self._affected:
@@ -155,9 +160,8 @@ class Plans:
 
     def fold(self, slot: int, value: object) -> None:
         """Make a constant of a singleton that was made at first use."""
-        name = f"s{slot}"
         if slot not in self._affected and self._host.root.cache.get(slot, MISSING) is value:
-            self._namespace[name] = value
+            self._namespace.objects[f"s{slot}"] = value
 
     def _plan(self, known: _Known) -> Plan:
         host = self._host
@@ -240,7 +244,9 @@ class Plans:
 
     def _take(self, constants: frozenset[int]) -> None:
         cache = self._host.root.cache
-        self._namespace.update({f"s{slot}": cache.get(slot, MISSING) for slot in constants})
+        self._namespace.objects.update(
+            {f"s{slot}": cache.get(slot, MISSING) for slot in constants}
+        )
 
     def _roles_of(self, *, above: bool) -> Roles:
         graph = self._host.graph
@@ -271,18 +277,16 @@ def _namespace(host: Host, plans: Plans) -> Namespace:
     def fetch_now(scope: ScopeContext, slot: int, label: str) -> object:
         return interpreter.fetch_now(scope, slot, Ask((), label))
 
-    namespace = Namespace()
-    namespace.update(
+    return Namespace(
         M=MISSING, Ask=Ask, Held=Held, Lazy=Lazy, Provider=Provider,
         lazy=lazy, lazy_now=lazy_now, fetch=fetch, fetch_now=fetch_now,
         note=_note, nothing=NothingYielded, given=given, wired=_wired,
-        connection=_connection, later=_later, limit_s=host.close_timeout_s,
+        connection=_connection, later=_later, shield=host.shield,
         unwind=unwind, unwind_now=unwind_now,
         close_opened=close_opened, close_opened_now=close_opened_now,
+        step=interpreter.step, step_now=interpreter.step_now,
+        made=interpreter.made, made_now=interpreter.made_now,
     )  # fmt: skip
-    for name in ("step", "step_now", "made", "made_now"):
-        namespace[name] = getattr(interpreter, name)
-    return namespace
 
 
 def _note(error: BaseException, notes: Mapping[int, str]) -> None:
@@ -308,12 +312,12 @@ def _connection(scope: ScopeContext) -> ScopeContext | None:
     return found if found is not None and found.kind is Scope.CONNECTION else None
 
 
-def _later(places: tuple[Place, ...], opened: Generators, timeout_s: float) -> Any:
+def _later(places: tuple[Place, ...], opened: Generators, shield: Shield) -> Any:
     async def close(error: BaseException | None) -> None:
         if error is None:
-            await close_opened(places, opened, timeout_s)
+            await close_opened(places, opened, shield)
         else:
-            await unwind(places, opened, error, timeout_s)
+            await unwind(places, opened, error, shield)
 
     return close
 

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from nexios.container.asking import View
 from nexios.container.assembly import Assembly
 from nexios.container.checks import problem_of_ask, problems_of_call, refuse
+from nexios.container.closing import Shield
 from nexios.container.entered import entered
 from nexios.container.errors import (
     ContainerNotRunning,
@@ -38,9 +39,9 @@ class Owner(Protocol):
 class Resolution:
     """The container, as its scopes see it."""
 
-    def __init__(self, owner: Owner, close_timeout_s: float) -> None:
-        """Take the container and the limit of one clean-up, in seconds."""
-        self.close_timeout_s = close_timeout_s
+    def __init__(self, owner: Owner, shield: Shield) -> None:
+        """Take the container and what shields its clean-ups."""
+        self.shield = shield
         self.makers: dict[object, Callable[[ScopeContext], object]] = {}
         self._owner = owner
         self._asks: dict[AnyKey, int] = {}

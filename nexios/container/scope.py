@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, Self, TypeVar, overload
 import anyio
 from typing_extensions import TypeForm
 
-from nexios.container.closing import Exit, close_exits, close_exits_now
+from nexios.container.closing import Exit, Shield, close_exits, close_exits_now
 from nexios.container.entered import enter, leave
 from nexios.container.errors import (
     ContainerError,
@@ -49,7 +49,7 @@ class Resolver(Protocol):
         makers: What was asked of a request's scope before, and makes it without awaiting.
     """
 
-    close_timeout_s: float
+    shield: Shield
     makers: "dict[object, Callable[[ScopeContext], object]]"
 
     def enter(
@@ -245,7 +245,7 @@ class ScopeContext:
         self.closed = True
         exits, self.exits = self.exits, []
         if exits:
-            await close_exits(exits, error, self.resolver.close_timeout_s)
+            await close_exits(exits, error, self.resolver.shield)
 
     def close_now(self, error: BaseException | None = None) -> None:
         """End the scope without awaiting.
