@@ -136,7 +136,7 @@ class Bench:
                     (request, container.enter(values={Request: request})) for _ in range(calls)
                 ]
 
-            inside = Variant(plan.call, opened, plan.awaits)
+            inside = Variant(plan.call, opened, plan.awaits, most_calls=100)
             return [await self._one("shared", inside, _plan(container, c1), FIVE, 1.25, "C1 plan")]
 
     async def get(self) -> list[Row]:

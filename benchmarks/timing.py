@@ -22,11 +22,14 @@ class Variant:
         call: What is timed.
         values: Makes the arguments of that many calls, outside of the timed part.
         awaits: Whether the result has to be awaited.
+        most_calls: Of one batch, where the arguments keep what a call made: more than fits into
+            the core's cache would time the memory.
     """
 
     call: Callable[..., Any]
     values: Callable[[int], Sequence[tuple[object, ...]]]
     awaits: bool = False
+    most_calls: int = 1_000_000
 
     async def once(self) -> object:
         """Call once, for its result."""
@@ -58,6 +61,7 @@ async def compare(ours: Variant, other: Variant, rounds: int) -> Result:
     for variant in (ours, other):
         await variant.batch(WARM_UP_CALLS)
     calls = max(LEAST_CALLS, int(BATCH_S / max(await ours.batch(LEAST_CALLS), 1e-8)))
+    calls = min(calls, ours.most_calls, other.most_calls)
     pairs: list[tuple[float, float]] = []
     for number in range(rounds):
         gc.collect()

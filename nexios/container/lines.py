@@ -113,8 +113,8 @@ class Lines:
     def _step_in_scope(self, node: Node) -> None:
         """Write the making of an object that a scope keeps."""
         slot = node.slot
-        self._line(f"v{slot} = cache.get({slot}, M)", comment=node.title)
-        with self._emitter.block(f"if v{slot} is M:"):
+        self._line(f"if {slot} in cache: v{slot} = cache[{slot}]", comment=node.title)
+        with self._emitter.block("else:"):
             if node.driven or self._paths.prepares(slot):
                 self._line(f"v{slot} = {self._by_interpreter('step', slot)}")
             else:
@@ -229,13 +229,24 @@ class Lines:
             return self._givers[key]
         where = "scope" if self._scoped else self._parent
         if where is not None:
-            return f"given({where}, {self._name('x', key)})"
+            return self._looked_up(where, key)
         if key not in self._supplies:
             raise Unplanned(f"{key} comes with the scope only")
         # Computed where it is read first: the lines run in the order they stand in.
         text = f"({self._emitter.local('u')} := {self._name('r', self._supplies[key])}"
         self._givers[key] = text.partition(" ")[0].lstrip("(")
         return f"{text}({self._values}))"
+
+    def _looked_up(self, where: str, key: AnyKey) -> str:
+        """Write the look for a value among those of a scope; mostly it is the scope's own."""
+        name, wanted = self._emitter.local("u"), self._name("x", key)
+        with self._emitter.block("try:"):
+            self._line(f"{name} = {where}.values[{wanted}]")
+        with self._emitter.block("except (KeyError, TypeError):"):
+            self._line(f"{name} = M")
+        with self._emitter.block(f"if {name} is M:"):
+            self._line(f"{name} = given({where}, {wanted})")
+        return name
 
     def _construct(self, node: Node, queue: Queue, note: str) -> Text:
         """Return the call that makes a node's object, its arguments written into it."""

@@ -198,8 +198,10 @@ class ScopeContext:
         """Return the value given for ``key`` here or above; MISSING when there is none."""
         scope: ScopeContext | None = self
         while scope is not None:
-            if scope.values is not None and key in scope.values:
-                return scope.values[key]
+            if scope.values is not None:
+                value = scope.values.get(key, MISSING)
+                if value is not MISSING:
+                    return value
             if scope.supplies is not None and key in scope.supplies:
                 made = scope.supplies[key]()
                 if scope.values is None:
@@ -312,7 +314,10 @@ def given(scope: ScopeContext, key: AnyKey) -> object:
     Raises:
         MissingValue: It did not come.
     """
-    value = scope.value(key)
+    # Its own first, without a call: what plans in an open scope ask for most.
+    value = MISSING if scope.values is None else scope.values.get(key, MISSING)
+    if value is MISSING:
+        value = scope.value(key)
     if value is MISSING:
         raise MissingValue(
             f"{key} comes with the scope, and did not come",
