@@ -55,6 +55,24 @@ class Marker:
         """Refuse, as for an attribute."""
         self._refuse()
 
+    def __aiter__(self) -> NoReturn:
+        """Refuse, as for an attribute."""
+        self._refuse()
+
+    async def __aenter__(self) -> NoReturn:
+        """Refuse, as for an attribute."""
+        self._refuse()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Is there because ``async with`` asks for it first."""
+
+    def __enter__(self) -> NoReturn:
+        """Refuse, as for an attribute."""
+        self._refuse()
+
+    def __exit__(self, *_: object) -> None:
+        """Is there because ``with`` asks for it first."""
+
 
 @overload
 def Depend() -> Any: ...

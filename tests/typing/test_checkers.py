@@ -1,5 +1,6 @@
-"""What a type checker accepts and refuses of the public face of the container."""
+"""What the type checkers accept and refuse of the public face of the container."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,8 +9,19 @@ from pathlib import Path
 import pytest
 
 SAMPLE = Path(__file__).parent / "asking.py"
+ROOT = Path(__file__).parents[2]
 _ERROR = re.compile(r"asking\.py:(\d+): error: .*\[([a-z-]+)\]")
 _WANTED = re.compile(r"# refused: ([a-z-]+)")
+
+
+def marks() -> set[tuple[int, str]]:
+    """Return the line and mypy's code of everything that must be refused."""
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    found = {
+        (number, code) for number, line in enumerate(lines, 1) for code in _WANTED.findall(line)
+    }
+    assert found
+    return found
 
 
 def test_mypy_accepts_what_is_right_and_refuses_what_is_marked(
@@ -22,14 +34,19 @@ def test_mypy_accepts_what_is_right_and_refuses_what_is_marked(
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache)]
     run = subprocess.run(
         [*command, "--config-file=", "--follow-imports=silent", str(SAMPLE)],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
     found = {(int(line), code) for line, code in _ERROR.findall(run.stdout)}
-    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
-    wanted = {
-        (number, code)
-        for number, line in enumerate(lines, 1)
-        for code in _WANTED.findall(line)
-    }  # fmt: skip
-    assert wanted
-    assert found == wanted, run.stdout + run.stderr
+    assert found == marks(), run.stdout + run.stderr
+
+
+def test_pyright_accepts_what_is_right_and_refuses_what_is_marked() -> None:
+    pytest.importorskip("pyright", reason="pyright is not installed")
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
+    run = subprocess.run(
+        [*command, str(SAMPLE)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    report = json.loads(run.stdout)
+    assert report["summary"]["filesAnalyzed"] == 1
+    found = {item["range"]["start"]["line"] + 1 for item in report["generalDiagnostics"]}
+    assert found == {line for line, _ in marks()}, run.stdout + run.stderr
