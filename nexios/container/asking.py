@@ -24,11 +24,13 @@ from nexios.container.keys import (
     union_members,
 )
 from nexios.container.module import Module
+from nexios.container.ports import class_of, made_by, misfit_of_class
 from nexios.container.registry import Registry
 from nexios.container.signature import (
     Kind,
     Parameter,
     Unresolved,
+    display,
     is_installed,
     makes_context_manager,
 )
@@ -145,26 +147,43 @@ def unreadable(parameter: Parameter, form: object) -> Fault | None:
     return Fault(UnreadableParameter, says=says, fix=fix)
 
 
-def disagreement(parameter: Parameter, key: AnyKey) -> Fault | None:
-    """Return the fault of an annotation and a marker that contradict each other."""
+def disagreement(parameter: Parameter, asked: AnyKey | Callable[..., object]) -> Fault | None:
+    """Return the fault of an annotation and a marker that contradict each other.
+
+    Args:
+        asked: What the marker asks for: a key, or the function that makes the value.
+    """
     annotation = parameter.annotation
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     annotation, _ = optional_of(annotation)
-    form = key.form
-    if not isinstance(annotation, type) or not isinstance(form, type):
+    port = class_of(annotation)
+    made = class_of(asked.form) if isinstance(asked, Key) else made_by(asked)
+    if port is None or made is None:
         return None
-    if annotation is object or annotation is Any:
+    other_arguments = isinstance(asked, Key) and _differ(annotation, asked.form)
+    if not other_arguments and not misfit_of_class(port, made):
         return None
-    if getattr(annotation, "_is_protocol", False) or get_origin(annotation) or get_origin(form):
-        return None
-    if issubclass(form, annotation):
-        return None
+    if isinstance(asked, Key):
+        says, fix = f"Depend({asked})", f"{parameter.name}: {asked} = Depend()"
+    else:
+        name = display(asked)
+        says = f"Depend({name}), which makes {show(made)}"
+        fix = f"{parameter.name}: {show(made)} = Depend({name})"
     return Fault(
-        UnreadableParameter, key,
-        says=f"{parameter.where.text} is annotated {show(annotation)} and marked Depend({key})",
-        fix=f"{parameter.name}: {key} = Depend()",
+        UnreadableParameter, asked if isinstance(asked, Key) else None,
+        says=f"{parameter.where.text} is annotated {show(annotation)} and marked {says}",
+        fix=fix,
     )  # fmt: skip
+
+
+def _differ(annotation: object, form: object) -> bool:
+    """Return whether two forms of one generic class were given different classes."""
+    pairs = zip(get_args(annotation), get_args(form), strict=False)
+    return get_origin(annotation) == get_origin(form) and any(
+        one is not other and isinstance(one, type) and isinstance(other, type)
+        for one, other in pairs
+    )
 
 
 def binds_itself(key: AnyKey, view: View) -> bool:

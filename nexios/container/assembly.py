@@ -231,4 +231,8 @@ def loop_of_now() -> tuple[object, str] | None:
         token = anyio.lowlevel.current_token()
     except RuntimeError:
         return None
-    return token, f"{type(token).__name__} {id(getattr(token, 'native_token', token)):#x}"
+    loop = getattr(token, "native_token", token)
+    library = type(loop).__module__.partition(".")[0]
+    thread = threading.current_thread().name
+    # Two loops that ran one after the other in one thread differ by their number only.
+    return token, f"the {library} loop {id(loop):#x} of thread {thread!r}"

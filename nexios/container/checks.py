@@ -232,7 +232,8 @@ def _unusable(binding: Binding) -> str:
     source = binding.source
     itself = source is binding.key.form
     if not callable(source):
-        return f"{binding.key} is answered by {source!r:.60}, which makes nothing"
+        made = show(type(source))
+        return f"{binding.key} is answered by a {made} object, which makes nothing"
     if is_value_type(source):
         return f"{binding.key} says no source"
     kind = "a Protocol" if getattr(source, "_is_protocol", False) else ""

@@ -263,10 +263,12 @@ class WrongScope(ContainerError):
 
     def __str__(self) -> str:
         """Return which scope to enter."""
+        below = "container" if self.asked == "SINGLETON" else "scope"
+        asked = below if below == "container" else f"{self.asked} scope"
         return (
-            f"{self.key} lives in a {self.needs} scope and was asked of the {self.asked} scope\n"
-            f"  fix: async with container.enter(Scope.{self.needs}) as scope: "
-            f"await scope.get({self.key})"
+            f"{self.key} lives in a {self.needs} scope and was asked of the {asked}\n"
+            f"  fix: async with {below}.enter(Scope.{self.needs}) as inner: "
+            f"await inner.get({self.key})"
         )
 
 
@@ -283,6 +285,26 @@ class WrongEventLoop(ContainerError):
         return (
             f"the container was started on {self.started_on} and is used on {self.used_on}\n"
             "  fix: one container per event loop: container.derive()"
+        )
+
+
+class Deadlock(ContainerError):
+    """Objects that ask for each other through handles while they are made."""
+
+    def __init__(self, ring: Sequence[str]) -> None:
+        """Name what is made, each waiting for the next and the last for the first."""
+        self.ring = tuple(ring)
+        super().__init__(self.ring)
+
+    def __str__(self) -> str:
+        """Return the ring and the way out."""
+        says = f"{self.ring[0]} asks for itself while it is made"
+        if len(self.ring) > 1:
+            chain = " -> ".join([*self.ring, self.ring[0]])
+            says = f"makers wait for each other and would never end: {chain}"
+        return (
+            f"{says}\n"
+            "  fix: keep the handle while the object is made, and ask it in a method later on"
         )
 
 
@@ -311,7 +333,7 @@ class YieldedTwice(ContainerError):
 
     def __str__(self) -> str:
         """Return what a source may do."""
-        return f"{self.source} yielded twice; a source yields one value and then cleans up"
+        return f"{self.source} yielded twice\n  fix: yield one value, clean up, and end there"
 
 
 class NothingYielded(ContainerError):
@@ -324,7 +346,7 @@ class NothingYielded(ContainerError):
 
     def __str__(self) -> str:
         """Return what a source owes."""
-        return f"{self.source} ended before it yielded its value"
+        return f"{self.source} ended before it yielded its value\n  fix: yield once, or raise"
 
 
 class CleanupTimedOut(ContainerError):
@@ -337,7 +359,8 @@ class CleanupTimedOut(ContainerError):
 
     def __str__(self) -> str:
         """Return what was abandoned."""
-        return f"the clean-up of {self.source} was abandoned after {self.after_s:g} s"
+        says = f"the clean-up of {self.source} was abandoned after {self.after_s:g} s"
+        return f"{says}\n  fix: make it shorter, or Container(..., close_timeout_s=...) longer"
 
 
 class NeedsAsyncClose(ContainerError):

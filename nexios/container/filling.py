@@ -71,6 +71,10 @@ class Filler:
         """Return the slot of a binding, adding its node when it is new."""
         known = self.slots.get(binding)
         if known is not None:
+            if known >= self.first_new and asked is not None and asked.above != known:
+                # Looked at before anybody asked: now somebody does.
+                node = self.graph.nodes[known]
+                node.asked_by = node.asked_by or asked
             return known
         home = self.registry.home.get(binding) or module or self.registry.root
         slot = len(self.graph.nodes)
@@ -179,6 +183,8 @@ class Filler:
                     fix=f"{parameter.name}=Depend({_meant(source)})",
                 )
                 return Argument(parameter, by_name, fault=fault)
+            if contradiction := disagreement(parameter, source):
+                return Argument(parameter, by_name, fault=contradiction)
             inner = self._function(source, parameter, view, slot)
             return Argument(parameter, by_name, slot=inner)
         bare, optional = optional_of(source)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from nexios.container.binding import Answer
 from nexios.container.entry import EntryPoint, Held, Plan
@@ -14,6 +14,7 @@ from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Kind, Parameter
 
 Function = Callable[..., object]
+_OF_SCOPE: Final = (Answer.GIVEN, Answer.CURRENT, Answer.PROVIDER, Answer.LAZY)
 
 
 class Running(Protocol):
@@ -69,6 +70,7 @@ def opening(container: Running, wired: Wired) -> Callable[[Values], tuple[ScopeC
     keys, place = point.values, parent_place(point)
     supplies = dict(point.supplies)
     idle = is_idle(container, wired)
+    passes_through = place is not None and not _asks_of_its_own_scope(container, wired)
 
     def open_(values: Values) -> tuple[ScopeContext, bool]:
         parent = container.root if place is None else cast("ScopeContext", values[place])
@@ -78,11 +80,24 @@ def opening(container: Running, wired: Wired) -> Callable[[Values], tuple[ScopeC
             if place is None:
                 raise ContainerNotRunning(point.label)
             parent.refuse_if_closed(point.label)
+        if passes_through and parent.kind is Scope.CONNECTION:
+            return parent, False
         given = dict(zip(keys, values, strict=True))
         lazily = {key: partial(make, *values) for key, make in supplies.items()}
         return container.child(parent, point.scope, given, lazily or None), True
 
     return open_
+
+
+def _asks_of_its_own_scope(container: Running, wired: Wired) -> bool:
+    """Return whether a call makes, keeps or hands out anything that ends with the call."""
+    paths = container.interpreter.paths
+    reached = paths.graph.reach(wired.slots)
+    return not paths.instead.keys().isdisjoint(reached) or any(
+        node.lifetime is Scope.REQUEST
+        or (node.lifetime is Scope.TRANSIENT and (node.driven or node.binding.answer in _OF_SCOPE))
+        for node in map(paths.graph.nodes.__getitem__, reached)
+    )
 
 
 def _scoped(container: Running, wired: Wired) -> Function:

@@ -31,9 +31,7 @@ class Ask(NamedTuple):
 
 NOBODY: Final = Ask()
 Prepared = dict[int, deque[object]]
-Cache = dict[int, object]
 
-_NO_TAGS: Final[frozenset[int]] = frozenset()
 _NOTHING: Final[Prepared] = {}
 
 
@@ -62,7 +60,7 @@ class Interpreter:
             else:
                 await self._step(scope, slot, ask)
         for slot in paths.taken(slots):
-            made = await self._drive(scope, slot, ask, self._tags(scope, slot))
+            made = await self._drive(scope, slot, ask, scope.tags(slot))
             prepared.setdefault(slot, deque()).append(made)
         if self.paths is not paths:
             # An override began or ended meanwhile: what it needs now is made beside.
@@ -85,17 +83,21 @@ class Interpreter:
 
     def fill_now(self, scope: ScopeContext, slots: tuple[int, ...], ask: Ask) -> Prepared:
         """Do the same without awaiting."""
+        paths = self.paths
         prepared: Prepared = {}
-        for slot, lifetime, plain in self.paths.steps(slots):
+        for slot, lifetime, plain in paths.steps(slots):
             if self._is_made(scope, slot, lifetime):
                 continue
             if plain:
                 self._plain(scope, slot, ask)
             else:
                 self._step_now(scope, slot, ask)
-        for slot in self.paths.taken(slots):
-            made = self._drive_now(scope, slot, ask, self._tags(scope, slot))
+        for slot in paths.taken(slots):
+            made = self._drive_now(scope, slot, ask, scope.tags(slot))
             prepared.setdefault(slot, deque()).append(made)
+        if self.paths is not paths:
+            # Another thread began or ended an override: what it needs now is made beside.
+            return self.fill_now(scope, slots, ask)
         return prepared
 
     async def fetch(self, scope: ScopeContext, slot: int, ask: Ask = NOBODY) -> object:
@@ -126,11 +128,11 @@ class Interpreter:
 
     async def made(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
         """Return an object for one asker, its cached dependencies made."""
-        return await self._drive(scope, slot, ask, self._tags(scope, slot))
+        return await self._drive(scope, slot, ask, scope.tags(slot))
 
     def made_now(self, scope: ScopeContext, slot: int, ask: Ask) -> object:
         """Do the same without awaiting."""
-        return self._drive_now(scope, slot, ask, self._tags(scope, slot))
+        return self._drive_now(scope, slot, ask, scope.tags(slot))
 
     def _is_made(self, scope: ScopeContext, slot: int, lifetime: Scope) -> bool:
         """Return whether the object of ``slot`` is in the cache that owns it."""
@@ -139,10 +141,13 @@ class Interpreter:
 
     def _plain(self, scope: ScopeContext, slot: int, ask: Ask) -> None:
         """Make what its provider alone makes: it looks in the cache, locks, and keeps."""
+        node = self.paths.graph.nodes[slot]
+        if node.lifetime is Scope.SINGLETON:
+            self._check_loop()
         try:
             within(scope, _NOTHING, self.engine.providers[slot])
         except Exception as error:
-            note(error, self.paths.graph.nodes[slot], ask.label)
+            note(error, node, ask.label)
             raise
 
     def refuse_if_over(self, scope: ScopeContext, slot: int) -> None:
@@ -210,42 +215,27 @@ class Interpreter:
         node = self.paths.graph.nodes[slot]
         owner = self._owner(scope, slot)
         self._check_loop()
-        try:
-            lock = owner.async_lock(slot)
-            await lock.acquire()
-        except RuntimeError as held:
-            raise ContainerError(f"{node.title} asks for itself while it is made") from held
-        try:
+        async with owner.async_lock(slot, node.title):
             if slot not in owner.cache:
-                cache, tags = owner.cache, self._tags(owner, slot)
+                tags = owner.tags(slot)
                 made = await self._drive(owner, slot, ask, tags)
-                self._keep(owner, slot, made, cache, tags)
-        finally:
-            lock.release()
+                owner.refuse_if_closed(node.title)
+                owner.keep(slot, made, tags)
 
     def _step_now(self, scope: ScopeContext, slot: int, ask: Ask) -> None:
         node = self.paths.graph.nodes[slot]
         owner = self._owner(scope, slot)
         if self.paths.step_awaits(slot):
             raise _needs_await(node)
-        with owner.lock(slot):
+        if node.lifetime is Scope.SINGLETON:
+            self._check_loop()
+        # Its provider takes the other lock, unless the provider only hands over.
+        lock = owner.lock if node.driven else owner.preparing_lock
+        with lock(slot, node.title):
             if slot not in owner.cache:
-                cache, tags = owner.cache, self._tags(owner, slot)
+                tags = owner.tags(slot)
                 made = self._drive_now(owner, slot, ask, tags)
-                self._keep(owner, slot, made, cache, tags)
-
-    def _tags(self, scope: ScopeContext, slot: int) -> frozenset[int]:
-        """Return the overrides under which an object of the root is made."""
-        return _NO_TAGS if scope.parent is not None else scope.resolver.tags(slot)
-
-    def _keep(
-        self, owner: ScopeContext, slot: int, made: object, cache: Cache, tags: frozenset[int]
-    ) -> None:
-        """Keep an object where it belongs: under the overrides its making began with."""
-        if owner.cache is cache:
-            cache[slot] = made
-        else:
-            owner.resolver.keep(slot, made, tags)
+                owner.keep(slot, made, tags)
 
     async def _drive(
         self, owner: ScopeContext, slot: int, ask: Ask, tags: frozenset[int]

@@ -1,5 +1,6 @@
 """Overrides: what stands in, who is shelved meanwhile, and how all of it comes back."""
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -62,39 +63,43 @@ class Overrides:
     _shelf: dict[tuple[int, frozenset[int]], object] = field(default_factory=dict)
     _reached: dict[int, frozenset[int]] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=count)
+    # Threads make objects of the root while others begin and end overrides.
+    _changing: threading.RLock = field(default_factory=threading.RLock)
 
     def tags(self, slot: int) -> frozenset[int]:
         """Return the active overrides that reach ``slot``."""
         return frozenset(number for number, slots in self._reached.items() if slot in slots)
 
     def keep(self, slot: int, made: object, tags: frozenset[int]) -> None:
-        """Take an object whose making began under ``tags`` and ended under others."""
+        """Take an object whose making began under ``tags``, and may have ended under others."""
         root = self.host.root
-        if tags == self.tags(slot):
-            root.cache.setdefault(slot, made)
-        elif not root.closed and tags <= self._reached.keys():
-            self._shelf[slot, tags] = made
+        with self._changing:
+            if tags == self.tags(slot):
+                root.cache.setdefault(slot, made)
+            elif not root.closed and tags <= self._reached.keys():
+                self._shelf[slot, tags] = made
 
     def begin(self, slot: int, provider: object, instead: int | None) -> Token:
         """Put ``provider`` in the place of a slot's own."""
         token = Token(next(self._numbers), slot, provider, instead)
-        foreign = self._foreign(slot)
-        self._change(lambda: self.tokens.append(token), slot, foreign)
+        with self._changing:
+            self._change(lambda: self.tokens.append(token), slot, self._foreign(slot))
         return token
 
     def end(self, token: Token) -> list[Exit]:
         """Take an override back, in any order; return the clean-ups of what it created."""
-        foreign = self._foreign(token.slot)
-        self._change(lambda: self.tokens.remove(token), token.slot, foreign)
-        return self._drop(token.number)
+        with self._changing:
+            foreign = self._foreign(token.slot)
+            self._change(lambda: self.tokens.remove(token), token.slot, foreign)
+            return self._drop(token.number)
 
     def noticed(self, slot: int) -> None:
         """Follow a raw ``provider.override`` or ``reset`` done by hand."""
         number = _raw(slot)
-        self._change(lambda: None, None, ())
-        if number not in self._reached:
-            exits = self._drop(number)
-            self.host.root.exits += exits
+        with self._changing:
+            self._change(lambda: None, None, ())
+            if number not in self._reached:
+                self.host.root.exits += self._drop(number)
 
     def forget(self) -> None:
         """Drop what is shelved; the root has ended."""

@@ -2,8 +2,9 @@
 
 import collections.abc
 import inspect
-from collections.abc import Callable
-from typing import Any, NewType, get_args, get_origin
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NewType, get_args, get_origin
 
 from typing_extensions import get_protocol_members, is_protocol
 
@@ -15,13 +16,15 @@ _YIELDING = (
     collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable,
     collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable,
 )  # fmt: skip
+# PEP 484: an int is welcome where a float is asked for.
+_PROMOTED: Final[Mapping[type, tuple[type, ...]]] = {float: (int,), complex: (int, float)}
 _AWAITABLE = (collections.abc.Awaitable, collections.abc.Coroutine)
 
 
 def misfit(key: AnyKey, source: object) -> str:
     """Return why ``source`` cannot answer for ``key``; empty when it can, or nobody can tell."""
     port = class_of(key.form)
-    made = _made_by(source)
+    made = made_by(source)
     if port is None or made is None:
         return ""
     return misfit_of_class(port, made)
@@ -37,10 +40,11 @@ def misfit_of_value(key: AnyKey, value: object) -> str:
             return ""
         return _protocol_misfit(port, type(value), holder=value)
     try:
-        fits = isinstance(value, port) or _promotes(value, port)
+        fits = isinstance(value, (port, *_PROMOTED.get(port, ())))
     except TypeError:
         return ""
-    return "" if fits else f"{type(value).__name__} {value!r:.40} is no {show(port)}"
+    # Not the value: it may be a password from the configuration.
+    return "" if fits else f"{_a(type(value))} is no {show(port)}"
 
 
 def misfit_of_mounted(key: AnyKey, mounted: Mounted) -> str:
@@ -60,7 +64,7 @@ def misfit_of_class(port: type, made: type) -> str:
             return ""
         return _protocol_misfit(port, made)
     try:
-        fits = issubclass(made, port)
+        fits = issubclass(made, (port, *_PROMOTED.get(port, ())))
     except TypeError:
         return ""
     return "" if fits else f"{show(made)} is no {show(port)}"
@@ -72,13 +76,14 @@ def class_of(form: object) -> type | None:
         form = form.__supertype__
     origin = get_origin(form)
     if isinstance(origin, type):
-        return None if origin is type else origin
+        return None if origin in (type, types.UnionType) else origin
     if form is Any:  # a class on Python 3.11
         return None
     return form if isinstance(form, type) else None
 
 
-def _made_by(source: object) -> type | None:
+def made_by(source: object) -> type | None:
+    """Return the class of what a source makes; None when its hints do not tell."""
     if isinstance(source, type):
         return source
     if isinstance(get_origin(source), type):
@@ -97,8 +102,8 @@ def _made_by(source: object) -> type | None:
     return class_of(hint)
 
 
-def _promotes(value: object, port: type) -> bool:
-    return port is float and isinstance(value, int)
+def _a(cls: type) -> str:
+    return "None" if cls is type(None) else f"{show(cls)} object"
 
 
 def _protocol_misfit(port: type, made: type, holder: object = None) -> str:
@@ -130,6 +135,8 @@ def _method_misfit(name: str, wanted: Callable[..., object], found: object) -> s
         return ""
     if _awaited(wanted) and not _may_be_awaited(function):
         return f"{name}() is a plain function, the port awaits it"
+    if inspect.iscoroutinefunction(function) and not _may_be_awaited(wanted):
+        return f"{name}() is a coroutine function, the port does not await it"
     try:
         ours, theirs = inspect.signature(wanted), inspect.signature(function)
     except (TypeError, ValueError):

@@ -114,7 +114,15 @@ class TakingFactory(_Announcing, providers.Factory[T]):
 
 
 class ConstantObject(_Announcing, providers.Object[T]):
-    """Hands out one value."""
+    """Hands out one value, and does not print it: it may be a password."""
+
+    def __str__(self) -> str:
+        """Return what is handed out, by type."""
+        return f"<{type(self).__name__} of a {type(self()).__name__}>"
+
+    def __repr__(self) -> str:
+        """Return the same; the engine's own shows the value."""
+        return str(self)
 
 
 class CollectedDict(_Announcing, providers.Dict):
@@ -144,17 +152,17 @@ class ScopedFactory(_Announcing, providers.Factory[T]):
             return value
         if self.driven:
             raise InternalError(f"{self.title} was asked of its provider before it was made")
-        with owner.lock(self.slot):
+        with owner.lock(self.slot, self.title):
             value = owner.cache.get(self.slot, MISSING)
             if value is MISSING:
                 owner.refuse_if_closed(self.title)
+                tags = owner.tags(self.slot)
                 if owner is current.scope:
                     value = super()._provide(args, kwargs)  # type: ignore[misc]  # not in its stubs
                 else:
                     make = super()._provide  # type: ignore[misc]  # not in its stubs
                     value = within(owner, current.prepared, lambda: make(args, kwargs))
-                # Taken again: an override swaps the root's cache while an object is made.
-                owner.cache[self.slot] = value
+                owner.keep(self.slot, value, tags)
         return value
 
 

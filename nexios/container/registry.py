@@ -163,6 +163,10 @@ class Registry:
             and self._yielded(other) is binding
         )
 
+    def has_yielded(self, binding: Binding) -> bool:
+        """Return whether a default has given way, so that nobody is given what it makes."""
+        return self._yielded(binding) is not binding
+
     def is_exported(self, module: Module, key: AnyKey) -> bool:
         """Return whether ``module`` exports ``key`` to those who include it."""
         return key in self._exports[module]

@@ -99,11 +99,6 @@ class Resolution:
 
     def fetch_now(self, scope: ScopeContext, slot: int) -> object:
         """Return the object of a slot, or refuse where its graph awaits."""
-        if scope.direct and not scope.closed and not scope.root.closed:
-            make = self._owner.assembly.plans.maker(slot)
-            if make is not None:
-                with scope.lock(slot):
-                    return make(scope)
         return self._interpreter.fetch_now(scope, slot)
 
     def _remember(self, form: object, slot: int) -> None:
@@ -260,4 +255,4 @@ def _refuse_misplaced(
         if form is MISSING or (optional and value is None) or not isinstance(form, type):
             continue
         if says := misfit_of_value(Key(form), value):
-            raise MisplacedArgument(f"{display(target)}({name}): {says}, not a {show(form)}")
+            raise MisplacedArgument(f"{display(target)}({name}): {says}")

@@ -19,6 +19,7 @@ from nexios.container.errors import (
     ScopeClosed,
 )
 from nexios.container.keys import MISSING, AnyKey, Key
+from nexios.container.locks import TaskLock, ThreadLock, Waits
 
 T = TypeVar("T")
 
@@ -37,8 +38,7 @@ class Scope(Enum):
         return _LENGTH[self]
 
 
-_PAUSE_S: Final = 0.001
-
+_NO_TAGS: Final[frozenset[int]] = frozenset()
 _LENGTH = {Scope.SINGLETON: 3, Scope.CONNECTION: 2, Scope.REQUEST: 1, Scope.TRANSIENT: 0}
 
 
@@ -88,8 +88,8 @@ class ScopeContext:
     """
 
     __slots__ = (
-        "__weakref__", "_locks", "cache", "closed", "direct", "exits", "kind", "parent",
-        "resolver", "root", "supplies", "values",
+        "__weakref__", "cache", "closed", "direct", "exits", "kind", "locks", "making", "parent",
+        "resolver", "root", "supplies", "values", "waits",
     )  # fmt: skip
 
     def __init__(
@@ -113,14 +113,17 @@ class ScopeContext:
         self.kind = kind
         self.parent = parent
         self.root: ScopeContext = self if parent is None else parent.root
+        if parent is None:
+            self.waits = Waits()
         self.values = values
         self.supplies = supplies
         self.cache: dict[int, object] = {}
         self.exits: list[Exit] = []
         self.closed = False
-        # A request right below the root: what makers are written for.
+        # A request right below the root: what makers are written for, one at a time.
         self.direct = kind is Scope.REQUEST and parent is self.root
-        self._locks: dict[int | None, Any] = {}
+        self.making = False
+        self.locks: dict[object, Any] = {}
 
     @overload
     async def get(self, form: Key[T]) -> T: ...
@@ -133,17 +136,17 @@ class ScopeContext:
             MissingBinding: Nothing provides it; ask for ``T | None`` to get None instead.
             ScopeClosed: This scope has ended.
         """
-        make = self._maker(form)
-        if make is None:
-            return await self.resolver.get(self, form)
-        lock = self.lock(0)
-        while not lock.acquire(blocking=False):  # noqa: ASYNC110  # a thread lock has no event
-            # A thread of this request makes something meanwhile; the event loop goes on.
-            await anyio.sleep(_PAUSE_S)
-        try:
-            return make(self)
-        finally:
-            lock.release()
+        if self.direct and not self.closed and not self.making and not self.root.closed:
+            try:
+                make = self.resolver.makers[form]
+            except (KeyError, TypeError):  # TypeError: Annotated with a list in it has no hash
+                return await self.resolver.get(self, form)
+            self.making = True
+            try:
+                return make(self)
+            finally:
+                self.making = False
+        return await self.resolver.get(self, form)
 
     @overload
     def get_now(self, form: Key[T]) -> T: ...
@@ -155,11 +158,18 @@ class ScopeContext:
         Raises:
             NeedsAwait: Something in its graph awaits and has not been made yet.
         """
-        make = self._maker(form)
-        if make is None:
-            return self.resolver.get_now(self, form)
-        with self.lock(0):
-            return make(self)
+        if self.direct and not self.closed and not self.making and not self.root.closed:
+            try:
+                make = self.resolver.makers[form]
+            except (KeyError, TypeError):
+                return self.resolver.get_now(self, form)
+            # What is asked meanwhile, by a constructor or another thread, is locked and watched.
+            self.making = True
+            try:
+                return make(self)
+            finally:
+                self.making = False
+        return self.resolver.get_now(self, form)
 
     async def call(self, target: Callable[..., object], /, **given: object) -> object:
         """Call a function, or make an unregistered class, filling the parameters not given.
@@ -211,21 +221,29 @@ class ScopeContext:
             scope = scope.parent
         return MISSING
 
-    def lock(self, slot: int) -> "threading.RLock":
-        """Return the thread lock under which the object of ``slot`` is made.
+    def lock(self, slot: int, title: str) -> ThreadLock:
+        """Return the lock under which a thread makes the object of ``slot``."""
+        return self._lock(slot, title, ThreadLock)  # type: ignore[no-any-return]  # of that kind
 
-        Singletons have one each, for a slow one must not hold up the others; a scope below the
-        root has one for all.
-        """
-        name = slot if self.parent is None else None
-        lock: threading.RLock = self._lock(name, threading.RLock)
-        return lock
+    def preparing_lock(self, slot: int, title: str) -> ThreadLock:
+        """Return the lock under which a thread makes what only the object of ``slot`` gets."""
+        return self._lock((slot,), title, ThreadLock)  # type: ignore[no-any-return]  # of that kind
 
-    def async_lock(self, slot: int) -> anyio.Lock:
-        """Return the task lock under which the object of ``slot`` is made."""
+    def async_lock(self, slot: int, title: str) -> TaskLock:
+        """Return the lock under which a task makes the object of ``slot``."""
         # Beside the thread lock of the same slot, which a provider takes for the making itself.
-        lock: anyio.Lock = self._lock(-1 - slot, _fast_lock)
-        return lock
+        return self._lock(-1 - slot, title, TaskLock)  # type: ignore[no-any-return]  # of that kind
+
+    def tags(self, slot: int) -> frozenset[int]:
+        """Return the overrides under which an object of ``slot`` is made here now."""
+        return self.resolver.tags(slot) if self.parent is None else _NO_TAGS
+
+    def keep(self, slot: int, made: object, tags: frozenset[int]) -> None:
+        """Keep an object where it belongs: under the overrides its making began with."""
+        if self.parent is None:
+            self.resolver.keep(slot, made, tags)
+        else:
+            self.cache[slot] = made
 
     def refuse_if_closed(self, asked: str) -> None:
         """Raise what ``over`` returns when this scope has ended."""
@@ -290,22 +308,12 @@ class ScopeContext:
         leave(self)
         self.close_now(error)
 
-    def _maker(self, form: object) -> "Callable[[ScopeContext], object] | None":
-        if not self.direct or self.closed or self.root.closed:
-            return None
-        try:
-            return self.resolver.makers.get(form)
-        except TypeError:  # a form without a hash, such as Annotated with a list in it
-            return None
-
-    def _lock(self, slot: int | None, make: Callable[[], object]) -> Any:
-        known = self._locks.get(slot)
+    def _lock(self, name: object, title: str, make: Callable[[str, Waits], object]) -> Any:
+        known = self.locks.get(name)
+        if known is not None:
+            return known
         # ``setdefault`` is one step: of two threads that come at once both get the same lock.
-        return self._locks.setdefault(slot, make()) if known is None else known
-
-
-def _fast_lock() -> anyio.Lock:
-    return anyio.Lock(fast_acquire=True)
+        return self.locks.setdefault(name, make(title, self.root.waits))
 
 
 def given(scope: ScopeContext, key: AnyKey) -> object:

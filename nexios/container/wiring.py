@@ -56,7 +56,8 @@ class Builder(Filler):
         self._work()
         if whole:
             for binding in self.registry.bindings:
-                self.slot(binding, None)
+                if not self.registry.has_yielded(binding):
+                    self.slot(binding, None)
             for binding in self.registry.decorated():
                 self.slot(binding, None)
             for module in self.registry.modules:

@@ -1,10 +1,12 @@
 """Wiring mistakes: found at start, all at once, with path, place and the line that mends."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Annotated, Any, Generic, Protocol, Self
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from nexios.container.container import Container
 from nexios.container.depend import Depend, Lazy, Provider, Scopes
@@ -33,6 +35,7 @@ from nexios.layers.rules import Layer
 from tests.container.mistakes.adapters.http.users import SessionController, UserController
 from tests.container.mistakes.adapters.persistence.sessions import Session
 from tests.container.mistakes.adapters.persistence.users import ShortUsers, SqlUsers
+from tests.container.mistakes.adapters.websocket.chat import ChatController
 from tests.container.mistakes.domain.users import Greeter, Leaky, Users
 from tests.support.golden import assert_golden
 from tests.support.wiring import FromValues, module_of, point
@@ -192,30 +195,55 @@ class Part(Protocol):
     def work(self) -> None: ...
 
 
-class Whole:
-    def __init__(self, parts: list[Part]) -> None: ...
+@pytest.mark.parametrize("form", [list[Part], tuple[Part, ...], Sequence[Part], dict[str, Part]])
+def test_cycle_through_port_and_collection_is_found(form: Any) -> None:
+    class Whole:
+        def __init__(self, parts: Any) -> None: ...
 
-    def work(self) -> None: ...
+        def work(self) -> None: ...
+
+    Whole.__init__.__annotations__["parts"] = form
+    for bound in ("alias", "source"):
+        root = Module("app")
+        key: Any = Key(Part, "one") if form == dict[str, Part] else Part
+        binder = root.bind(key) if form == dict[str, Part] else root.add(key)
+        if bound == "alias":
+            root.bind(Whole)
+            binder.alias(Whole)
+        else:
+            binder.to(Whole)
+        error = refusal(root)
+        assert isinstance(error, DependencyCycle)
+        assert f"{Key(form)} -> " in str(error)
 
 
-def test_cycle_through_port_collection_and_factory_is_found() -> None:
-    root = module_of(Whole)
-    root.add(Part).alias(Whole)
-    assert isinstance(refusal(root), DependencyCycle)
-
+def test_cycle_through_config_factory_is_found() -> None:
     class Settings:
         pass
 
-    def settings(whole: Clock) -> Settings:
+    def settings(clock: Clock) -> Settings:
         return Settings()
 
-    def clock(settings: Settings) -> Clock:
-        return Clock()
+    async def clock(settings: Settings) -> AsyncIterator[Clock]:
+        yield Clock()
 
     root = Module("app")
-    root.bind(Settings).to(settings)
-    root.bind(Clock).to(clock)
-    assert isinstance(refusal(root), DependencyCycle)
+    root.bind(Settings, scope=Scope.SINGLETON).to(settings)
+    root.bind(Clock, scope=Scope.SINGLETON).to(clock)
+    error = refusal(root)
+    assert isinstance(error, DependencyCycle)
+    assert "Clock needs itself: Clock -> Settings -> Clock" in str(error)
+
+
+def test_cycle_of_function_dependencies_is_found() -> None:
+    def first(other: Any = Depend(Clock)) -> int:
+        return 1
+
+    first.__defaults__ = (Depend(first),)
+
+    async def show(it: int = Depend(first)) -> None: ...
+
+    assert isinstance(refusal(Module("app"), point(show)), DependencyCycle)
 
 
 def test_same_type_twice_in_a_tree_is_not_a_cycle() -> None:
@@ -243,6 +271,38 @@ async def test_cycle_broken_by_lazy_handle_is_allowed() -> None:
     async with Container(module_of(Early, Late)) as container, container.enter() as scope:
         early = await scope.get(Early)
         assert early.late.early() is early
+        assert await early.late.early.get() is early
+
+    async def later(late: Late) -> AsyncIterator[Early]:
+        yield Early(late)
+
+    root = module_of(Late)
+    root.bind(Early).to(later)
+    async with Container(root) as container, container.enter() as scope:
+        late = await scope.get(Late)
+        made = await late.early.get()
+        assert made.late is late
+        assert late.early() is made
+
+
+@pytest.mark.anyio
+async def test_cycle_broken_by_provider_handle_is_allowed_and_a_list_does_not_break_it() -> None:
+    class Child:
+        def __init__(self, parent: "Provider[Parent]") -> None:
+            self.parent = parent
+
+    class Parent:
+        def __init__(self, child: Child) -> None:
+            self.child = child
+
+    Child.__init__.__annotations__["parent"] = Provider[Parent]
+    async with Container(module_of(Child, Parent)) as container, container.enter() as scope:
+        parent = await scope.get(Parent)
+        assert parent.child.parent() is parent
+    Child.__init__.__annotations__["parent"] = list[Parent]
+    root = module_of(Child)
+    root.add(Parent)
+    assert isinstance(refusal(root), DependencyCycle)
 
 
 # Lifetimes.
@@ -297,17 +357,20 @@ def test_list_that_holds_a_request_object_is_refused_in_a_singleton() -> None:
     assert isinstance(refusal(root), CaptiveDependency)
 
 
-def test_singleton_may_ask_for_scopes_and_a_replaced_binding_is_not_blamed() -> None:
+@pytest.mark.anyio
+async def test_singleton_may_ask_for_scopes_and_enter_one() -> None:
     class Opener:
-        def __init__(self, scopes: Scopes) -> None: ...
+        def __init__(self, scopes: Scopes) -> None:
+            self.scopes = scopes
 
-    inner = Module("inner")
-    inner.bind(Clock, scope=Scope.SINGLETON)
-    inner.export(Clock)
-    root = Module("app").include(inner)
-    root.bind(Clock, replace=True)
+    root = module_of(Clock)
     root.bind(Opener, scope=Scope.SINGLETON)
-    Container(root).validate()
+    async with Container(root) as container:
+        opener = await container.get(Opener)
+        async with opener.scopes.enter() as one, opener.scopes.enter(Scope.REQUEST) as two:
+            assert await one.get(Clock) is await one.get(Clock)
+            assert await one.get(Clock) is not await two.get(Clock)
+            assert await one.get(Opener) is opener
 
 
 @pytest.mark.parametrize("handle", [Provider, Lazy])
@@ -377,23 +440,39 @@ def test_replace_true_needs_something_to_replace() -> None:
     assert_golden(error, "replace_nothing.txt")
 
 
-def test_two_defaults_clash() -> None:
+def test_default_binding_yields_and_two_defaults_clash() -> None:
+    def better() -> Clock:
+        return Clock()
+
     root = Module("app")
     for name in ("one", "two"):
         inner = Module(name).export(Clock)
         inner.bind(Clock, default=True)
         root.include(inner)
     root.bind(Asker)
-    assert isinstance(refusal(root), AmbiguousBinding)
+    error = refusal(root)
+    assert isinstance(error, AmbiguousBinding)
+    assert '"one" and "two" both export Clock' in str(error)
+    # Both yield to one that is no default.
+    root.bind(Clock).to(better)
+    container = Container(root)
+    container.validate()
+    asker = next(node for node in container.wiring.nodes if node.title == "Asker")
+    (slot,) = asker.slots
+    assert container.wiring.nodes[slot].binding.source is better
 
 
-def test_two_included_modules_exporting_one_key_is_ambiguous() -> None:
+def test_two_included_modules_exporting_one_key_is_ambiguous_unless_keyed() -> None:
     mail, sms = module_of(Clock, name="mail"), module_of(Clock, name="sms")
     root = module_of(Asker)
     root.include(mail.export(Clock), sms.export(Clock))
     error = refusal(root)
     assert isinstance(error, AmbiguousBinding)
     assert_golden(error, "ambiguous.txt")
+
+    named = Module("sms").export(Key(Clock, "sms"))
+    named.bind(Key(Clock, "sms")).to(Clock)
+    Container(module_of(Asker).include(mail, named)).validate()
 
 
 def test_single_ask_with_many_added_is_ambiguous() -> None:
@@ -490,6 +569,41 @@ class GreedyLoad:
         return ""
 
 
+class PlainPort(Protocol):
+    def load(self, number: int) -> str: ...
+
+    def later(self) -> Awaitable[str]: ...
+
+    def whatever(self): ...  # type: ignore[no-untyped-def]
+
+
+class AsyncLoad:
+    async def load(self, number: int) -> str:
+        return ""
+
+    async def later(self) -> str:
+        return ""
+
+    async def whatever(self) -> str:
+        return ""
+
+
+class PlainLoadToo(AsyncLoad):
+    def load(self, number: int) -> str:  # type: ignore[override]
+        return ""
+
+
+def test_a_coroutine_for_a_method_that_the_port_does_not_await_is_refused() -> None:
+    root = Module("app")
+    root.bind(PlainPort).to(AsyncLoad)  # type: ignore[arg-type]
+    error = refusal(root)
+    assert isinstance(error, PortMismatch)
+    assert "load() is a coroutine function, the port does not await it" in str(error)
+    root = Module("app")
+    root.bind(PlainPort).to(PlainLoadToo)
+    Container(root).validate()
+
+
 class GoodLoad:
     async def load(self, number: int, extra: int = 0, *, deep: bool = True, **_: object) -> str:
         return ""
@@ -534,12 +648,27 @@ def test_a_factory_returning_the_wrong_class_is_refused() -> None:
     assert "Asker is no Clock" in str(error)
 
 
+class Abstract(ABC):
+    @abstractmethod
+    def work(self) -> None: ...
+
+
+class HalfDone(Abstract):
+    pass
+
+
 def test_abstract_class_or_protocol_as_source_is_refused() -> None:
     root = Module("app")
     root.bind(Users)
     error = refusal(root)
     assert isinstance(error, UnusableSource)
     assert_golden(error, "protocol_as_source.txt")
+
+    root = Module("app")
+    root.bind(Abstract).to(HalfDone)
+    error = refusal(root)
+    assert isinstance(error, UnusableSource)
+    assert_golden(error, "abstract_as_source.txt")
 
 
 def test_a_value_given_as_source_is_refused() -> None:
@@ -573,8 +702,15 @@ def test_generator_without_yield_type_or_return_annotation_is_named() -> None:
     def bare() -> Iterator:  # type: ignore[type-arg]
         yield Clock()
 
+    @root.provides()
+    async def bare_later() -> AsyncIterator:  # type: ignore[type-arg]
+        yield Clock()
+
+    @root.provides()
+    def nothing() -> None: ...
+
     error = refusal(root)
-    assert [type(item) for item in error.exceptions] == [UnusableSource, UnusableSource]
+    assert [type(item) for item in error.exceptions] == [UnusableSource] * 4
     assert_golden(error, "untyped_sources.txt")
 
 
@@ -591,7 +727,7 @@ def test_union_key_is_refused_with_the_members_listed() -> None:
 
 
 @pytest.mark.parametrize("form", [str, int, bytes, dict, Any])
-def test_builtin_key_is_refused_and_points_to_using(form: Any) -> None:
+def test_builtin_key_str_is_refused_and_points_to_config(form: Any) -> None:
     class Configured:
         def __init__(self, host: Any) -> None: ...
 
@@ -632,17 +768,6 @@ def test_parameter_without_annotation_is_refused() -> None:
     assert "has no annotation" in str(error)
 
 
-def test_using_refuses_unknown_names() -> None:
-    class Mailer:
-        def __init__(self, host: str) -> None: ...
-
-    root = Module("mail")
-    root.bind(Mailer).using(hots="h", host="h")
-    error = refusal(root)
-    assert isinstance(error, UnreadableParameter)
-    assert error.fix.startswith("mail.bind(Mailer).using(host=...)   (module")
-
-
 def test_depend_on_a_value_is_refused() -> None:
     async def show(it: Any = Depend(3)) -> None: ...  # type: ignore[call-overload]
 
@@ -668,6 +793,36 @@ def test_async_node_behind_sync_entry_point_is_refused_naming_the_async_node() -
     error = refusal(root, point(show))
     assert isinstance(error, NeedsAwait)
     assert_golden(error, "needs_await.txt")
+
+
+@pytest.mark.parametrize("scope", [Scope.REQUEST, Scope.TRANSIENT])
+@pytest.mark.parametrize("form", [Asker, list[Clock], Key(Clock, "named")])
+def test_async_node_behind_collections_transients_and_names_is_found(
+    scope: Scope, form: Any
+) -> None:
+    root = Module("app")
+
+    async def clock() -> AsyncIterator[Clock]:
+        yield Clock()
+
+    if isinstance(form, Key):
+        root.bind(form, scope=scope).to(clock)
+    else:
+        root.add(Clock, scope=scope).to(clock)
+        root.bind(Asker, scope=Scope.TRANSIENT)
+
+    def show(it: Any = Depend(form)) -> None: ...
+
+    def guard(it: Any = Depend(form)) -> None: ...
+
+    async def target() -> None: ...
+
+    error = refusal(root, point(show))
+    assert isinstance(error, NeedsAwait)
+    assert "show() needs" in error.says
+    assert error.fix == "async def show(...)"
+    # A plain guard of an awaiting entry may ask: the entry awaits for it.
+    Container(root, entries=[point(target, before=(guard,))]).validate()
 
 
 def test_sync_entry_point_may_ask_for_an_eager_async_singleton() -> None:
@@ -734,24 +889,56 @@ def layered() -> Module:
     return module
 
 
-def test_domain_asking_for_a_session_is_refused_with_the_port_fix() -> None:
+def test_domain_asking_for_async_session_is_refused_with_the_port_fix() -> None:
     module = layered()
     module.bind(Leaky)
     error = refusal(module)
     assert isinstance(error, LayerBreach)
     assert_golden(error, "layer_breach.txt")
 
+    class Reports:
+        def __init__(self, session: AsyncSession) -> None: ...
+
+    Reports.__module__ = "shop.domain.reports"
+    error = refusal(module_of(Reports))
+    assert isinstance(error, LayerBreach)
+    assert error.says == "Reports (domain) asks for AsyncSession (persistence)"
+    assert error.fix.startswith("declare a port in the domain")
+
 
 def test_domain_port_answered_by_persistence_adapter_is_allowed() -> None:
     Container(layered()).validate()
 
 
-def test_http_controller_asking_for_a_session_is_refused() -> None:
+def test_http_controller_asking_for_async_session_is_refused() -> None:
     module = layered()
     module.controllers(SessionController)
     error = refusal(module)
     assert isinstance(error, LayerBreach)
     assert "SessionController (http) asks for Session (persistence)" in str(error)
+
+    async def show(session: AsyncSession = Depend()) -> None: ...
+
+    show.__module__ = "shop.adapters.http.users"
+    error = refusal(Module("app"), point(show, "GET /users"))
+    assert isinstance(error, LayerBreach)
+    assert error.says.endswith("show (http) asks for AsyncSession (persistence)")
+    assert error.label == "GET /users"
+
+
+def test_websocket_controller_asking_for_async_session_is_refused() -> None:
+    module = layered()
+    module.controllers(ChatController)
+    error = refusal(module)
+    assert isinstance(error, LayerBreach)
+    assert error.says == "ChatController (websocket) asks for Session (persistence)"
+
+    async def post(session: AsyncSession = Depend()) -> None: ...
+
+    post.__module__ = "shop.adapters.websocket.chat"
+    error = refusal(Module("app"), point(post, "WS /chat"))
+    assert isinstance(error, LayerBreach)
+    assert error.says.endswith("post (websocket) asks for AsyncSession (persistence)")
 
 
 def test_asking_for_the_adapter_names_its_port() -> None:
@@ -788,18 +975,29 @@ def test_declared_layers_hold() -> None:
     assert isinstance(error, LayerBreach)
 
 
-def test_waiver_needs_a_reason_and_a_match() -> None:
+def test_waiver_needs_a_reason_and_is_listed() -> None:
     module = layered()
     module.bind(Leaky)
     module.allow(Leaky, Session, because="until the port exists")
-    Container(module).validate()
+    container = Container(Module("app").include(module))
+    container.validate()
+    listed = [item for each in container.assembly.registry.modules for item in each.waivers]
+    assert [(item.asker, item.asked, item.because) for item in listed] == [
+        (Leaky, Session, "until the port exists")
+    ]
+    assert str(listed[0].where).startswith("tests/container/test_checks.py:")
 
     module = layered()
     module.bind(Leaky)
-    module.allow(Leaky, Session)
-    kinds = [type(item) for item in refusal(module).exceptions]
-    assert sorted(kind.__name__ for kind in kinds) == ["LayerBreach", "ModuleMisuse"]
+    module.allow(Leaky, Session, because="  ")
+    error = refusal(module)
+    assert sorted(type(item).__name__ for item in error.exceptions) == [
+        "LayerBreach", "ModuleMisuse",
+    ]  # fmt: skip
+    assert "allow(Leaky, Session) gives no reason" in str(error)
 
+
+def test_waiver_that_matches_nothing_is_refused() -> None:
     module = layered()
     module.allow(Leaky, Session, because="no longer")
     error = refusal(module)

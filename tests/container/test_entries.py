@@ -1,5 +1,6 @@
 """Entries: what is decided at start, and what a call then costs and does."""
 
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from nexios.container.container import Container
-from nexios.container.depend import Depend
+from nexios.container.depend import Depend, Lazy
 from nexios.container.entry import EntryPoint, Getter
 from nexios.container.errors import ContainerNotRunning, MissingBinding
 from nexios.container.keys import Key
@@ -344,6 +345,96 @@ async def test_message_entries_stand_below_their_connection(scopes_made: list[Sc
     assert again is not owner
 
 
+class Board:
+    pass
+
+
+class Part:
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+
+class Talk:
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    async def plain(self, board: Board = Depend()) -> Any:
+        return self, board
+
+    async def transient(self, part: Part = Depend()) -> Any:
+        return self, part.board
+
+    async def of_request(self, service: Service = Depend()) -> Any:
+        return self, service
+
+    async def by_handle(self, service: Lazy[Service] = Depend()) -> Any:
+        return self, service()
+
+    async def of_scope(self, scope: ScopeContext = Depend()) -> Any:
+        return self, scope
+
+    async def opened(self, scope: ScopeContext = Depend()) -> Any:
+        return self, scope
+
+
+async def nothing() -> Any:
+    return 7
+
+
+@contextlib.asynccontextmanager
+async def talking(*messages: tuple[Callable[..., Any], type | None]) -> AsyncIterator[Any]:
+    """Yield the container, a connection's controller, and what sends each message to it."""
+    module = module_of(Clock, Service).controllers(Talk)
+    module.bind(Board, scope=Scope.CONNECTION)
+    module.bind(Part, scope=Scope.TRANSIENT)
+    points = [
+        EntryPoint("WS", target, owner=owner, module=module, values=(Key(ScopeContext),))
+        for target, owner in messages
+    ]
+    connection = EntryPoint("WS", Talk.opened, owner=Talk, module=module, scope=Scope.CONNECTION,
+                            values=(Key(ScopeContext),), shared=True)  # fmt: skip
+    async with (
+        Container(module, entries=[*points, connection]) as container,
+        container.enter(Scope.CONNECTION) as scope,
+    ):
+        talk, _ = await container.entry(connection).plan.call(scope)  # type: ignore[misc]  # awaits
+
+        def sender(item: EntryPoint) -> Callable[[], Any]:
+            return lambda: container.entry(item).plan.call(scope)
+
+        yield container, talk, [sender(item) for item in points]
+
+
+async def test_message_scope_is_not_created_when_the_handler_needs_none(
+    scopes_made: list[Scope],
+) -> None:
+    messages = ((nothing, None), (Talk.plain, Talk), (Talk.transient, Talk))
+    async with talking(*messages) as (container, talk, (nothing_, plain, transient)):
+        scopes_made.clear()
+        assert await nothing_() == 7
+        assert await plain() == (talk, talk.board)
+        assert await transient() == (talk, talk.board)
+        assert scopes_made == []
+        with container.override(Part).to(Part):
+            assert await transient() == (talk, talk.board)
+        # What stands in is not looked into: it gets a scope of its own.
+        assert scopes_made == [Scope.REQUEST]
+
+
+@pytest.mark.parametrize("target", [Talk.of_request, Talk.by_handle, Talk.of_scope])
+async def test_message_scope_is_created_for_what_ends_with_the_message(
+    target: Callable[..., Any], scopes_made: list[Scope]
+) -> None:
+    async with talking((target, Talk)) as (container, talk, (send,)):
+        scopes_made.clear()
+        (owner, one), (_, two) = await send(), await send()
+        assert owner is talk
+        assert one is not two
+        # A plan keeps what ends with the call in local variables, unless a handle asks later.
+        local = container.assembly.plans.compiled and target is Talk.of_request
+        assert scopes_made == ([] if local else [Scope.REQUEST] * 2)
+
+
 async def test_shared_entry_runs_in_the_scope_it_is_given_and_leaves_it_open() -> None:
     async def show(clock: Clock = Depend()) -> Clock:
         return clock
@@ -429,28 +520,32 @@ class Deletes(Stateless):
         return 1
 
 
-@pytest.mark.parametrize(
-    ("controller", "clock_scope", "bound", "kept"),
-    [
-        (Stateless, Scope.SINGLETON, False, True),
-        (Stateless, Scope.REQUEST, False, False),
-        (Stateless, Scope.SINGLETON, True, False),
-        (Writes, Scope.SINGLETON, False, False),
-        (WritesInside, Scope.SINGLETON, False, False),
-        (Deletes, Scope.SINGLETON, False, False),
-    ],
-)
-async def test_controller_is_kept_only_when_nothing_can_leak(
-    controller: Any, clock_scope: Scope, bound: bool, kept: bool
-) -> None:
-    module = Module("app").controllers(controller)
-    module.bind(Clock, scope=clock_scope)
-    if bound:
-        module.bind(controller)
+async def kept(controller: Any, module: Module) -> bool:
+    """Return whether two calls see one object."""
+    module.controllers(controller)
     entry_point = point(controller.show, owner=controller, module=module)
     async with Container(module, entries=[entry_point]) as container:
         entry = container.entry(entry_point)
-        assert (await run(entry) is await run(entry)) is kept
+        reason = next(n.kept for n in container.wiring.nodes if n.binding.source is controller)
+        same = await run(entry) is await run(entry)
+        assert same is (reason != "")
+        return same
+
+
+async def test_controller_with_singleton_graph_is_one_object() -> None:
+    assert await kept(Stateless, module_of(Clock, scope=Scope.SINGLETON))
+    assert not await kept(Stateless, module_of(Clock, scope=Scope.REQUEST))
+
+
+async def test_controller_that_is_bound_is_never_kept() -> None:
+    module = module_of(Clock, scope=Scope.SINGLETON)
+    module.bind(Stateless)
+    assert not await kept(Stateless, module)
+
+
+@pytest.mark.parametrize("controller", [Writes, WritesInside, Deletes])
+async def test_controller_that_assigns_to_self_in_a_method_is_never_kept(controller: Any) -> None:
+    assert not await kept(controller, module_of(Clock, scope=Scope.SINGLETON))
 
 
 async def test_controller_is_kept_through_transients() -> None:
@@ -483,7 +578,9 @@ class Users:
     repository: Repository
 
 
-async def test_class_on_an_app_handler_is_bound_automatically() -> None:
+async def test_class_on_an_app_handler_is_bound_automatically_and_in_a_module_it_is_refused_with_the_line() -> (  # noqa: E501  # the design's name
+    None
+):
     async def show(users: Users = Depend(), repository: Repository = Depend()) -> Any:
         return users, repository
 
@@ -493,13 +590,11 @@ async def test_class_on_an_app_handler_is_bound_automatically() -> None:
         assert users.repository is repository
         assert (await run(container.entry(entry_point)))[0] is not users
 
-
-def test_in_a_module_it_is_refused_with_the_line() -> None:
-    async def show(users: Users = Depend()) -> None: ...
+    async def list_all(users: Users = Depend()) -> None: ...
 
     module = Module("shop")
     with pytest.raises(MissingBinding) as refusal:
-        Container(module, entries=[point(show, module=module)]).validate()
+        Container(module, entries=[point(list_all, module=module)]).validate()
     assert refusal.value.fix.startswith("shop.bind(Users)")
 
 

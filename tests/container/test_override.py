@@ -1,9 +1,12 @@
 """Overrides reach cached dependents, nest, end in any order, and give the same objects back."""
 
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from nexios.container.container import Container
@@ -16,6 +19,7 @@ from nexios.container.errors import (
     WrongReplacement,
 )
 from nexios.container.module import Module
+from nexios.container.override import Overrides
 from nexios.container.scope import Scope
 from tests.support.wiring import module_of, point, run
 
@@ -72,7 +76,7 @@ async def test_override_reaches_singletons_cached_before_it() -> None:
         assert await container.get(Service) is before
 
 
-async def test_leaving_override_restores_the_very_same_cached_objects_and_plans() -> None:
+async def test_leaving_override_restores_the_very_same_cached_objects() -> None:
     entry_point = point(show)
     async with Container(app(), entries=[entry_point]) as container:
         entry = container.entry(entry_point)
@@ -178,7 +182,9 @@ async def test_sync_override_leaves_async_cleanups_to_the_stop() -> None:
 
 
 @pytest.mark.parametrize("wrong", [Clock(), 3, None])
-async def test_override_with_wrong_type_is_refused_at_run_time(wrong: Any) -> None:
+async def test_override_with_wrong_type_is_refused_by_type_checker_and_at_run_time(
+    wrong: Any,
+) -> None:
     async with Container(app()) as container:
         with pytest.raises(WrongReplacement, match="Port"), container.override(Port).value(wrong):
             raise AssertionError("not reached")
@@ -470,3 +476,73 @@ async def test_object_being_made_while_its_override_ends_is_not_kept() -> None:
             go.set()
         assert got[0].clock.name == "real"
         assert await container.get(Slow) is got[0]
+
+
+@pytest.mark.parametrize("opens", [False, True])
+async def test_object_a_thread_makes_while_an_override_begins_belongs_to_before(
+    opens: bool,
+) -> None:
+    inside, go = threading.Event(), threading.Event()
+    made: list[str] = []
+
+    class Plain(Slow):
+        def __init__(self, clock: Clock) -> None:
+            super().__init__(clock)
+            made.append(clock.name)
+            if clock.name == "real":
+                inside.set()
+                go.wait(10)
+
+    def opened(clock: Clock) -> Iterator[Plain]:
+        yield Plain(clock)
+
+    module = Module("app")
+    module.bind(Clock, scope=Scope.SINGLETON)
+    module.bind(Plain, scope=Scope.SINGLETON, lazy=True).to(opened if opens else Plain)
+    async with (
+        Container(module) as container,
+        container.enter() as scope,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(anyio.to_thread.run_sync, scope.get_now, Plain)
+        await anyio.to_thread.run_sync(inside.wait, 10)
+        with container.override(Clock).to(Frozen):
+            go.set()
+            during = await anyio.to_thread.run_sync(scope.get_now, Plain)
+            assert during.clock.name == "frozen"
+        assert (await container.get(Plain)).clock.name == "real"
+    # The thread may come back for its answer while the override stands, or after it.
+    assert made.count("real") == 1
+
+
+async def test_object_a_thread_finishes_in_the_midst_of_a_change_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inside, go = threading.Event(), threading.Event()
+    settle = Overrides._settle
+
+    class Other:
+        def __init__(self) -> None:
+            inside.set()
+            go.wait(10)
+
+    def slowly(self: Overrides) -> dict[int, int | None]:
+        go.set()
+        time.sleep(0.05)  # long enough for the thread to keep what it made, if it may
+        return settle(self)
+
+    module = module_of(Clock, scope=Scope.SINGLETON)
+    module.bind(Other, scope=Scope.SINGLETON, lazy=True)
+    got: list[Other] = []
+    async with Container(module) as container, container.enter() as scope:
+
+        async def ask() -> None:
+            got.append(await anyio.to_thread.run_sync(scope.get_now, Other))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await anyio.to_thread.run_sync(inside.wait, 10)
+            monkeypatch.setattr(Overrides, "_settle", slowly)
+            with container.override(Clock).to(Frozen):
+                pass
+        assert await container.get(Other) is got[0]

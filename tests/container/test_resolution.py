@@ -3,7 +3,7 @@
 import functools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NewType, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NewType, Protocol, TypeVar
 
 import anyio
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from nexios.container.container import Container
 from nexios.container.depend import Depend, Lazy, Provider, Scopes
 from nexios.container.errors import (
-    ContainerError,
     MarkerNotResolved,
     MissingBinding,
     NeedsAwait,
@@ -20,6 +19,8 @@ from nexios.container.errors import (
 from nexios.container.keys import Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
+from tests.container.mistakes import late
+from tests.support.golden import assert_golden
 from tests.support.wiring import FromValues, module_of, point, run
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from elsewhere import Elsewhere  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.anyio
+
+
+T = TypeVar("T")
+UserId = NewType("UserId", int)
 
 
 class Clock:
@@ -127,40 +132,37 @@ async def test_transient_is_new_for_every_asker_even_inside_one_plan() -> None:
         assert len((await scope.get(Top)).clocks) == 3
 
 
-@pytest.mark.parametrize("value", [None, 0, "", False, ()])
-async def test_falsy_values_are_cached_like_any_value(value: object) -> None:
-    made: list[object] = []
+class Flag:
+    pass
 
-    class Flag:
-        pass
+
+async def times_made(value: object, scope_of_it: Scope) -> int:
+    """Return how often a factory of ``value`` runs when it is asked twice."""
+    made: list[object] = []
 
     def flag() -> Any:
         made.append(value)
         return value
 
     module = Module("app")
-    module.bind(Flag, scope=Scope.REQUEST).to(flag)
+    module.bind(Flag, scope=scope_of_it).to(flag)
     async with Container(module) as container, container.enter() as scope:
-        assert await scope.get(Flag) == value
-        assert await scope.get(Flag) == value
-    assert len(made) == 1
+        assert await scope.get(Flag) is value
+        assert scope.get_now(Flag) is value
+        if scope_of_it is Scope.SINGLETON:
+            assert await container.get(Flag) is value
+    return len(made)
 
 
-async def test_factory_returning_none_is_cached_as_a_singleton_too() -> None:
-    made: list[None] = []
+@pytest.mark.parametrize("scope", [Scope.SINGLETON, Scope.CONNECTION, Scope.REQUEST])
+async def test_factory_returning_none_is_cached_like_any_value(scope: Scope) -> None:
+    assert await times_made(None, scope) == 1
 
-    class Flag:
-        pass
 
-    def flag() -> Any:
-        made.append(None)
-
-    module = Module("app")
-    module.bind(Flag, scope=Scope.SINGLETON).to(flag)
-    async with Container(module) as container:
-        assert await container.get(Flag) is None
-        assert await container.get(Flag) is None
-    assert len(made) == 1
+@pytest.mark.parametrize("value", [0, "", False, ()])
+@pytest.mark.parametrize("scope", [Scope.SINGLETON, Scope.REQUEST])
+async def test_falsy_values_zero_empty_false_are_cached(value: object, scope: Scope) -> None:
+    assert await times_made(value, scope) == 1
 
 
 class Promise:
@@ -238,9 +240,6 @@ async def test_default_is_ignored_when_a_binding_exists() -> None:
         assert (await scope.get(Asker)).clock is not fallback
 
 
-UserId = NewType("UserId", int)
-
-
 async def test_newtype_keys_resolve_apart_from_their_base() -> None:
     class Asker:
         def __init__(self, user: UserId, count: int = 9) -> None:
@@ -253,7 +252,7 @@ async def test_newtype_keys_resolve_apart_from_their_base() -> None:
         assert (asker.user, asker.count) == (4, 9)
 
 
-async def test_string_annotations_resolve_in_module_and_closure() -> None:
+async def test_string_annotations_and_future_import_resolve() -> None:
     class Inner:
         pass
 
@@ -266,8 +265,21 @@ async def test_string_annotations_resolve_in_module_and_closure() -> None:
     async with Container(module_of(Asker, Clock, Inner)) as container, container.enter() as scope:
         assert (await scope.get(Asker)).clock is await scope.get(Clock)
 
+    module = module_of(late.Late, late.Attributes, late.Inner)
+    module.bind(Key(late.Inner, "hot"))
+    module.provides()(late.made)
+    async with Container(module) as container, container.enter() as scope:
+        made = await scope.get(late.Late)
+        assert made.inner is await scope.get(late.Inner)
+        assert made.maybe is await scope.get(late.Other)
+        assert made.hot is await scope.get(Key(late.Inner, "hot"))
+        assert made.many == []
+        assert (await scope.get(late.Attributes)).inner is made.inner
 
-async def test_name_imported_only_for_type_checkers_is_resolved_from_registered_keys() -> None:
+
+async def test_name_imported_only_for_type_checkers_is_resolved_from_registered_keys_or_named_in_the_error() -> (  # noqa: E501  # the design's name
+    None
+):
     import collections
 
     class Asker:
@@ -280,14 +292,16 @@ async def test_name_imported_only_for_type_checkers_is_resolved_from_registered_
     async with Container(module) as container, container.enter() as scope:
         assert (await scope.get(Asker)).ordered is value
 
-
-def test_name_imported_only_for_type_checkers_is_named_in_the_error() -> None:
-    class Asker:
+    class Lost:
         def __init__(self, other: "Elsewhere") -> None: ...
 
     with pytest.raises(UnreadableParameter, match="no Elsewhere is known") as refusal:
-        Container(module_of(Asker)).validate()
+        Container(module_of(Lost)).validate()
     assert "import Elsewhere at run time" in refusal.value.fix
+
+    with pytest.raises(UnreadableParameter) as refusal:
+        Container(module_of(late.Unread)).validate()
+    assert_golden(refusal.value, "imported_for_type_checkers.txt")
 
 
 async def test_positional_only_keyword_only_and_var_parameters() -> None:
@@ -323,14 +337,22 @@ class Slotted:
     clock: Clock
 
 
-async def test_dataclass_and_slots_classes_are_wired() -> None:
+async def test_dataclass_attrs_and_slots_classes_are_wired() -> None:
+    attrs = pytest.importorskip("attrs", reason="attrs is not installed")
+
+    class Plain:
+        clock: Clock
+        size: int = 5
+
+    by_attrs = attrs.frozen(Plain)
     async with (
-        Container(module_of(Frozen, Slotted, Clock)) as container,
+        Container(module_of(Frozen, Slotted, by_attrs, Clock)) as container,
         container.enter() as scope,
     ):
         frozen, slotted = await scope.get(Frozen), await scope.get(Slotted)
-        assert frozen.clock is slotted.clock
-        assert frozen.size == 2
+        of_attrs = await scope.get(by_attrs)
+        assert frozen.clock is slotted.clock is of_attrs.clock
+        assert (frozen.size, of_attrs.size) == (2, 5)
 
 
 class Base:
@@ -412,26 +434,97 @@ async def test_all_ways_to_mark_are_the_same() -> None:
         assert len(await run(container.entry(entry_point))) == 1
 
 
-def test_annotation_and_marker_that_disagree_are_refused_at_start() -> None:
-    async def show(clock: Clock = Depend(Service)) -> None: ...  # type: ignore[assignment]
+class Time(Protocol):
+    def now(self) -> int: ...
 
-    with pytest.raises(UnreadableParameter, match=r"annotated Clock and marked Depend\(Service\)"):
+
+class Store(Protocol[T]):
+    def find(self) -> T: ...
+
+
+def made_now() -> str:
+    return ""
+
+
+async def made_later() -> AsyncIterator[Clock]:
+    yield Clock()
+
+
+def maybe() -> Clock | None:
+    return None
+
+
+def counted() -> int:
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("annotation", "asked", "says"),
+    [
+        (Clock, Service, "annotated Clock and marked Depend(Service)"),
+        (Clock | None, Service, "annotated Clock and marked Depend(Service)"),
+        (Annotated[Clock, "doc"], Service, "annotated Clock and marked Depend(Service)"),
+        (Clock, Key(Service, "x"), "annotated Clock and marked Depend(Key(Service, 'x'))"),
+        (Time, Clock, "annotated Time and marked Depend(Clock)"),
+        (Service, Time, "annotated Service and marked Depend(Time)"),
+        (Store[Clock], Store[Service], "annotated Store[Clock] and marked Depend(Store[Service])"),
+        (list[Clock], list[Service], "annotated list[Clock] and marked Depend(list[Service])"),
+        (int, made_now, "annotated int and marked Depend(made_now), which makes str"),
+        (Service, made_later, "annotated Service and marked Depend(made_later), which makes"),
+    ],
+)
+async def test_annotation_and_marker_that_disagree_are_refused_at_start(
+    annotation: Any, asked: Any, says: str
+) -> None:
+    async def show(it: Any = Depend(asked)) -> None: ...
+
+    show.__annotations__["it"] = annotation
+    with pytest.raises(UnreadableParameter) as refusal:
         Container(module_of(Clock, Service), entries=[point(show)]).validate()
+    assert says in str(refusal.value)
+    assert refusal.value.fix.startswith("it: ")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "asked"),
+    [
+        (object, Clock), (Any, Clock), (Clock | None, Clock), (Sequence[Clock], list[Clock]),
+        (Clock, maybe), (float, counted), (int | str, made_now), (Clock, made_later),
+        (UserId, counted),
+    ],
+)  # fmt: skip
+async def test_annotation_and_marker_that_agree_or_cannot_be_compared_pass(
+    annotation: Any, asked: Any
+) -> None:
+    async def show(it: Any = Depend(asked)) -> Any:
+        return it
+
+    show.__annotations__["it"] = annotation
+    Container(module_of(Clock), entries=[point(show)]).validate()
 
 
 async def test_unresolved_marker_tells_how_to_call_the_handler() -> None:
-    async def ping(clock: Clock = Depend()) -> Any:
-        return clock.now()  # type: ignore[attr-defined]
+    async def ping(clock: Any = Depend(Clock)) -> Any:
+        return clock.now()
 
     Container(module_of(Clock), entries=[point(ping)]).validate()
-    with pytest.raises(MarkerNotResolved, match=r"ping\(\) without the container; pass clock="):
+    with pytest.raises(MarkerNotResolved) as refusal:
         await ping()
-    with pytest.raises(ContainerError):
-        Depend(Clock)()  # type: ignore[operator]
+    assert_golden(refusal.value, "marker.txt")
+
+    marker: Any = Depend(Clock)
+    for use in (marker, marker.__getitem__, iter, aiter, type(marker).__await__):
+        with pytest.raises(MarkerNotResolved, match="pass the parameter="):
+            use(marker)
+    with pytest.raises(MarkerNotResolved), marker:
+        raise AssertionError("not reached")
+    with pytest.raises(MarkerNotResolved):
+        async with marker:
+            raise AssertionError("not reached")
     assert not hasattr(Depend(Clock), "anything")
 
 
-async def test_using_fills_named_parameters() -> None:
+async def test_using_fills_named_parameters_and_refuses_unknown_names() -> None:
     class Mailer:
         def __init__(self, host: str, port: int, clock: Clock, *, tls: bool = False) -> None:
             self.all = (host, port, clock, tls)
@@ -442,6 +535,13 @@ async def test_using_fills_named_parameters() -> None:
     module.bind(Mailer).using(host="h", port=25, clock=Key(Clock, "hot"), tls=True)
     async with Container(module) as container, container.enter() as scope:
         assert (await scope.get(Mailer)).all == ("h", 25, hot, True)
+
+    module = Module("mail")
+    module.bind(Mailer).using(hots="h", host="h", port=25, clock=hot)
+    with pytest.raises(UnreadableParameter) as refusal:
+        Container(module).validate()
+    assert refusal.value.says == "Mailer has no parameter hots"
+    assert refusal.value.fix.startswith("mail.bind(Mailer).using(host=...)   (module")
 
 
 async def test_using_passes_engine_providers_as_values() -> None:
@@ -577,7 +677,7 @@ async def test_dict_by_key() -> None:
         assert await scope.get(dict[str, Service]) == {}
 
 
-async def test_transient_coroutine_source_is_awaited_once_per_asker() -> None:
+async def test_transient_coroutine_source_is_awaited_once_per_asker_in_both_modes() -> None:
     made: list[Clock] = []
 
     class Plain:
@@ -596,11 +696,20 @@ async def test_transient_coroutine_source_is_awaited_once_per_asker() -> None:
         return made[-1]
 
     module.bind(Clock, scope=Scope.TRANSIENT).to(clock)
-    async with Container(module) as container, container.enter() as scope:
-        top = await scope.get(Top)
-    # The engine took them in the order in which they were made.
-    assert top.clocks == made
-    assert len(made) == 5
+
+    async def show(top: Top = Depend(), clock: Clock = Depend()) -> Any:
+        return [*top.clocks, clock]
+
+    entry_point = point(show)
+    async with Container(module, entries=[entry_point]) as container:
+        async with container.enter() as scope:
+            top = await scope.get(Top)
+        # They were taken in the order in which they were made.
+        assert top.clocks == made
+        assert len(made) == 5
+        made.clear()
+        assert await run(container.entry(entry_point)) == made
+        assert len(made) == 6
 
 
 async def test_function_dependency_runs_once_per_request_and_reads_like_a_handler() -> None:

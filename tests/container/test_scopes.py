@@ -26,6 +26,7 @@ from nexios.container.errors import (
 from nexios.container.keys import Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
+from tests.support.golden import assert_golden
 from tests.support.wiring import FromValues, module_of, point, run
 
 pytestmark = pytest.mark.anyio
@@ -139,14 +140,24 @@ async def test_every_cleanup_runs_when_some_fail_and_errors_are_grouped() -> Non
     assert log[-4:] == ["b sees ValueError", "close b", "a sees ValueError", "close a"]
 
 
-async def test_single_cleanup_error_is_not_wrapped_and_reaches_the_outer_ones() -> None:
+@pytest.mark.parametrize("who", ["a", "b", "c"])
+async def test_single_cleanup_error_is_not_wrapped(who: str) -> None:
+    mine = ValueError("commit failed")
+    async with Container(opening([], **{who: mine})) as container:
+        with pytest.raises(ValueError, match="commit failed") as refusal:
+            async with container.enter() as scope:
+                await scope.get(C)
+    assert refusal.value is mine
+
+
+async def test_a_failed_cleanup_reaches_the_outer_ones() -> None:
     log: list[str] = []
     async with Container(opening(log, c=ValueError("commit failed"))) as container:
         with pytest.raises(ValueError, match="commit failed"):
             async with container.enter() as scope:
                 await scope.get(C)
     # As nested ``async with`` would: the outer transaction learns that the commit failed.
-    assert "a sees ValueError" in log
+    assert log[-4:] == ["b sees ValueError", "close b", "a sees ValueError", "close a"]
 
 
 async def test_cleanup_error_keeps_the_ending_exception_as_context() -> None:
@@ -366,6 +377,39 @@ async def test_task_outliving_its_request_gets_scope_closed_naming_itself() -> N
     assert "the late one" in str(seen[0])
 
 
+async def test_task_a_handler_started_and_left_behind_gets_scope_closed_naming_itself() -> None:
+    ended = anyio.Event()
+    seen: list[ScopeClosed] = []
+
+    class Holder:
+        def __init__(self, scope: ScopeContext, lazy: Lazy[B], make: Provider[A]) -> None:
+            self.asks = (partial(scope.get, A), lazy.get, make.get, partial(scope.call, B))
+
+    async def late(holder: Holder) -> None:
+        await ended.wait()
+        for ask in holder.asks:
+            with pytest.raises(
+                ScopeClosed, match="REQUEST scope is closed; task 'late one'"
+            ) as it:
+                await ask()
+            seen.append(it.value)
+
+    async def show(holder: Holder = Depend()) -> str:
+        group.start_soon(late, holder, name="late one")
+        return "answered"
+
+    entry_point = point(show)
+    root = module_of(A, B, Holder)
+    async with (
+        Container(root, entries=[entry_point]) as container,
+        anyio.create_task_group() as group,
+    ):
+        assert await run(container.entry(entry_point)) == "answered"
+        ended.set()
+    assert len(seen) == 4
+    assert_golden(seen[0], "scope_closed.txt")
+
+
 async def test_object_finished_after_its_scope_ended_is_closed_at_once() -> None:
     log: list[str] = []
     asked, ended = anyio.Event(), anyio.Event()
@@ -421,6 +465,58 @@ async def test_object_finished_late_by_a_cancelled_task_is_still_closed_whole() 
         group.cancel_scope.cancel()
         ended.set()
     assert log == ["rolled back"]
+
+
+async def test_coroutine_finished_after_its_scope_ended_is_refused_too() -> None:
+    asked, ended = anyio.Event(), anyio.Event()
+    module = Module("app")
+
+    @module.provides()
+    async def a() -> A:
+        asked.set()
+        await ended.wait()
+        return A()
+
+    async def ask(scope: ScopeContext) -> None:
+        with pytest.raises(ScopeClosed):
+            await scope.get(A)
+
+    async with Container(module) as container, anyio.create_task_group() as group:
+        async with container.enter() as scope:
+            group.start_soon(ask, scope)
+            await asked.wait()
+        ended.set()
+
+
+async def test_singleton_of_an_earlier_run_is_not_kept_by_the_next_one() -> None:
+    asked, ended = anyio.Event(), anyio.Event()
+    made: list[A] = []
+    module = Module("app")
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def a() -> A:
+        made.append(A())
+        if len(made) == 1:
+            asked.set()
+            await ended.wait()
+        return made[-1]
+
+    container = Container(module)
+    await container.start()
+
+    async def ask() -> None:
+        with pytest.raises(ContainerNotRunning):
+            await container.get(A)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await asked.wait()
+        await container.stop()
+        await container.start()
+        ended.set()
+        await anyio.wait_all_tasks_blocked()
+        assert await container.get(A) is made[1]
+    await container.stop()
 
 
 async def test_singleton_finished_after_the_stop_says_that_the_container_is_over() -> None:
@@ -550,6 +646,22 @@ async def test_thread_pool_handler_sees_its_request_scope() -> None:
     async with Container(module_of(A, B)) as container, container.enter() as scope:
         in_thread = await anyio.to_thread.run_sync(scope.get_now, B)
         assert await scope.get(B) is in_thread
+
+    class Holder:
+        def __init__(self, scope: ScopeContext, lazy: Lazy[B]) -> None:
+            self.scope, self.lazy = scope, lazy
+
+    def blocking(holder: Holder) -> list[B]:
+        return [holder.lazy(), holder.scope.get_now(B)]
+
+    async def show(holder: Holder = Depend(), b: B = Depend()) -> list[B]:
+        return [b, *await anyio.to_thread.run_sync(blocking, holder)]
+
+    entry_point = point(show)
+    async with Container(module_of(A, B, Holder), entries=[entry_point]) as container:
+        found = await run(container.entry(entry_point))
+        assert len(set(map(id, found))) == 1
+        assert (await run(container.entry(entry_point)))[0] is not found[0]
 
 
 async def test_leaving_a_scope_synchronously_with_an_async_cleanup_is_refused_by_name() -> None:

@@ -11,10 +11,11 @@ import anyio.to_thread
 import pytest
 
 from nexios.container.container import Container
-from nexios.container.depend import Depend
-from nexios.container.errors import ContainerError, WrongEventLoop
+from nexios.container.depend import Depend, Lazy
+from nexios.container.errors import ContainerError, Deadlock, WrongEventLoop
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
+from tests.support.golden import assert_golden
 from tests.support.wiring import module_of, point
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +149,145 @@ async def test_eight_threads_make_one_sync_singleton_and_others_are_not_blocked(
     assert seen == made * 8
 
 
+class Ping:
+    pass
+
+
+class Pong:
+    pass
+
+
+@pytest.mark.parametrize("scope", [Scope.SINGLETON, Scope.REQUEST])
+async def test_two_tasks_whose_makers_await_each_others_lazy_are_told_instead_of_hanging(
+    scope: Scope,
+) -> None:
+    module = Module("app")
+    inside = {Ping: anyio.Event(), Pong: anyio.Event()}
+
+    def maker(made: type, wanted: Any) -> Any:
+        async def make(handle: Any) -> Any:
+            inside[made].set()
+            await inside[wanted].wait()
+            await handle.get()
+            return made()
+
+        make.__annotations__["handle"] = Lazy[wanted]
+        return make
+
+    lazy = scope is Scope.SINGLETON
+    module.bind(Ping, scope=scope, lazy=lazy).to(maker(Ping, Pong))
+    module.bind(Pong, scope=scope, lazy=lazy).to(maker(Pong, Ping))
+    told: list[str] = []
+
+    async def ask(running: ScopeContext, key: type) -> None:
+        with pytest.raises(Deadlock) as refusal:
+            await running.get(key)
+        told.append(str(refusal.value))
+
+    with anyio.fail_after(5):
+        async with (
+            Container(module) as container,
+            container.enter() as running,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(ask, running, Ping)
+            group.start_soon(ask, running, Pong)
+    # Who comes second sees the ring; the first one then makes what was given up, itself.
+    assert "Pong -> Ping -> Pong" in told[0] or "Ping -> Pong -> Ping" in told[0]
+    assert "asks for itself while it is made" in told[1]
+
+
+def test_two_threads_whose_constructors_ask_each_others_lazy_are_told_instead_of_hanging() -> None:
+    both_inside = threading.Barrier(2, timeout=10)
+    came: set[type] = set()
+    told: list[str] = []
+
+    def meet(cls: type) -> None:
+        if cls not in came:
+            came.add(cls)
+            both_inside.wait()
+
+    class Left:
+        def __init__(self, other: "Lazy[Right]") -> None:
+            meet(Left)
+            other()
+
+    class Right:
+        def __init__(self, other: Lazy[Left]) -> None:
+            meet(Right)
+            other()
+
+    Left.__init__.__annotations__["other"] = Lazy[Right]
+
+    async def serve() -> None:
+        module = Module("app")
+        module.bind(Left, scope=Scope.SINGLETON, lazy=True)
+        module.bind(Right, scope=Scope.SINGLETON, lazy=True)
+
+        async def ask(scope: ScopeContext, key: Any) -> None:
+            with pytest.raises(Deadlock) as refusal:
+                await anyio.to_thread.run_sync(scope.get_now, key)
+            told.append(str(refusal.value))
+
+        async with (
+            Container(module) as container,
+            container.enter() as scope,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(ask, scope, Left)
+            group.start_soon(ask, scope, Right)
+
+    thread = threading.Thread(target=anyio.run, args=(serve,), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(told) == 2
+    rings = ("Left -> Right -> Left", "Right -> Left -> Right")
+    assert any(ring in text for ring in rings for text in told)
+
+
+async def test_a_constructor_that_asks_for_itself_is_named() -> None:
+    class Selfish:
+        def __init__(self, lazy: "Lazy[Any]") -> None:
+            lazy()
+
+    Selfish.__init__.__annotations__["lazy"] = Lazy[Selfish]
+    async with Container(module_of(Selfish)) as container, container.enter() as scope:
+        with pytest.raises(Deadlock) as refusal:
+            await scope.get(Selfish)
+    assert_golden(refusal.value, "asks_for_itself.txt")
+
+
+async def test_who_only_waits_for_a_maker_is_told_nothing() -> None:
+    go, inside = anyio.Event(), anyio.Event()
+    module = Module("app")
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def engine() -> Engine:
+        inside.set()
+        await go.wait()
+        return Engine()
+
+    @module.provides(scope=Scope.SINGLETON, lazy=True)
+    async def pool(engine: Lazy[Engine]) -> Pool:
+        return Pool(await engine.get())
+
+    made: list[Any] = []
+    async with Container(module) as container:
+
+        async def ask(key: Any) -> None:
+            made.append(await container.get(key))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, Engine)
+            await inside.wait()
+            for _ in range(3):
+                group.start_soon(ask, Pool)
+            await anyio.wait_all_tasks_blocked()
+            go.set()
+    assert len(set(map(id, made))) == 2
+
+
 def logged(module: Module, log: list[str], fail: str = "") -> Module:
     class Last:
         def __init__(self, pool: Pool) -> None:
@@ -234,29 +374,74 @@ async def test_lazy_singletons_are_not_made_at_start() -> None:
     assert made == [1]
 
 
-def test_container_used_on_another_event_loop_says_so() -> None:
-    container = Container(module_of(Engine))
+@pytest.mark.parametrize(
+    ("first", "second"), [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "asyncio")]
+)
+def test_container_used_on_another_event_loop_says_so(first: str, second: str) -> None:
+    class Late:
+        pass
+
+    module = module_of(Engine)
+    module.bind(Late, scope=Scope.SINGLETON, lazy=True)
+    container = Container(module)
     ready, done = threading.Event(), threading.Event()
+    held: list[ScopeContext] = []
 
     async def serve() -> None:
-        async with container:
+        async with container, container.enter() as scope:
+            held.append(scope)
             ready.set()
             await anyio.to_thread.run_sync(done.wait, 10)
 
+    says = (
+        rf"^the container was started on the {first} loop 0x\w+ of thread 'first' "
+        rf"and is used on the {second} loop 0x\w+ of thread 'second'\n"
+        r"  fix: one container per event loop: container\.derive\(\)$"
+    )
+
     async def intrude() -> None:
-        with pytest.raises(WrongEventLoop, match=r"started on .* used on"):
+        with pytest.raises(WrongEventLoop, match=says):
             container.enter()
         with pytest.raises(WrongEventLoop), container.override(Engine).value(Engine()):
             raise AssertionError("not reached")
+        for ask in (container.get, held[0].get):
+            with pytest.raises(WrongEventLoop):
+                await ask(Late)
+        # A twin of its own is the way out.
+        async with container.derive() as twin, twin.enter() as scope:
+            assert isinstance(await scope.get(Late), Late)
 
-    thread = threading.Thread(target=anyio.run, args=(serve,))
+    failed: list[BaseException] = []
+
+    def second_thread() -> None:
+        try:
+            anyio.run(intrude, backend=second)
+        except BaseException as error:  # shown by the test's own thread
+            failed.append(error)
+
+    thread = threading.Thread(target=anyio.run, args=(serve,), kwargs={"backend": first})
+    thread.name = "first"
     thread.start()
     try:
         assert ready.wait(10)
-        anyio.run(intrude)
+        other = threading.Thread(target=second_thread, name="second")
+        other.start()
+        other.join(10)
+        assert failed == []
     finally:
         done.set()
         thread.join(10)
+
+
+def test_container_left_running_on_a_loop_that_has_ended_says_so() -> None:
+    container = Container(module_of(Engine))
+    anyio.run(container.start)
+
+    async def use() -> None:
+        container.enter()
+
+    with pytest.raises(WrongEventLoop, match="loop"):
+        anyio.run(use)
 
 
 async def test_nothing_grows_with_the_number_of_requests() -> None:
@@ -277,7 +462,7 @@ async def test_nothing_grows_with_the_number_of_requests() -> None:
         paths = assembly.interpreter.paths
         held: list[Any] = [
             assembly.graph.nodes, assembly.root.cache, assembly.root.exits,
-            assembly.engine.providers, assembly.plans._known, assembly.root._locks,
+            assembly.engine.providers, assembly.plans._known, assembly.root.locks,
             *(value for value in vars(paths).values() if isinstance(value, dict)),
             *(value for value in vars(container._resolution).values() if isinstance(value, dict)),
         ]  # fmt: skip

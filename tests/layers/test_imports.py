@@ -17,7 +17,7 @@ def test_a_tidy_application_has_no_findings(files: Files) -> None:
     assert_layers("store")
 
 
-def test_the_domain_may_not_import_an_adapter(files: Files) -> None:
+def test_domain_file_importing_an_adapter_is_found_without_any_constructor(files: Files) -> None:
     files.write(
         "store/orders/domain/order.py", "\nfrom store.orders.adapters.persistence import orders\n"
     )
