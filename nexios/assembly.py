@@ -108,6 +108,7 @@ class House:
             everywhere=self._everywhere(),
             profile=config.env,
             layers=layers,
+            compiled=config.container == "compiled",
         )
         self._guarded = (*routes.points, *sockets.points)
         self._has_sockets = bool(sockets.points)

@@ -106,7 +106,7 @@ class _Known:
     trailing_slash: Literal["strict", "redirect", "ignore"] = "strict"
     compat: Literal["2.11"] | None = None
     database_url: str | None = None
-    container: Literal["interpreted"] = "interpreted"
+    container: Literal["compiled", "interpreted"] = "compiled"
     cors: CorsSettings = field(default_factory=CorsSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     openapi: OpenApiSettings = field(default_factory=OpenApiSettings)
@@ -163,7 +163,7 @@ class MakeConfig:
     trailing_slash: Literal["strict", "redirect", "ignore"]
     compat: Literal["2.11"] | None
     database_url: str | None
-    container: Literal["interpreted"]
+    container: Literal["compiled", "interpreted"]
     cors: CorsSettings
     security: SecuritySettings
     openapi: OpenApiSettings

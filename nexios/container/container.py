@@ -59,11 +59,11 @@ class Container:
                 a condition is in only where that is negated: ``~profile("prod")``.
             layers: Dotted path to layer, beside those read from paths and marks.
             compiled: Whether entries run plans written for them; else every object is made by
-                calling its provider. Yes, unless ``NEXIOS_CONTAINER=interpreted`` is set.
+                calling its provider. Where it is not said, the environment variable
+                ``NEXIOS_CONTAINER=interpreted`` says no.
             close_timeout_s: How long one clean-up may take at the end of a scope.
         """
-        if compiled is None:
-            compiled = os.environ.get("NEXIOS_CONTAINER") != "interpreted"
+        compiled = _compiled_by_environment() if compiled is None else compiled
         self._blueprint = Blueprint(root, everywhere, LayerMap(layers), profile, compiled)
         self._points = list(entries)
         self._shield = Shield(close_timeout_s)
@@ -303,3 +303,10 @@ def _inside_decorators(assembly: Assembly, key: AnyKey, module: Module | None) -
         and node.binding.source is key.form
         and module in (None, node.module)
     }
+
+
+def _compiled_by_environment() -> bool:
+    mode = os.environ.get("NEXIOS_CONTAINER") or "compiled"
+    if mode not in ("compiled", "interpreted"):
+        raise ValueError(f"NEXIOS_CONTAINER is 'compiled' or 'interpreted', not {mode!r}")
+    return mode == "compiled"
