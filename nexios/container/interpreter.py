@@ -86,7 +86,9 @@ class Interpreter:
         paths = self.paths
         prepared: Prepared = {}
         for slot, lifetime, plain in paths.steps(slots):
-            if self._is_made(scope, slot, lifetime):
+            # ``_is_made``, written out: asked for every object of every call.
+            owner = scope if scope.kind is lifetime else scope.at(lifetime)
+            if owner is not None and slot in owner.cache:
                 continue
             if plain:
                 self._plain(scope, slot, ask)
@@ -136,7 +138,7 @@ class Interpreter:
 
     def _is_made(self, scope: ScopeContext, slot: int, lifetime: Scope) -> bool:
         """Return whether the object of ``slot`` is in the cache that owns it."""
-        owner = scope.at(lifetime)
+        owner = scope if scope.kind is lifetime else scope.at(lifetime)
         return slot in (self._owner(scope, slot) if owner is None else owner).cache
 
     def _plain(self, scope: ScopeContext, slot: int, ask: Ask) -> None:

@@ -223,7 +223,11 @@ class ScopeContext:
 
     def lock(self, slot: int, title: str) -> ThreadLock:
         """Return the lock under which a thread makes the object of ``slot``."""
-        return self._lock(slot, title, ThreadLock)  # type: ignore[no-any-return]  # of that kind
+        known: ThreadLock | None = self.locks.get(slot)
+        if known is None:
+            # ``setdefault`` is one step: of two threads that come at once both get the same lock.
+            known = self.locks.setdefault(slot, ThreadLock(title, self.root.waits))
+        return known
 
     def preparing_lock(self, slot: int, title: str) -> ThreadLock:
         """Return the lock under which a thread makes what only the object of ``slot`` gets."""
@@ -243,7 +247,8 @@ class ScopeContext:
         if self.parent is None:
             self.resolver.keep(slot, made, tags)
         else:
-            self.cache[slot] = made
+            # A plan may have made it meanwhile, in another thread: the first one stays.
+            self.cache.setdefault(slot, made)
 
     def refuse_if_closed(self, asked: str) -> None:
         """Raise what ``over`` returns when this scope has ended."""
