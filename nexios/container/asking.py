@@ -34,6 +34,7 @@ from nexios.container.signature import (
     is_installed,
     makes_context_manager,
 )
+from nexios.container.typevars import class_behind
 
 HANDLES: Final = {Provider: Answer.PROVIDER, Lazy: Answer.LAZY}
 
@@ -94,9 +95,10 @@ def registry_names(registry: Registry) -> dict[str, object]:
     names: dict[str, object] = {}
     twice: set[str] = set()
     for key in registry.keys:
-        if isinstance(key.form, type):
-            name = key.form.__name__
-            if names.setdefault(name, key.form) is not key.form:
+        cls = class_behind(key.form)
+        if cls is not None and cls.__module__ != "builtins":
+            name = cls.__name__
+            if names.setdefault(name, cls) is not cls:
                 twice.add(name)
     return {name: form for name, form in names.items() if name not in twice}
 

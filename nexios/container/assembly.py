@@ -1,7 +1,7 @@
 """What a container has built: registry, graph, engine, entries; and how it grows."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio.lowlevel
@@ -11,7 +11,7 @@ from nexios.container.checks import check, refuse
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import DependencyCycle, Step, WrongEventLoop, WrongReplacement
-from nexios.container.graph import Graph, Paths
+from nexios.container.graph import Graph, Node, Paths
 from nexios.container.interpreter import Interpreter
 from nexios.container.keys import AnyKey, Key
 from nexios.container.module import Module
@@ -70,13 +70,6 @@ class Assembly:
         self._scopes = scopes
         self.eager: frozenset[int] = frozenset()
         self._commit(self.builder)
-        self.eager = frozenset(
-            node.slot
-            for node in self.graph.nodes
-            if node.lifetime is Scope.SINGLETON
-            and node.binding.answer is Answer.SOURCE
-            and not node.binding.lazy
-        )
         self.plans = Plans(self, compiled=blueprint.compiled)
         for point in points:
             self.plans.add(point)
@@ -133,6 +126,7 @@ class Assembly:
 
     def draft(self) -> Builder:
         """Return a builder that grows a copy of the graph."""
+        self.registry.late = self.running
         return Builder(self.registry, self.builder)
 
     def grow(self, draft: Builder) -> None:
@@ -143,6 +137,19 @@ class Assembly:
         """
         refuse(check(draft, self.blueprint.layers, (), whole=False))
         self._commit(draft)
+
+    def closed(self, binding: Binding) -> int:
+        """Return the slot of a closed form of an open binding, wiring it when it is new.
+
+        Raises:
+            WiringProblem: It cannot be wired; everything stays as it was.
+        """
+        with self.growing:
+            draft = self.draft()
+            slot = draft.slot(binding, None)
+            draft.settle()
+            self.grow(draft)
+            return slot
 
     def instead(self, slots: Mapping[int, int | None], affected: frozenset[int]) -> None:
         """Walk and plan from now on with these slots standing in for others."""
@@ -220,9 +227,22 @@ class Assembly:
         slot = draft.slots.get(built_in[opener])
         if slot is not None:
             values[slot] = self._scopes
+        if not self.running:
+            # Closed forms that an entry asked for before the start are part of it.
+            self.eager |= _eager(draft.new)
         self.builder = draft
         self.engine.grow(draft.graph, values)
         self.interpreter.paths = Paths(draft.graph, self.interpreter.paths.instead)
+
+
+def _eager(nodes: Iterable[Node]) -> frozenset[int]:
+    return frozenset(
+        node.slot
+        for node in nodes
+        if node.lifetime is Scope.SINGLETON
+        and node.binding.answer is Answer.SOURCE
+        and not node.binding.lazy
+    )
 
 
 def loop_of_now() -> tuple[object, str] | None:

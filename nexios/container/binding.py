@@ -9,6 +9,7 @@ from nexios.container.errors import NOWHERE, Where
 from nexios.container.keys import AnyKey, printable
 from nexios.container.mounting import Mounted
 from nexios.container.scope import Scope
+from nexios.container.typevars import Types, class_behind
 
 
 class Answer(Enum):
@@ -81,6 +82,8 @@ class Binding:
         using: Parameter name to value or ``Key``.
         inner: What a decorator wraps: inside it, its own key means this binding.
         mounted: The provider of somebody's container that the source asks.
+        open: The open binding (``Repository[T]``) that this one closes; None for all others.
+        types: What the type variables of that binding's key stand for in this one.
     """
 
     key: AnyKey
@@ -99,6 +102,8 @@ class Binding:
     members: tuple["Binding", ...] = ()
     inner: "Binding | None" = None
     mounted: Mounted | None = None
+    open: "Binding | None" = None
+    types: Types = field(default_factory=dict)
 
     @property
     def base(self) -> "Binding":
@@ -109,9 +114,24 @@ class Binding:
         return found
 
     @property
+    def written(self) -> "Binding":
+        """The binding as it stands in a module: the open one that this one closes, or itself."""
+        return self if self.open is None else self.open
+
+    @property
+    def itself(self) -> bool:
+        """Whether the key's own class answers; two aliases of one form need not be one object."""
+        same = class_behind(self.source) is not None and self.source == self.key.form
+        return self.source is self.key.form or bool(same)
+
+    @property
     def function(self) -> Callable[..., object]:
-        """The source, as what is called."""
-        return cast("Callable[..., object]", self.source)
+        """The source, as what is called: of ``SqlRepository[User]`` the class.
+
+        Calling the alias costs 170 ns more, 580 ns where the class has slots, only to set an
+        ``__orig_class__`` that its ``__init__`` does not see yet.
+        """
+        return cast("Callable[..., object]", class_behind(self.source) or self.source)
 
     @property
     def other(self) -> AnyKey:

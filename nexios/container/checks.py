@@ -39,6 +39,7 @@ from nexios.container.graph import (
 )
 from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module, variable
+from nexios.container.open_bindings import open_nodes, unclosable
 from nexios.container.ports import misfit, misfit_of_mounted
 from nexios.container.profiles import gaps
 from nexios.container.registry import Found, Registry
@@ -46,6 +47,7 @@ from nexios.container.rules import breach, captives, edges_outward, unmatched_wa
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import display, makes_context_manager, place_of, read
 from nexios.container.trails import path_of, path_within
+from nexios.container.typevars import class_behind
 from nexios.container.unanswered import unanswered
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
@@ -77,10 +79,13 @@ def check(
     graph, registry = builder.graph, builder.registry
     wired = [graph.wired[point] for point in points]
     problems: list[WiringProblem] = []
+    nodes = list(builder.new)
     if whole:
         problems += modules(registry)
         problems += gaps(registry, graph, wired)
-    for node in builder.new:
+        problems += unclosable(builder)
+        nodes += open_nodes(registry)
+    for node in nodes:
         problems += _sources(registry, graph, node)
         problems += wraps_nothing(graph, node)
     outward = edges_outward(graph, registry, layers, builder.new, wired)
@@ -177,8 +182,8 @@ def _sources(registry: Registry, graph: Graph, node: Node) -> Iterator[WiringPro
             yield PortMismatch(says, key=binding.key, asked_by=_bound(node), fix=fix)
         return
     said = binding.origin is Origin.DECORATOR and binding.source is None
-    if binding.answer is not Answer.SOURCE or said:
-        return
+    if binding.answer is not Answer.SOURCE or said or binding.open is not None:
+        return  # a closed form is as right as the open binding it closes
     if makes_context_manager(binding.source):
         yield _context_manager(graph, node)
         return
@@ -229,8 +234,8 @@ def _misfit_of_value(binding: Binding) -> str:
 
 
 def _unusable(binding: Binding) -> str:
-    source = binding.source
-    itself = source is binding.key.form
+    itself = binding.source is binding.key.form
+    source = class_behind(binding.source) or binding.source
     if not callable(source):
         made = show(type(source))
         return f"{binding.key} is answered by a {made} object, which makes nothing"

@@ -26,6 +26,7 @@ from nexios.container.rendering import GraphView
 from nexios.container.resolving import Resolution
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.survey import Survey, survey
+from nexios.container.typevars import is_open
 from nexios.layers.rules import Layer, LayerMap
 
 T = TypeVar("T")
@@ -277,6 +278,8 @@ class Container:
             if (binding in bindings if bindings else binding.key == key)
             and binding.answer is not None
         } or _inside_decorators(assembly, key, module)
+        if not known and len(bindings) == 1 and bindings[0].base.open is not None:
+            known = {assembly.closed(bindings[0])}
         if len(known) > 1:
             homes = [assembly.graph.nodes[slot].module for slot in sorted(known)]
             binders = ", ".join(f'"{home.name}"' for home in homes)
@@ -286,8 +289,10 @@ class Container:
                 fix=f"container.override({key}, module={variable(homes[0].name)})",
             )
         if not known:
-            names = sorted({str(other) for other in registry.keys})
-            raise UnknownKey(str(key), get_close_matches(str(key), names, n=3))
+            forms = (node.binding.key for node in assembly.graph.nodes)
+            closed = (other for other in (*registry.keys, *forms) if not is_open(other))
+            near = get_close_matches(str(key), sorted({*map(str, closed)}), n=3)
+            raise UnknownKey(str(key), near, is_open=is_open(key))
         return known.pop()
 
 
@@ -300,7 +305,7 @@ def _inside_decorators(assembly: Assembly, key: AnyKey, module: Module | None) -
         for node in graph.nodes
         if node.binding in wrapped
         and node.binding.answer is Answer.SOURCE
-        and node.binding.source is key.form
+        and node.binding.source == key.form
         and module in (None, node.module)
     }
 

@@ -396,14 +396,16 @@ class WrongReplacement(ContainerError):
 class UnknownKey(ContainerError):
     """``override`` was told a key that nothing binds."""
 
-    def __init__(self, key: str, near: Sequence[str]) -> None:
-        """Name the key and what it might have meant."""
-        self.key, self.near = key, tuple(near)
+    def __init__(self, key: str, near: Sequence[str], *, is_open: bool = False) -> None:
+        """Name the key, what it might have meant, and whether it has type variables."""
+        self.key, self.near, self.is_open = key, tuple(near), is_open
         super().__init__(key, self.near)
 
     def __str__(self) -> str:
         """Return the suggestions."""
         tail = f"; did you mean {' or '.join(self.near)}?" if self.near else ""
+        if self.is_open:
+            return f"{self.key} is open, and only its closed forms can be overridden{tail}"
         return f"nothing binds {self.key}, so there is nothing to override{tail}"
 
 

@@ -18,7 +18,7 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Marker
 from nexios.container.entry import Unreadable
 from nexios.container.errors import MissingBinding, Step, UnreadableParameter
-from nexios.container.fixes import as_written
+from nexios.container.fixes import as_written, said_line
 from nexios.container.graph import Argument, Asked, Fault, Graph, Node
 from nexios.container.keys import (
     MISSING,
@@ -42,6 +42,7 @@ from nexios.container.signature import (
     kind_of,
     place_of,
 )
+from nexios.container.typevars import listed, variables
 
 _MANY: Final = {
     Collected.LIST: Answer.LIST,
@@ -64,6 +65,7 @@ class Filler:
         self.made: dict[object, Binding] = {} if other is None else dict(other.made)
         self.names: dict[str, object] = registry_names(registry) if other is None else other.names
         self._connected: set[type] = set()
+        self._endless: set[Binding] = set()
         self._pending: deque[int] = deque()
         self.first_new = len(self.graph.nodes)
 
@@ -213,6 +215,8 @@ class Filler:
         optional: bool = False,
     ) -> Argument:
         """Fill a parameter by key: binding, collection or handle, default, None, fault."""
+        if said := variables(key.form):
+            return self._unsaid(key, said, parameter, slot, by_name=by_name, optional=optional)
         asked = self._asked(parameter, view, slot)
         inner = self._lookup(key, view, asked)
         if isinstance(inner, int):
@@ -228,6 +232,24 @@ class Filler:
                 says=f"{parameter.where.text} asks for a bare {key}, which says nothing as a key",
                 fix=self._named_value(key, parameter.name, slot),
             )  # fmt: skip
+        return Argument(parameter, by_name, fault=fault, asked=key)
+
+    def _unsaid(
+        self, key: AnyKey, said: tuple[object, ...], parameter: Parameter, slot: int | None,
+        *, by_name: bool, optional: bool,
+    ) -> Argument:  # fmt: skip
+        """Fill a parameter whose type has variables that nothing says."""
+        if parameter.has_default:
+            return Argument(parameter, by_name, value=parameter.default, asked=key)
+        if optional:
+            return Argument(parameter, by_name, value=None, asked=key)
+        node = None if slot is None else self.graph.nodes[slot]
+        fault = Fault(
+            UnreadableParameter, key,
+            says=f"{parameter.where.text} asks for {key}, and nothing says what {listed(said)} is",
+            fix=f"{parameter.name}: a type without {listed(said)}" if node is None
+            else said_line(self.registry, node.module, node.binding, said),
+        )  # fmt: skip
         return Argument(parameter, by_name, fault=fault, asked=key)
 
     def _named_value(self, key: AnyKey, name: str, slot: int | None) -> str:

@@ -2,18 +2,21 @@
 
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import get_origin
 
 from typing_extensions import is_protocol
 
 from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.generics import fits, solved, why_not
 from nexios.container.keys import AnyKey, Key, collected, is_value_type, show
 from nexios.container.module import Module, variable
-from nexios.container.ports import class_of, misfit_of_class
+from nexios.container.ports import class_of, misfit_of_arguments, misfit_of_class
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import display, is_installed
+from nexios.container.typevars import class_behind, listed, parameters
 from nexios.layers.rules import Layer
 
 
@@ -28,7 +31,7 @@ def bind_line(registry: Registry, module: Module, key: AnyKey) -> str:
     answer = next(iter(satisfying(registry, key)), None)
     line = f"bind({key})"
     if answer is not None:
-        line += f".to({show(answer)})"
+        line += f".to({show(_closed_for(answer, key))})"
     elif key.is_named or not _is_ready(class_of(key.form)):
         line += ".to(...)"
     return _written(registry, module, key, line)
@@ -45,6 +48,7 @@ def as_written(
     instead: str = "",
 ) -> str:
     """Return the line of a binding with something changed in it, and what else would do."""
+    binding = binding.written
     if binding.origin is Origin.DECORATOR:
         return decorate_line(registry, module, binding, using=using)
     options = [str(binding.key)]
@@ -62,8 +66,8 @@ def as_written(
     match binding.answer:
         case _ if binding.mounted is not None:
             line = f"mount({', '.join(options)})"
-        case Answer.SOURCE if binding.source is not binding.key.form:
-            line += f".to({display(binding.source)})"
+        case Answer.SOURCE if not binding.itself:
+            line += f".to({source_text(binding.source)})"
         case Answer.VALUE:
             line += ".value(...)"
         case Answer.ALIAS:
@@ -82,7 +86,7 @@ def decorate_line(
     using: str = "",
 ) -> str:
     """Return the line of a decorator with another key or one parameter more in it."""
-    source = "..." if binding.source is None else display(binding.source)
+    source = "..." if binding.source is None else source_text(binding.source)
     when = "" if binding.when is None else f", when={binding.when}"
     line = f"decorate({key or binding.key}{when}).with_({source})"
     return _written(registry, module, binding.key, line + _using(binding, using))
@@ -91,6 +95,32 @@ def decorate_line(
 def _using(binding: Binding, more: str) -> str:
     names = [*binding.using, *([more] if more else [])]
     return f".using({', '.join(f'{name}=...' for name in names)})" if names else ""
+
+
+def said_line(registry: Registry, module: Module, binding: Binding, said: Sequence[object]) -> str:
+    """Return the line that says what type variables of a source stand for."""
+    cls = class_behind(binding.source)
+    if cls is None:
+        return f"let the type that {display(binding.source)}() returns say what {listed(said)} is"
+    if not set(parameters(cls)) & set(said):
+        holder = next((base for base in cls.__mro__ if set(parameters(base)) & set(said)), cls)
+        if holder is cls:
+            return f"write a type without {listed(said)} in {display(cls)}"
+        return f"class {display(cls)}({display(holder)}[...]): say what {listed(said)} is"
+    if binding.itself:
+        return f"{variable(module.name)}.bind({display(cls)}[...])   {module_place(module)}"
+    line = f"bind({binding.written.key}).to({display(cls)}[...])"
+    return _written(registry, module, binding.key, line)
+
+
+def source_text(source: object) -> str:
+    """Return a source as it is written in a binding, with its type arguments."""
+    return display(source) if get_origin(source) is None else show(source)
+
+
+def _closed_for(answer: type, key: AnyKey) -> object:
+    """Return a generic class with its parameters as ``key`` says them."""
+    return solved(Binding(key, Answer.SOURCE, answer))[0]
 
 
 def _written(registry: Registry, module: Module, key: AnyKey, line: str, instead: str = "") -> str:
@@ -112,7 +142,8 @@ def _written(registry: Registry, module: Module, key: AnyKey, line: str, instead
 
 def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
     """Return what might have been meant: classes that fit, other names, close spellings."""
-    lines: list[str] = []
+    refused = (why_not(item, key) for item in sorted(registry.keys, key=str))
+    lines = [f"near: {why}" for why in refused if why]
     for answer in satisfying(registry, key):
         homes = [
             binding for binding in registry.bindings
@@ -129,7 +160,7 @@ def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
     lines += [
         f"near: {key} is bound when={binding.when}   {module_place(registry.home[binding])}"
         for binding in registry.left_out
-        if binding.key == key
+        if fits(binding.key, key)
     ]
     if not lines:
         # Spelling alone is a guess: nothing beside a class that fits.
@@ -153,8 +184,9 @@ def satisfying(registry: Registry, key: AnyKey) -> list[type]:
     known: dict[type, None] = {}
     for binding in registry.bindings:
         for candidate in (binding.source, binding.key.form):
-            if isinstance(candidate, type) and binding.answer is Answer.SOURCE:
-                known.setdefault(candidate)
+            cls = class_behind(candidate)
+            if cls is not None and binding.answer is Answer.SOURCE:
+                known.setdefault(cls)
     for candidate in _subclasses(port):
         known.setdefault(candidate)
     fitting = [
@@ -162,7 +194,7 @@ def satisfying(registry: Registry, key: AnyKey) -> list[type]:
         if candidate is not port and _is_concrete(candidate)
         and (is_protocol(port) or port in candidate.__mro__)
         and not (is_protocol(port) and not _has_methods(port))
-        and not misfit_of_class(port, candidate)
+        and not misfit_of_class(port, candidate) and not misfit_of_arguments(key.form, candidate)
     ]  # fmt: skip
     return sorted(fitting, key=lambda item: item.__name__)
 
@@ -175,7 +207,7 @@ def port_of(registry: Registry, form: object, asked: Iterable[AnyKey] = ()) -> A
         asked: Keys that somebody asks for, bound or not.
     """
     for binding in registry.bindings:
-        if binding.source is form and binding.key.form is not form:
+        if class_behind(binding.source) is form and class_behind(binding.key.form) is not form:
             return binding.key
     if not isinstance(form, type):
         return None
@@ -193,7 +225,7 @@ def port_of(registry: Registry, form: object, asked: Iterable[AnyKey] = ()) -> A
 def describe(binding: Binding) -> str:
     """Return what answers in a binding, for lists of candidates."""
     if binding.answer is Answer.SOURCE:
-        return display(binding.source)
+        return source_text(binding.source)
     return str(binding.answer.value)
 
 

@@ -210,10 +210,10 @@ def show(form: object) -> str:
     if members := union_members(form):
         tail = " | None" if type(None) in get_args(form) else ""
         return " | ".join(show(member) for member in members) + tail
-    origin = get_origin(form)
+    origin = None if isinstance(form, type) else get_origin(form)
     if origin is Annotated:
         return show(get_args(form)[0])
-    if origin is not None and origin is not form:  # bare ``Generic`` is its own origin
+    if origin is not None:
         return f"{show(origin)}[{', '.join(show(item) for item in get_args(form))}]"
     name = getattr(form, "__name__", None)
     return printable(name if isinstance(name, str) else str(form))

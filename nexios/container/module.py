@@ -21,6 +21,7 @@ from nexios.container.signature import (
     kind_of,
     makes_context_manager,
 )
+from nexios.container.typevars import class_behind
 from nexios.layers.rules import Layer
 
 T = TypeVar("T")
@@ -35,6 +36,13 @@ class Waiver:
     asked: object
     because: str
     where: Where
+
+    def covers(self, asker: object, asked: object) -> bool:
+        """Return whether it names both, each itself or the class of its closed form."""
+        return self.asker in (asker, class_behind(asker)) and self.asked in (
+            asked,
+            class_behind(asked),
+        )
 
 
 @dataclass(frozen=True, slots=True)

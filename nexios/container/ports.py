@@ -11,6 +11,7 @@ from typing_extensions import get_protocol_members, is_protocol
 from nexios.container.keys import MISSING, AnyKey, show
 from nexios.container.mounting import Mounted
 from nexios.container.signature import Unresolved, hint_of, kind_of
+from nexios.container.typevars import as_base, class_behind
 
 _YIELDING = (
     collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable,
@@ -27,7 +28,7 @@ def misfit(key: AnyKey, source: object) -> str:
     made = made_by(source)
     if port is None or made is None:
         return ""
-    return misfit_of_class(port, made)
+    return misfit_of_class(port, made) or misfit_of_arguments(key.form, made_form(source))
 
 
 def misfit_of_value(key: AnyKey, value: object) -> str:
@@ -70,6 +71,19 @@ def misfit_of_class(port: type, made: type) -> str:
     return "" if fits else f"{show(made)} is no {show(port)}"
 
 
+def misfit_of_arguments(form: object, made: object) -> str:
+    """Return why a generic class, closed otherwise, does not satisfy ``form``; else empty.
+
+    Only classes that share nothing are told apart: variance is the type checker's.
+    """
+    port = class_of(form)
+    seen = None if port is None else as_base(made, port)
+    for wanted, found in zip(get_args(form), get_args(seen), strict=False):
+        if _strangers(wanted, found):
+            return f"{show(made)} is a {show(seen)}, not a {show(form)}"
+    return ""
+
+
 def class_of(form: object) -> type | None:
     """Return the class behind a key's type; None where a value cannot be compared with it."""
     while isinstance(form, NewType):
@@ -82,24 +96,32 @@ def class_of(form: object) -> type | None:
     return form if isinstance(form, type) else None
 
 
+def made_form(source: object) -> object:
+    """Return the type of what a source makes; MISSING where nobody can tell."""
+    if class_behind(source) is not None:
+        return source
+    if not callable(source):
+        return MISSING
+    hint = hint_of(source)
+    if isinstance(hint, Unresolved):
+        return MISSING
+    if kind_of(source).exits:
+        return get_args(hint)[0] if get_origin(hint) in _YIELDING and get_args(hint) else MISSING
+    return MISSING if get_origin(hint) in _AWAITABLE else hint
+
+
 def made_by(source: object) -> type | None:
     """Return the class of what a source makes; None when its hints do not tell."""
-    if isinstance(source, type):
-        return source
-    if isinstance(get_origin(source), type):
-        return class_of(source)
-    if not callable(source):
-        return None
-    hint = hint_of(source)
-    if isinstance(hint, Unresolved) or hint is MISSING:
-        return None
-    if kind_of(source).exits:
-        if get_origin(hint) not in _YIELDING or not get_args(hint):
-            return None
-        hint = get_args(hint)[0]
-    elif get_origin(hint) in _AWAITABLE:
-        return None
-    return class_of(hint)
+    form = made_form(source)
+    return None if form is MISSING else class_of(form)
+
+
+def _strangers(wanted: object, found: object) -> bool:
+    if not isinstance(wanted, type) or not isinstance(found, type) or Any in (wanted, found):
+        return False
+    if is_protocol(wanted) or is_protocol(found):
+        return False
+    return wanted not in found.__mro__ and found not in wanted.__mro__
 
 
 def _a(cls: type) -> str:

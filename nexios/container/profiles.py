@@ -6,6 +6,7 @@ from dataclasses import replace
 from nexios.container.binding import Answer, Binding, Condition
 from nexios.container.errors import ProfileGap, Step, WiringProblem
 from nexios.container.fixes import as_written, describe
+from nexios.container.generics import fits
 from nexios.container.graph import Graph, Wired
 from nexios.container.keys import AnyKey, collected
 from nexios.container.module import Module
@@ -54,7 +55,9 @@ def gaps(registry: Registry, graph: Graph, wired: Sequence[Wired]) -> Iterator[W
     told: set[tuple[Module, AnyKey]] = set()
     for binding in registry.left_out:
         key, module = binding.key, registry.home[binding]
-        if binding.many or _names_itself(binding) or (module, key) in told or key in asked:
+        if binding.many or _names_itself(binding) or (module, key) in told:
+            continue
+        if any(fits(key, item) for item in asked):
             continue
         told.add((module, key))
         if not registry.is_seen_above(module, key):
@@ -86,13 +89,13 @@ def _asked(registry: Registry, graph: Graph, wired: Sequence[Wired]) -> set[AnyK
 
 def has_condition(bindings: Sequence[Binding]) -> bool:
     """Return whether one of several bindings, decorators taken off, is for some profiles."""
-    bare = {binding.base for binding in bindings}
+    bare = {binding.base.written for binding in bindings}
     return len(bare) > 1 and any(binding.when is not None for binding in bare)
 
 
 def _names_itself(binding: Binding) -> bool:
     """Return whether a class is bound to itself: a part that may be absent, not a port."""
-    return binding.answer is Answer.SOURCE and binding.source is binding.key.form
+    return binding.answer is Answer.SOURCE and binding.itself
 
 
 def _running(profile: str | None) -> str:
@@ -102,7 +105,7 @@ def _running(profile: str | None) -> str:
 def _conditions(bindings: Sequence[Binding]) -> list[Step]:
     return [
         Step("bound", f"{describe(item)}{f', when={item.when}' if item.when else ''}", item.where)
-        for item in (binding.base for binding in bindings)
+        for item in (binding.base.written for binding in bindings)
     ]
 
 
@@ -128,7 +131,7 @@ def _with(when: Condition | None, profile: str) -> Condition | None:
 
 def _parted(registry: Registry, bindings: Sequence[Binding]) -> str:
     """Return the line of one binding with a condition that leaves the other alone."""
-    bare = [binding.base for binding in bindings]
+    bare = [binding.base.written for binding in bindings]
     changed = next((item for item in bare if item.when is None), bare[-1])
     other = next(item for item in bare if item is not changed and item.when is not None)
     mended, when = changed, _without(changed.when, registry.profile)

@@ -1,16 +1,26 @@
 """Flattens the module tree and answers: which binding does this module see for this key?"""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.decorators import Decorators, outermost
 from nexios.container.depend import Scopes
 from nexios.container.errors import Where
+from nexios.container.generics import (
+    close,
+    fit,
+    fits,
+    is_more_specific,
+    is_same,
+    most_specific,
+    preferred,
+)
 from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
 from nexios.container.scope import ScopeContext
+from nexios.container.typevars import is_open
 
 BUILT_IN: Final = Module("nexios.container")
 
@@ -45,7 +55,11 @@ class Clash:
 
 
 class Registry:
-    """The settled module tree; read-only after its making."""
+    """The settled module tree; read-only after its making.
+
+    Attributes:
+        late: Whether the container runs: what is closed from now on is no part of its start.
+    """
 
     def __init__(
         self, root: Module, everywhere: Module | None = None, profile: str | None = None
@@ -67,7 +81,16 @@ class Registry:
         self.left_out: list[Binding] = []
         self._own: dict[Module, dict[AnyKey, list[Binding]]] = {}
         self._added: dict[Module, dict[AnyKey, list[Binding]]] = {}
-        self._exports = {module: {key for key, _ in module.exported} for module in self.modules}
+        self.late = False
+        self._open: dict[Module, list[Binding]] = {}
+        self._patterns: list[AnyKey] = []
+        self._closings: dict[tuple[Binding, AnyKey], Binding] = {}
+        self._exports = {
+            module: {self._as_bound(key) for key, _ in module.exported} for module in self.modules
+        }
+        self._open_exports = {
+            module: tuple(filter(is_open, exports)) for module, exports in self._exports.items()
+        }
         self._seen: dict[tuple[Module, AnyKey], Found] = {}
         for module in self.modules:
             own: dict[AnyKey, list[Binding]] = {}
@@ -78,8 +101,10 @@ class Registry:
                 if not declaration.holds(profile):
                     self.left_out.append(binding)
                     continue
-                (added if binding.many else own).setdefault(binding.key, []).append(binding)
+                key = self._as_bound(binding.key)
+                (added if binding.many else own).setdefault(key, []).append(binding)
             self._own[module], self._added[module] = own, added
+            self._open[module] = [items[0] for key, items in own.items() if is_open(key)]
         out = frozenset(self.left_out)
         self._declared = tuple(binding for binding in self.home if binding not in out)
         self.decorators = Decorators(self.modules, profile, self.home, self._target)
@@ -106,14 +131,18 @@ class Registry:
 
     def own(self, module: Module, key: AnyKey) -> list[Binding]:
         """Return the bindings (not ``add``) of a key in one module."""
-        return self._own[module].get(key, [])
+        return self._own[module].get(self._as_bound(key), [])
 
     def has(self, module: Module, key: AnyKey) -> bool:
         """Return whether ``module`` sees anything for ``key``, added ones included."""
-        return bool(self.find(module, key).bindings) or bool(self.added(module, key))
+        return bool(self.find(module, key).bindings) or (
+            not is_open(key) and bool(self.added(module, key))
+        )
 
     def find(self, module: Module, key: AnyKey) -> Found:
-        """Return what ``module`` sees for ``key``."""
+        """Return what ``module`` sees for ``key``; nothing for an open one, which fits many."""
+        if is_open(key):
+            return Found(())
         found = self._seen.get((module, key))
         if found is None:
             found = self._seen[module, key] = self._look(module, key)
@@ -139,9 +168,12 @@ class Registry:
                 if own[0].replace:
                     continue
                 for other in self._through(module, key, frozenset({module})):
-                    # A default that yielded to this very binding is no clash.
-                    if other.base is not own[0] and not other.default and not own[0].default:
-                        yield Clash(module, own[0], other.base)
+                    # A default that yielded to this very binding is no clash, and a closed
+                    # binding beats an open one.
+                    bare = other.base
+                    hidden = bare is own[0] or bare.open is not None
+                    if not hidden and not bare.default and not own[0].default:
+                        yield Clash(module, own[0], bare)
 
     def replaces_nothing(self, binding: Binding) -> bool:
         """Return whether a ``replace=True`` has nothing to stand in for."""
@@ -150,7 +182,7 @@ class Registry:
     def replaced_by(self, binding: Binding) -> tuple[Binding, ...]:
         """Return what a ``replace=True`` stands in for."""
         module = self.home[binding]
-        return self._through(module, binding.key, frozenset({module}))
+        return self._through(module, self._as_bound(binding.key), frozenset({module}))
 
     def yielding_to(self, binding: Binding) -> tuple[Binding, ...]:
         """Return the defaults of other modules that yield to a binding."""
@@ -168,13 +200,21 @@ class Registry:
         return self._yielded(binding) is not binding
 
     def is_exported(self, module: Module, key: AnyKey) -> bool:
-        """Return whether ``module`` exports ``key`` to those who include it."""
-        return key in self._exports[module]
+        """Return whether ``module`` exports ``key``, itself or by an open key that it fits."""
+        return key in self._exports[module] or any(
+            fits(other, key) for other in self._open_exports[module]
+        )
 
     def exports_nothing(self, module: Module, key: AnyKey) -> bool:
         """Return whether an exported key is one the module does not have."""
         if how := collected(key):
             return not self.added(module, how[1]) and not self.find(module, key).bindings
+        if is_open(key):
+            return not any(
+                self._visible(module, other, frozenset({module})) or self.added(module, other)
+                for other in map(self._as_bound, self.keys)
+                if fits(key, other)
+            )
         return not self.has(module, key)
 
     def left_out_of(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
@@ -184,13 +224,14 @@ class Registry:
             item = stack.pop()
             inner = item.included if self.everywhere is None else [*item.included, self.everywhere]
             more = [
-                other for other in inner if other not in seeing and key in self._exports[other]
+                other for other in inner if other not in seeing and self.is_exported(other, key)
             ]
             seeing.update(more)
             stack += more
         return tuple(
             binding for binding in self.left_out
-            if binding.key == key and self.home[binding] in seeing
+            if self.home[binding] in seeing
+            and (fits(binding.key, key) or fits(key, binding.key))
         )  # fmt: skip
 
     def is_seen_above(self, module: Module, key: AnyKey) -> bool:
@@ -198,12 +239,18 @@ class Registry:
         above, stack = {module}, [module]
         while stack:
             item = stack.pop()
-            if self.has(item, key):
+            if self._sees(item, key):
                 return True
             more = [outer for outer in self._includers[item] if outer not in above]
             above.update(more)
             stack += more
         return False
+
+    def _sees(self, module: Module, key: AnyKey) -> bool:
+        """Return whether ``module`` sees anything for a key, open ones as they are written."""
+        if not is_open(key):
+            return self.has(module, key)
+        return bool(self._bare(module, self._as_bound(key), frozenset({module})))
 
     def _flatten(self) -> Iterator[Module]:
         done: dict[Module, None] = {}
@@ -257,14 +304,46 @@ class Registry:
 
     def _hidden(self, key: AnyKey) -> tuple[Binding, ...]:
         """Return what other modules see for ``key``, each as its own module sees it."""
+        declared = (binding for binding in self._declared if not binding.many)
         own = [
             self.decorators.around(self.home[binding], binding)
-            for binding in self._declared
-            if binding.key == key and not binding.many
+            for binding in self._answering(declared, key)
         ]
         decorating = [module for module in self.modules if self.decorators.of(module, key)]
         seen = (self._visible(module, key, frozenset({module})) for module in decorating)
         return tuple(dict.fromkeys([*own, *(binding for found in seen for binding in found)]))
+
+    def _as_bound(self, key: AnyKey) -> AnyKey:
+        """Return the first open key that says the same as ``key``, whatever it calls its T."""
+        if not is_open(key):
+            return key
+        for other in self._patterns:
+            if is_same(other, key):
+                return other
+        self._patterns.append(key)
+        return key
+
+    def _answering(self, bindings: Iterable[Binding], key: AnyKey) -> Iterator[Binding]:
+        """Return those bindings that answer for ``key``, open ones closed for it."""
+        for binding in bindings:
+            if self._as_bound(binding.key) == key:
+                yield binding
+            elif is_open(binding.key) and not is_open(key) and fit(binding.key, key) is not None:
+                yield self._closed(binding, key)
+
+    def _closed(self, binding: Binding, key: AnyKey) -> Binding:
+        name = (binding, key)
+        if name not in self._closings:
+            closed = self._closings[name] = close(binding, key, late=self.late)
+            self.home[closed] = self.home[binding]
+        return self._closings[name]
+
+    def _at_home(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
+        """Return a module's own binding of ``key``, or its open ones that fit best."""
+        own = self._own[module].get(key)
+        if own:
+            return (own[0],)
+        return most_specific(self._answering(self._open[module], key))
 
     def _visible(
         self, module: Module, key: AnyKey, trail: frozenset[Module]
@@ -282,10 +361,12 @@ class Registry:
         return found[0] if len(found) == 1 else None
 
     def _bare(self, module: Module, key: AnyKey, trail: frozenset[Module]) -> tuple[Binding, ...]:
-        own = self._own[module].get(key)
-        candidates = (own[0],) if own else self._through(module, key, trail)
-        if not candidates and self.everywhere is not None and module is not self.everywhere:
-            candidates = self._exported(self.everywhere, key, trail)
+        candidates = own = self._at_home(module, key)
+        if not own or own[0].open is not None:
+            candidates = preferred(own, self._through(module, key, trail))
+        beyond = not candidates or candidates[0].base.open is not None
+        if beyond and self.everywhere is not None and module is not self.everywhere:
+            candidates = preferred(candidates, self._exported(self.everywhere, key, trail))
         settled = tuple(dict.fromkeys(self._yielded(binding) for binding in candidates))
         firm = tuple(binding for binding in settled if not binding.default)
         return firm or settled
@@ -307,7 +388,7 @@ class Registry:
     def _exported(
         self, module: Module, key: AnyKey, trail: frozenset[Module]
     ) -> tuple[Binding, ...]:
-        if key not in self._exports[module]:
+        if not self.is_exported(module, key):
             return ()
         return self._visible(module, key, trail | {module})
 
@@ -322,8 +403,8 @@ class Registry:
             level = [module for module in dict.fromkeys(above) if module not in seen]
             seen.update(level)
             for module in level:
-                own = self._own[module].get(binding.key)
-                if own:
+                own = self._at_home(module, self._as_bound(binding.key))
+                if own and not is_more_specific(binding, own[0]):
                     return self._yielded(own[0])
         return binding
 
@@ -338,22 +419,31 @@ class Registry:
         if self.everywhere is not None:
             inner.append(self.everywhere)
         for other in inner:
-            exports = self._exports[other]
-            wanted = key in exports or any(
-                (how := collected(item)) is not None and how[1] == key for item in exports
+            wanted = self.is_exported(other, key) or any(
+                (how := collected(item)) is not None and fits(how[1], key)
+                for item in self._exports[other]
             )
             if wanted:
                 found.update(dict.fromkeys(self._walk_added(other, key, done)))
-        found.update(dict.fromkeys(self._added[module].get(key, [])))
+        found.update(dict.fromkeys(self._added_here(module, key)))
         done[module] = tuple(self.decorators.around(module, item) for item in outermost(found))
         return done[module]
+
+    def _added_here(self, module: Module, key: AnyKey) -> Iterable[Binding]:
+        """Return the ``add``s of ``key`` in one module, open and closed ones as written."""
+        own = self._added[module]
+        if not any(map(is_open, own)):
+            return own.get(key, ())
+        written = (item for item in self._declared if item.many and self.home[item] is module)
+        return self._answering(written, key)
 
     def _named_keys(self, key: AnyKey) -> list[AnyKey]:
         ordered: dict[AnyKey, None] = {}
         for module in self._inner_first:
             for other in self._own[module]:
-                if other.is_named and other.form == key.form:
-                    ordered.setdefault(other)
+                named: AnyKey = Key(cast("Any", key.form), other.name)
+                if other.is_named and fits(other, named):
+                    ordered.setdefault(named)
         return list(ordered)
 
 

@@ -182,7 +182,7 @@ def _waivers(registry: Registry, edge: Edge) -> list[Waiver]:
         waiver
         for module in registry.modules
         for waiver in module.waivers
-        if waiver.asker == edge.asker and waiver.asked == edge.form and waiver.because.strip()
+        if waiver.covers(edge.asker, edge.form) and waiver.because.strip()
     ]
 
 

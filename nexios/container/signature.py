@@ -1,19 +1,25 @@
 """Reads callables: what they are, and their parameters with evaluated hints."""
 
-import builtins
-import functools
 import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Annotated, ClassVar, Final, get_args, get_origin, get_type_hints
 
 from nexios.container.depend import Marker
 from nexios.container.errors import Where
-from nexios.container.keys import MISSING, printable
+from nexios.container.keys import MISSING, printable, show
+from nexios.container.names import Names, callee
+from nexios.container.typevars import (
+    Types,
+    class_behind,
+    standing_for,
+    substitute,
+    variables,
+)
 
 Kind = inspect._ParameterKind  # noqa: SLF001  # public through Parameter.kind only
 
@@ -107,7 +113,7 @@ def kind_of(source: Callable[..., object]) -> SourceKind:
     """Return how ``source`` makes its value, looked at from the outside, not through wrappers."""
     if isinstance(source, type) or isinstance(get_origin(source), type):
         return SourceKind.CLASS
-    function = _callee(source)
+    function = callee(source)
     if inspect.isasyncgenfunction(function):
         return SourceKind.ASYNC_GENERATOR
     if inspect.isgeneratorfunction(function):
@@ -121,7 +127,7 @@ def makes_context_manager(source: object) -> bool:
     """Return whether ``source`` is a function decorated with ``@(async)contextmanager``."""
     if isinstance(source, type):
         return False
-    function = _callee(source)
+    function = callee(source)
     inner = getattr(function, "__wrapped__", None)
     code = getattr(function, "__code__", None)
     return inner is not None and code is not None and code.co_filename.endswith("contextlib.py")
@@ -132,7 +138,7 @@ def place_of(source: object, text: str = "") -> Where:
     cls = source if isinstance(source, type) else get_origin(source)
     if isinstance(cls, type):
         return _place_of_class(cls, text)
-    function = inspect.unwrap(_callee(source)) if callable(source) else source
+    function = inspect.unwrap(callee(source)) if callable(source) else source
     code = getattr(function, "__code__", None)
     if code is None:
         return Where("", 0, text)
@@ -147,7 +153,7 @@ def is_installed(module: str) -> bool:
 
 def display(source: object) -> str:
     """Return the short name of a class, function or callable object."""
-    function = _callee(source) if callable(source) and not isinstance(source, type) else source
+    function = callee(source) if callable(source) and not isinstance(source, type) else source
     name = getattr(get_origin(source) or function, "__qualname__", None)
     if not isinstance(name, str):
         return printable(type(source).__name__)
@@ -159,92 +165,70 @@ def read(
     names: Mapping[str, object] | None = None,
     *,
     bound: bool = False,
+    types: Types | None = None,
 ) -> Signature:
     """Read the parameters of a class, function, partial, method or callable object.
 
     Args:
-        source: What will be called.
+        source: What will be called; of ``SqlRepository[User]``, ``Mapper[T]`` is ``Mapper[User]``.
         names: Further names that string annotations may mean, such as registered classes.
         bound: Whether the first parameter is filled already (``self`` of a plain function).
+        types: What the type variables of a function stand for.
     """
-    cls = source if isinstance(source, type) else get_origin(source)
-    if isinstance(cls, type):
-        return _read_class(cls, names or {})
-    return _read_function(source, display(source), _Names(source, names), bound=bound)
+    cls = class_behind(source)
+    if cls is not None:
+        return _closed(_read_class(cls, show(source), names or {}), source, cls)
+    signature = _read_function(source, display(source), Names(source, names), bound=bound)
+    return signature if not types else _with(signature, lambda _: types)
 
 
 def hint_of(function: Callable[..., object], names: Mapping[str, object] | None = None) -> object:
     """Return the evaluated return annotation; MISSING when there is none."""
-    callee = inspect.unwrap(_callee(function))
-    raw = getattr(callee, "__annotations__", {}).get("return", MISSING)
-    return _evaluate(raw, _Names(function, names))
+    written = inspect.unwrap(callee(function))
+    raw = getattr(written, "__annotations__", {}).get("return", MISSING)
+    return _evaluate(raw, Names(function, names))
 
 
-class _Names(dict[str, object]):
-    """The names an annotation may use: its module, its class, its bases' modules, then more."""
+def _closed(signature: Signature, source: object, cls: type) -> Signature:
+    """Return a signature with the type variables of the class, and of its bases, replaced."""
 
-    def __init__(
-        self, source: object, names: Mapping[str, object] | None, owner: type | None = None
-    ) -> None:
-        super().__init__()
-        self._source, self._further, self._owner = source, names, owner
+    def types(name: str) -> Types:
+        constructor = constructor_of(cls)
+        holder = None
+        if constructor is not None and "__signature__" not in vars(cls):
+            function, _, base = constructor
+            holder = None if _is_generated(function) else base
+        # A generated __init__ says of each field what the class that declares it says.
+        owner = holder or next((base for base in cls.__mro__ if _declares(base, name)), cls)
+        return standing_for(source, owner)
 
-    def __missing__(self, name: str) -> object:
-        for space in self._spaces:
-            if name in space:
-                return space[name]
-        raise KeyError(name)
-
-    @property
-    def local(self) -> bool:
-        """Whether the annotation stands inside a function, whose names nobody can look up."""
-        named = (getattr(item, "__qualname__", "") for item in (self._owner, self._function))
-        return any("<locals>" in name for name in named)
-
-    @functools.cached_property
-    def _function(self) -> object:
-        source = self._source
-        return inspect.unwrap(_callee(source)) if callable(source) else source
-
-    @functools.cached_property
-    def _spaces(self) -> Sequence[Mapping[str, object]]:
-        # Gathered when a name is looked up: most hints are types already.
-        spaces: list[Mapping[str, object]] = [getattr(self._function, "__globals__", {})]
-        for base in self._owner.__mro__ if self._owner is not None else ():
-            spaces.append(vars(base))
-            spaces.append(vars(sys.modules.get(base.__module__, builtins)))
-        # A nested function knows the names of its closure.
-        return [*spaces, _closure(self._function), vars(builtins), self._further or {}]
+    return _with(signature, types)
 
 
-def _closure(function: object) -> dict[str, object]:
+def _with(signature: Signature, types: Callable[[str], Types]) -> Signature:
+    if not any(variables(item.annotation) for item in signature.parameters):
+        return signature
+    closed = tuple(
+        replace(item, annotation=substitute(item.annotation, types(item.name)))
+        for item in signature.parameters
+    )
+    return replace(signature, parameters=closed)
+
+
+def _declares(base: type, name: str) -> bool:
+    own = inspect.get_annotations(base)
+    return name in own or f"_{name}" in own
+
+
+def _is_generated(function: object) -> bool:
     code = getattr(function, "__code__", None)
-    cells = getattr(function, "__closure__", None) or ()
-    found: dict[str, object] = {}
-    for name, cell in zip(getattr(code, "co_freevars", ()), cells, strict=False):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return found
-
-
-def _callee(source: object) -> typing.Any:
-    """Return the function that runs when ``source`` is called."""
-    while isinstance(source, functools.partial):
-        source = source.func
-    if isinstance(source, types.MethodType):
-        return source.__func__
-    if inspect.isroutine(source) or isinstance(source, type):
-        return source
-    call = inspect.getattr_static(type(source), "__call__", None)
-    return call if inspect.isfunction(call) else source
+    return code is not None and code.co_filename.startswith("<")
 
 
 def _read_function(
     source: Callable[..., object],
     name: str,
-    names: _Names,
+    names: Names,
     *,
     bound: bool,
     place: Where | None = None,
@@ -267,7 +251,7 @@ def _read_function(
 def _parameter(
     place: Where,
     name: str,
-    names: _Names,
+    names: Names,
     parameter: inspect.Parameter,
     index: int,
 ) -> Parameter:
@@ -281,13 +265,12 @@ def _parameter(
     return found
 
 
-def _read_class(cls: type, names: Mapping[str, object]) -> Signature:
-    name = printable(cls.__name__)
+def _read_class(cls: type, name: str, names: Mapping[str, object]) -> Signature:
     constructor = constructor_of(cls)
     if constructor is None:
         return _read_attributes(cls, name, names)
-    function, label = constructor
-    spaces = _Names(function, names, cls)
+    function, label, _ = constructor
+    spaces = Names(function, names, cls)
     if "__signature__" in vars(cls):
         return _read_function(cls, f"{name}.{label}", spaces, bound=False)
     written = inspect.isfunction(function) and function.__code__.co_filename != "<string>"
@@ -296,8 +279,8 @@ def _read_class(cls: type, names: Mapping[str, object]) -> Signature:
     return _read_function(function, f"{name}.{label}", spaces, bound=True, place=place)
 
 
-def constructor_of(cls: type) -> tuple[Callable[..., object], str] | None:
-    """Return the ``__init__`` or ``__new__`` that a class runs, and its name; None without one."""
+def constructor_of(cls: type) -> tuple[Callable[..., object], str, type] | None:
+    """Return the ``__init__`` or ``__new__`` that a class runs, its name, and whose it is."""
     for label in ("__init__", "__new__"):
         for base in cls.__mro__:
             function = vars(base).get(label)
@@ -307,14 +290,14 @@ def constructor_of(cls: type) -> tuple[Callable[..., object], str] | None:
                 continue
             function = getattr(function, "__func__", function)
             if function is not getattr(object, label):
-                return function, label
+                return function, label, base
     return None
 
 
 def _read_attributes(cls: type, name: str, names: Mapping[str, object]) -> Signature:
     """Read the bare annotated attributes of a class that has no constructor of its own."""
     found: dict[str, Parameter] = {}
-    spaces = _Names(None, names, cls)
+    spaces = Names(None, names, cls)
     for base in reversed(cls.__mro__):
         for attribute, raw in inspect.get_annotations(base).items():
             found.pop(attribute, None)
@@ -336,7 +319,7 @@ def _is_class_variable(raw: object) -> bool:
     return raw is ClassVar or get_origin(raw) is ClassVar
 
 
-def _evaluate(raw: object, names: _Names) -> object:
+def _evaluate(raw: object, names: Names) -> object:
     if raw is MISSING or isinstance(raw, type):
         return raw
     holder = types.SimpleNamespace(__annotations__={"value": raw})

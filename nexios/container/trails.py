@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from nexios.container.binding import Origin
 from nexios.container.errors import Step
-from nexios.container.graph import Argument, Asked, Graph, Wired
+from nexios.container.graph import Argument, Asked, Graph, Node, Wired
 from nexios.container.signature import place_of
 
 
@@ -30,6 +30,21 @@ def path_of(graph: Graph, asked: Asked | None) -> tuple[tuple[Step, ...], str]:
         seen.add(asked.above)
         asked = graph.nodes[asked.above].asked_by
     return tuple(steps), ""
+
+
+def forms_above(graph: Graph, node: Node) -> list[tuple[Node, int]]:
+    """Return the closed forms of one open binding on the way up to who asked first, that first.
+
+    Each comes with the slot of its own through which it asks for the next one.
+    """
+    found: list[tuple[Node, int]] = []
+    below, asked = node.slot, node.asked_by
+    while node.binding.open is not None and asked is not None and asked.above is not None:
+        above = graph.nodes[asked.above]
+        if above.binding.open is node.binding.open:
+            found.append((above, below))
+        below, asked = above.slot, above.asked_by
+    return found[::-1]
 
 
 def path_within(graph: Graph, entry: Wired, slot: int) -> tuple[Step, ...]:

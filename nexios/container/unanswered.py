@@ -13,10 +13,12 @@ from nexios.container.errors import (
     WiringProblem,
 )
 from nexios.container.fixes import as_written, bind_line, describe, module_place, near
+from nexios.container.generics import is_same, pattern_of, solved
 from nexios.container.keys import AnyKey, Key
 from nexios.container.module import Module, variable
 from nexios.container.profiles import has_condition, none_remains, two_remain
 from nexios.container.registry import Found, Registry
+from nexios.container.typevars import listed, variables
 
 
 def unanswered(
@@ -35,6 +37,15 @@ def unanswered(
             key=key, asked_by=(*steps, *bound_at(found.bindings)), label=label,
             fix=f"ask for list[{key}]",
         )  # fmt: skip
+    if said := variables(key.form):
+        return MissingBinding(
+            f"{key} is open, and only a closed form of it can be made",
+            key=key, asked_by=steps, label=label,
+            fix=f"ask for one that says what {listed(said)} is",
+        )  # fmt: skip
+    patterns = [pattern_of(binding) for binding in found.bindings]
+    if any(not is_same(patterns[0], other) for other in patterns[1:]):
+        return _both_fit(registry, module, key, found.bindings, steps, label)
     if found.bindings:
         if has_condition(found.bindings):
             return two_remain(registry, key, found.bindings, steps, label)
@@ -50,6 +61,31 @@ def unanswered(
     )  # fmt: skip
 
 
+def _both_fit(
+    registry: Registry,
+    module: Module,
+    key: AnyKey,
+    bindings: Sequence[Binding],
+    steps: Sequence[Step],
+    label: str,
+) -> WiringProblem:
+    names = list(dict.fromkeys(str(pattern_of(item)) for item in bindings))
+    every = "both" if len(names) == 2 else "all"
+    bindings = [item.base for item in bindings]
+    last = bindings[-1]
+    closed = replace(last, open=None, source=solved(last)[0])
+    return AmbiguousBinding(
+        f"{' and '.join(names)} {every} fit {key}",
+        key=key,
+        asked_by=(
+            *steps,
+            *(Step("bound", str(pattern_of(item)), item.where) for item in bindings),
+        ),
+        label=label,
+        fix=f"bind it itself: {as_written(registry, module, closed)}",
+    )
+
+
 def _exported_twice(
     registry: Registry,
     key: AnyKey,
@@ -63,7 +99,8 @@ def _exported_twice(
     last = homes[-1]
     listed = " and ".join(f'"{name}"' for name in names)
     says = f"{listed} {every} export {key}"
-    named = replace(bindings[-1], key=Key(cast("Any", key.form), last.name))
+    written = bindings[-1].written
+    named = replace(written, key=Key(cast("Any", written.key.form), last.name))
     fix = f"export it from one of them, or name one: {as_written(registry, last, named)}"
     if bindings[-1].inner is not None:
         fix = "export it from one of them, and decorate it there"
@@ -98,7 +135,7 @@ def _private(
         says = f'{key} is exported by module "{home.name}", which "{module.name}" does not include'
         place = module
     else:
-        lines.append(f"{variable(home.name)}.export({key})")
+        lines.append(f"{variable(home.name)}.export({pattern_of(binding)})")
     if home not in module.included:
         lines.append(f"{variable(module.name)}.include({variable(home.name)})")
     return NotVisible(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from nexios.container.asking import (
     View,
@@ -13,9 +13,11 @@ from nexios.container.asking import (
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Marker
 from nexios.container.entry import EntryPoint
-from nexios.container.errors import MissingBinding, ModuleMisuse, Step
+from nexios.container.errors import DependencyCycle, MissingBinding, ModuleMisuse, Step
 from nexios.container.filling import Filler
-from nexios.container.graph import Argument, Asked, Call, Node, Wired
+from nexios.container.fixes import module_place
+from nexios.container.generics import solved
+from nexios.container.graph import Argument, Asked, Call, Fault, Node, Wired
 from nexios.container.keys import (
     MISSING,
     AnyKey,
@@ -33,6 +35,11 @@ from nexios.container.signature import (
     place_of,
     read,
 )
+from nexios.container.trails import forms_above
+from nexios.container.typevars import is_open
+
+# A form that asks for a smaller one ends; ten of one binding on one way are not meant to.
+_DEEPEST_FORM: Final = 10
 
 
 class Builder(Filler):
@@ -56,7 +63,8 @@ class Builder(Filler):
         self._work()
         if whole:
             for binding in self.registry.bindings:
-                if not self.registry.has_yielded(binding):
+                # What is open makes nothing until somebody asks for a closed form.
+                if not is_open(binding.key) and not self.registry.has_yielded(binding):
                     self.slot(binding, None)
             for binding in self.registry.decorated():
                 self.slot(binding, None)
@@ -156,6 +164,8 @@ class Builder(Filler):
 
     def _wire(self, node: Node) -> None:
         binding = node.binding
+        if self._is_endless(node):
+            return
         match binding.answer:
             case Answer.SOURCE if binding.origin is Origin.FUNCTION:
                 self._wire_function(node)
@@ -172,6 +182,34 @@ class Builder(Filler):
             case Answer.ALIAS | Answer.PROVIDER | Answer.LAZY:
                 node.arguments = (self._other(node),)
 
+    def _is_endless(self, node: Node) -> bool:
+        """Return whether an open binding asks for further forms of itself without end.
+
+        The first of them is told; what is below it stays unwired.
+        """
+        opened = node.binding.open
+        if opened is None or opened in self._endless:
+            return opened is not None
+        above = forms_above(self.graph, node)
+        if len(above) < _DEEPEST_FORM:
+            return False
+        self._endless.add(opened)
+        first, slot = above[0]
+        forms = [first.title, *(item.title for item, _ in above[1:3])]
+        asked = above[1][0].binding.key
+        fault = Fault(
+            DependencyCycle, first.binding.key,
+            says=f"{first.title} needs ever further forms of {opened.key}: "
+            f"{' -> '.join(forms)} -> ...",
+            fix=f"bind {asked} itself, so that it ends there: "
+            f"{variable(node.module.name)}.bind({asked}).to(...)   {module_place(node.module)}",
+        )  # fmt: skip
+        first.arguments = tuple(
+            replace(item, slot=None, fault=fault) if item.slot == slot else item
+            for item in first.arguments
+        )
+        return True
+
     def _other(self, node: Node) -> Argument:
         """Fill the one edge of an alias or a handle."""
         key, inner = node.binding.other, node.binding.inner
@@ -181,7 +219,8 @@ class Builder(Filler):
     def _wire_source(self, node: Node) -> None:
         binding = node.binding
         source = binding.function
-        signature = read(source, self.names)
+        form, types = solved(binding)
+        signature = read(cast("Callable[..., object]", form), self.names, types=types)
         node.attributes = signature.attributes
         automatic = binding.origin is Origin.AUTOMATIC or (
             binding.origin is Origin.CONTROLLER and node.module is self.registry.root
