@@ -119,12 +119,6 @@ class Binding:
         return self if self.open is None else self.open
 
     @property
-    def itself(self) -> bool:
-        """Whether the key's own class answers; two aliases of one form need not be one object."""
-        same = class_behind(self.source) is not None and self.source == self.key.form
-        return self.source is self.key.form or bool(same)
-
-    @property
     def function(self) -> Callable[..., object]:
         """The source, as what is called: of ``SqlRepository[User]`` the class.
 
@@ -132,6 +126,12 @@ class Binding:
         ``__orig_class__`` that its ``__init__`` does not see yet.
         """
         return cast("Callable[..., object]", class_behind(self.source) or self.source)
+
+    @property
+    def itself(self) -> bool:
+        """Whether the key's own class answers; two aliases of one form need not be one object."""
+        same = class_behind(self.source) is not None and self.source == self.key.form
+        return self.source is self.key.form or bool(same)
 
     @property
     def other(self) -> AnyKey:

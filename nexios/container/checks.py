@@ -234,7 +234,7 @@ def _misfit_of_value(binding: Binding) -> str:
 
 
 def _unusable(binding: Binding) -> str:
-    itself = binding.source is binding.key.form
+    itself = binding.itself
     source = class_behind(binding.source) or binding.source
     if not callable(source):
         made = show(type(source))

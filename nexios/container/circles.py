@@ -54,7 +54,8 @@ def _titles(nodes: Sequence[Node]) -> list[str]:
 
 def _wrapped(registry: Registry, node: Node) -> str:
     """Return how something that asks for its own key gets another object than itself."""
-    key, binding = node.binding.key, node.binding
+    binding = node.binding.written
+    key = binding.key
     if binding.answer is not Answer.SOURCE or binding.origin is not Origin.DECLARED:
         return f"ask for another key, such as Key({node.title}, 'inner'), and bind that"
     inner = f"{variable(node.module.name)}.bind({key}).to(...)"

@@ -87,9 +87,11 @@ def _elsewhere(registry: Registry, module: Module, binding: Binding) -> bool:
 def _duplicates(registry: Registry, module: Module) -> Iterator[WiringProblem]:
     for key in dict.fromkeys(item.key for item in module.declarations if not item.many):
         own = registry.own(module, key)
-        if len(own) > 1 and has_condition(own):
+        if len(own) < 2 or own[0].key != key:
+            continue  # two open keys may say the same, and are told under the first
+        if has_condition(own):
             yield two_remain(registry, key, own)
-        elif len(own) > 1:
+        else:
             yield _duplicate(registry, key, own, "remove one, or use add() for many")
 
 

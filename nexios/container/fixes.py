@@ -12,7 +12,7 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.generics import fits, solved, why_not
 from nexios.container.keys import AnyKey, Key, collected, is_value_type, show
 from nexios.container.module import Module, variable
-from nexios.container.ports import class_of, misfit_of_arguments, misfit_of_class
+from nexios.container.ports import class_of, made_form, misfit_of_arguments, misfit_of_class
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import display, is_installed
@@ -194,7 +194,8 @@ def satisfying(registry: Registry, key: AnyKey) -> list[type]:
         if candidate is not port and _is_concrete(candidate)
         and (is_protocol(port) or port in candidate.__mro__)
         and not (is_protocol(port) and not _has_methods(port))
-        and not misfit_of_class(port, candidate) and not misfit_of_arguments(key.form, candidate)
+        and not misfit_of_class(port, candidate)
+        and not misfit_of_arguments(key.form, made_form(candidate))
     ]  # fmt: skip
     return sorted(fitting, key=lambda item: item.__name__)
 
@@ -206,18 +207,19 @@ def port_of(registry: Registry, form: object, asked: Iterable[AnyKey] = ()) -> A
         form: The class.
         asked: Keys that somebody asks for, bound or not.
     """
-    for binding in registry.bindings:
-        if class_behind(binding.source) is form and class_behind(binding.key.form) is not form:
-            return binding.key
-    if not isinstance(form, type):
+    cls = class_behind(form)
+    if cls is None:
         return None
-    for base in form.__mro__[1:]:
+    for binding in registry.bindings:
+        if class_behind(binding.source) is cls and class_behind(binding.key.form) is not cls:
+            return binding.key
+    for base in cls.__mro__[1:]:
         top = base.__module__.partition(".")[0]
         if top != "nexios" and top not in sys.stdlib_module_names and not _is_concrete(base):
             return Key(base)
     for key in sorted({*registry.keys, *asked}, key=str):
         port = class_of(key.form)
-        if port is not None and is_protocol(port) and form in satisfying(registry, key):
+        if port is not None and is_protocol(port) and cls in satisfying(registry, key):
             return key
     return None
 
@@ -243,7 +245,8 @@ def port_line(
         return f"ask for an application service; {name} belongs behind a port of its own"
     if is_installed(getattr(asked, "__module__", "")):
         return f"declare a port in the domain, and let its adapter ask for {name}"
-    return f"declare a port in the domain (class {name}Port(Protocol)) and bind the adapter to it"
+    port_name = f"{display(asked)}Port"
+    return f"declare a port in the domain (class {port_name}(Protocol)) and bind the adapter to it"
 
 
 def close_name(name: str, names: Iterable[str]) -> str:

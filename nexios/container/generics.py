@@ -132,7 +132,7 @@ def solved(binding: Binding) -> tuple[object, Types]:
         return source, _told(made, form, port) or binding.types
     if not parameters(source):
         return source, {}
-    known = _told(opened(source, {}), form, port)
+    known = _told(made_form(source), form, port)
     own = parameters(source)
     if not known and port is not None and as_base(source, port) is None:
         known = {item: binding.types[item] for item in own if item in binding.types}

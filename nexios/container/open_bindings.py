@@ -14,15 +14,15 @@ from nexios.container.errors import (
     UnusableSource,
     WiringProblem,
 )
-from nexios.container.fixes import as_written, said_line, source_text
+from nexios.container.fixes import as_written, said_line
 from nexios.container.generics import matched, solved
 from nexios.container.graph import Node
 from nexios.container.keys import AnyKey, Key, optional_of, show
 from nexios.container.ports import class_of, made_form
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
-from nexios.container.signature import place_of, read
-from nexios.container.typevars import as_base, is_open, listed, opened, substitute, variables
+from nexios.container.signature import display, place_of, read
+from nexios.container.typevars import as_base, class_behind, is_open, listed, substitute, variables
 from nexios.container.wiring import Builder
 
 
@@ -50,6 +50,8 @@ def unclosable(builder: Builder) -> Iterator[WiringProblem]:
                 f"{binding.other} leaves {listed(left)} open, which {key} does not say",
                 key=key, asked_by=bound, fix=as_written(builder.registry, node.module, other),
             )  # fmt: skip
+        elif special := _more_special(binding):
+            yield _too_special(builder.registry, node, special, bound)
         elif has_source(binding) and readable(binding.source):
             yield from _source(builder, node, bound)
 
@@ -62,14 +64,6 @@ def _source(builder: Builder, node: Node, bound: tuple[Step, ...]) -> Iterator[W
         yield UnusableSource(
             f"{show(source)} leaves {listed(left)} open, which {key} does not say",
             key=key, asked_by=bound, fix=as_written(registry, node.module, mended),
-        )  # fmt: skip
-        return
-    if special := _more_special(binding):
-        place = Step("written", source_text(source), place_of(source))
-        yield PortMismatch(
-            f"{source_text(source)} makes {special}, not every {key}",
-            key=key, asked_by=(place, *bound),
-            fix=as_written(registry, node.module, replace(binding, key=special)),
         )  # fmt: skip
         return
     form, types = solved(replace(binding, types={item: item for item in variables(key.form)}))
@@ -85,6 +79,20 @@ def _source(builder: Builder, node: Node, bound: tuple[Step, ...]) -> Iterator[W
             )  # fmt: skip
 
 
+def _too_special(
+    registry: Registry, node: Node, special: AnyKey, bound: tuple[Step, ...]
+) -> WiringProblem:
+    binding, source = node.binding, node.binding.source
+    if binding.answer is Answer.VALUE:
+        says, steps = f"the value of {binding.key} is {special}, not every form of it", bound
+    else:
+        name = show(source) if class_behind(source) is not None else f"{display(source)}()"
+        says = f"{name} makes {special}, not every {binding.key}"
+        steps = (Step("written", name, place_of(source)), *bound)
+    fix = as_written(registry, node.module, replace(binding, key=special))
+    return PortMismatch(says, key=binding.key, asked_by=steps, fix=fix)
+
+
 def _left(key: AnyKey, form: object) -> tuple[object, ...]:
     return tuple(item for item in variables(form) if item not in variables(key.form))
 
@@ -98,11 +106,13 @@ def _renamed(key: AnyKey, other: AnyKey) -> AnyKey:
 
 def _more_special(binding: Binding) -> AnyKey | None:
     """Return the key that a source answers for, where it does not answer for all of its own."""
-    made, port = made_form(binding.source), class_of(binding.key.form)
-    if isinstance(made, type):
-        made = opened(made, {})
-    seen = None if port is None else as_base(made, port)
-    if seen is None or any(item is object or item is Any for item in get_args(seen)):
+    if binding.answer not in (Answer.SOURCE, Answer.VALUE) or _left(binding.key, binding.source):
+        return None
+    source = type(binding.source) if binding.answer is Answer.VALUE else binding.source
+    port = class_of(binding.key.form)
+    seen = None if port is None else as_base(made_form(source), port)
+    said = get_args(seen)
+    if not said or any(item is object or item is Any for item in said):
         return None
     found: AnyKey = Key(cast("Any", seen), binding.key.name)
     return None if matched(found, binding.key) is not None else found

@@ -11,7 +11,7 @@ from typing_extensions import get_protocol_members, is_protocol
 from nexios.container.keys import MISSING, AnyKey, show
 from nexios.container.mounting import Mounted
 from nexios.container.signature import Unresolved, hint_of, kind_of
-from nexios.container.typevars import as_base, class_behind
+from nexios.container.typevars import as_base, class_behind, opened
 
 _YIELDING = (
     collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable,
@@ -97,7 +97,12 @@ def class_of(form: object) -> type | None:
 
 
 def made_form(source: object) -> object:
-    """Return the type of what a source makes; MISSING where nobody can tell."""
+    """Return the type of what a source makes; MISSING where nobody can tell.
+
+    Of a bare generic class it is open, whatever its parameters are by default.
+    """
+    if isinstance(source, type):
+        return opened(source, {})
     if class_behind(source) is not None:
         return source
     if not callable(source):

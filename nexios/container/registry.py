@@ -207,15 +207,18 @@ class Registry:
 
     def exports_nothing(self, module: Module, key: AnyKey) -> bool:
         """Return whether an exported key is one the module does not have."""
-        if how := collected(key):
+        how = collected(key)
+        if not is_open(key):
+            if how is None:
+                return not self.has(module, key)
             return not self.added(module, how[1]) and not self.find(module, key).bindings
-        if is_open(key):
-            return not any(
-                self._visible(module, other, frozenset({module})) or self.added(module, other)
-                for other in map(self._as_bound, self.keys)
-                if fits(key, other)
-            )
-        return not self.has(module, key)
+        for other in map(self._as_bound, self.keys):
+            if how is None and fits(key, other):
+                if self.added(module, other) or self._visible(module, other, frozenset({module})):
+                    return False
+            elif how is not None and fits(how[1], other) and self.added(module, other):
+                return False
+        return True
 
     def left_out_of(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
         """Return the bindings that ``module`` would see for ``key`` under other profiles."""
