@@ -16,7 +16,7 @@ from nexios.container.ports import class_of, made_form, misfit_of_arguments, mis
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import display, is_installed
-from nexios.container.typevars import class_behind, listed, parameters
+from nexios.container.typevars import class_behind, is_open, listed, parameters
 from nexios.layers.rules import Layer
 
 
@@ -144,6 +144,12 @@ def near(registry: Registry, key: AnyKey) -> tuple[str, ...]:
     """Return what might have been meant: classes that fit, other names, close spellings."""
     refused = (why_not(item, key) for item in sorted(registry.keys, key=str))
     lines = [f"near: {why}" for why in refused if why]
+    forms = (
+        item for item in registry.keys if is_open(item) and class_behind(item.form) is key.form
+    )
+    lines += [
+        f"near: {form} is bound, so ask for a form of it" for form in sorted(map(str, forms))
+    ]
     for answer in satisfying(registry, key):
         homes = [
             binding for binding in registry.bindings

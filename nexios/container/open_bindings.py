@@ -44,6 +44,12 @@ def unclosable(builder: Builder) -> Iterator[WiringProblem]:
                 f"{key} alone fits every key, so it says none",
                 key=key, asked_by=bound, fix=f"bind a type that has it, such as Repository[{key}]",
             )  # fmt: skip
+        elif odd := [item for item in variables(key.form) if not isinstance(item, TypeVar)]:
+            kind = type(odd[0]).__name__
+            yield ModuleMisuse(
+                f"{key} is open by {show(odd[0])}, a {kind}, and only a TypeVar can be closed",
+                key=key, asked_by=bound, fix=f"bind each form of {key} that is asked for",
+            )  # fmt: skip
         elif binding.answer is Answer.ALIAS and (left := _left(key, binding.other.form)):
             other = replace(binding, source=_renamed(key, binding.other))
             yield UnusableSource(

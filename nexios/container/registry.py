@@ -141,8 +141,6 @@ class Registry:
 
     def find(self, module: Module, key: AnyKey) -> Found:
         """Return what ``module`` sees for ``key``; nothing for an open one, which fits many."""
-        if is_open(key):
-            return Found(())
         found = self._seen.get((module, key))
         if found is None:
             found = self._seen[module, key] = self._look(module, key)
@@ -297,6 +295,8 @@ class Registry:
     def _look(self, module: Module, key: AnyKey) -> Found:
         if key in self.built_in:
             return Found((self.built_in[key],))
+        if is_open(key):
+            return Found(())
         bindings = self._visible(module, key, frozenset({module}))
         if bindings:
             return Found(bindings)

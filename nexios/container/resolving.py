@@ -23,6 +23,7 @@ from nexios.container.ports import misfit_of_value
 from nexios.container.registry import Found
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Signature, display, kind_of, read
+from nexios.container.typevars import class_behind
 from nexios.container.wiring import Builder
 
 _REMEMBERED_CALLS = 1_024
@@ -129,6 +130,8 @@ class Resolution:
         interpreter = self._interpreter
         prepared = await interpreter.fill(scope, call.slots, NOBODY)
         positional, named = interpreter.arguments(call.arguments, (), scope, prepared)
+        # Of ``SqlRepository[User]`` the class is called, as in a binding.
+        target = class_behind(target) or target
         if signature.attributes:
             made = target()
             for name, value in {**named, **given}.items():
@@ -228,13 +231,12 @@ def _refuse_closed(scope: ScopeContext, asked: str) -> None:
 
 
 def _refuse_abstract(target: Callable[..., object]) -> None:
-    if isinstance(target, type) and (
-        inspect.isabstract(target) or getattr(target, "_is_protocol", False)
-    ):
+    cls = class_behind(target)
+    if cls is not None and (inspect.isabstract(cls) or getattr(cls, "_is_protocol", False)):
         raise UnusableSource(
             f"{show(target)} is abstract, so it cannot be made", fix="call a class that is not"
         )
-    if not isinstance(target, type) and kind_of(target).exits:
+    if cls is None and kind_of(target).exits:
         raise UnusableSource(
             f"{display(target)}() is a {kind_of(target).value}, so it cannot be called",
             fix="bind it as a source, and ask for what it yields",

@@ -206,13 +206,26 @@ def _closed(signature: Signature, source: object, cls: type) -> Signature:
 
 
 def _with(signature: Signature, types: Callable[[str], Types]) -> Signature:
-    if not any(variables(item.annotation) for item in signature.parameters):
+    if not any(map(_is_open, signature.parameters)):
         return signature
-    closed = tuple(
-        replace(item, annotation=substitute(item.annotation, types(item.name)))
-        for item in signature.parameters
+    return replace(
+        signature, parameters=tuple(_replaced(i, types(i.name)) for i in signature.parameters)
     )
-    return replace(signature, parameters=closed)
+
+
+def _is_open(parameter: Parameter) -> bool:
+    default = parameter.default
+    return bool(
+        variables(parameter.annotation)
+        or (isinstance(default, Marker) and variables(default.source))
+    )
+
+
+def _replaced(parameter: Parameter, types: Types) -> Parameter:
+    default = parameter.default
+    if isinstance(default, Marker) and variables(default.source):
+        default = Marker(substitute(default.source, types))
+    return replace(parameter, annotation=substitute(parameter.annotation, types), default=default)
 
 
 def _declares(base: type, name: str) -> bool:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, ParamSpec, Protocol, TypeVar
 
 import pytest
 import typing_extensions
@@ -311,6 +311,59 @@ async def test_a_default_of_the_type_variable_is_what_a_bare_class_means() -> No
     root = Module("app")
     root.bind(Box[T])
     assert Box in Container(root)
+
+
+class MarkedRepository(Generic[T]):
+    def __init__(
+        self,
+        hot: Annotated[Mapper[T], Key("hot")],
+        marked: Any = Depend(Mapper[T]),
+        handed: Mapper[T] = Depend(),
+    ) -> None:
+        self.hot, self.marked, self.handed = hot, marked, handed
+
+
+async def test_variables_are_replaced_in_markers_and_beside_qualifiers() -> None:
+    root = module_of(MarkedRepository[User])
+    root.bind(Key(Mapper[User], "hot")).to(UserMapper)
+    root.bind(Mapper[T])
+    found = await made(root, MarkedRepository[User])
+    assert type(found.hot) is UserMapper
+    assert found.marked is found.handed
+    assert type(found.marked) is Mapper
+
+
+def _declared_on_the_class() -> Any:
+    # What ``class Box[X]`` makes where the syntax is known: X is a name of the class alone.
+    X = TypeVar("X")  # a type variable
+
+    class Box(Generic[X]):
+        def __init__(self, mapper: "Mapper[X]") -> None: ...
+
+    Box.__type_params__ = (X,)  # type: ignore[attr-defined]
+    return Box
+
+
+async def test_a_string_may_name_a_type_parameter_of_its_class() -> None:
+    box = _declared_on_the_class()
+    root = module_of(box[User])
+    root.bind(Mapper[T])
+    async with Container(root) as container:
+        assert parts(container)["Box[User]"] == ["Mapper[User]"]
+
+
+async def test_the_return_type_of_a_generic_function_is_an_open_key() -> None:
+    root = Module("app")
+    root.bind(Mapper[T], scope=Scope.SINGLETON)
+
+    @root.provides(scope=Scope.SINGLETON)
+    def repository(mapper: Mapper[S]) -> Iterator[Repository[S]]:
+        yield SqlRepository(mapper)
+
+    async with Container(root) as container:
+        one = await container.get(Repository[User])  # type: ignore[type-abstract]
+        assert await container.get(Repository[User]) is one  # type: ignore[type-abstract]
+        assert type(one) is SqlRepository
 
 
 # --- which binding --------------------------------------------------------------------------
@@ -668,6 +721,9 @@ async def test_transient_closed_forms_are_new_for_every_asker() -> None:
 async def test_call_makes_a_closed_generic_class_that_nothing_binds() -> None:
     async with Container(repositories()) as container, container.enter() as scope:
         found = await scope.call(MemoryRepository[User])
+        with pytest.raises(UnusableSource):
+            await scope.call(Repository[User])  # type: ignore[type-abstract]
+    assert "__orig_class__" not in vars(found)
     assert isinstance(found, MemoryRepository)
     assert type(found.mapper) is Mapper
 
@@ -853,6 +909,26 @@ def test_a_type_variable_alone_is_no_key() -> None:
     root = Module("app")
     root.bind(T).value(3)  # type: ignore[misc]
     assert isinstance(refusal(root), ModuleMisuse)
+
+
+def test_a_key_open_by_something_else_than_a_type_variable_is_refused() -> None:
+    parameters = ParamSpec("parameters")
+
+    class Task(Generic[parameters]):
+        pass
+
+    root = Module("app")
+    root.bind(Task[parameters])
+    assert refusal(root).says.startswith("Task[parameters] is open by parameters, a ParamSpec")
+
+
+def test_a_bare_class_asked_where_its_open_form_is_bound_is_told_so() -> None:
+    class Asks:
+        def __init__(self, mapper: Mapper) -> None: ...  # type: ignore[type-arg]
+
+    root = module_of(Asks)
+    root.bind(Mapper[T])
+    assert "near: Mapper[T] is bound, so ask for a form of it" in refusal(root).notes
 
 
 def test_an_alias_whose_variable_its_key_does_not_say_is_refused() -> None:

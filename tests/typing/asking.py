@@ -227,6 +227,16 @@ def declare_wrong(module: Module) -> None:
     module.add(Users).value(Wrong())  # refused: arg-type
 
 
+def make_any(form: type[T]) -> Repository[T]:
+    raise NotImplementedError
+
+
+def declare_open(module: Module) -> None:
+    module.provides()(make_any)
+    # No place that a type variable belongs to: the container reads it, a checker does not.
+    module.bind(Repository[T]).to(make_any)  # refused: valid-type # refused: type-abstract
+
+
 def decorate(module: Module) -> None:
     @module.provides()
     def users() -> SqlUsers:
