@@ -10,7 +10,18 @@ import typing
 import uuid
 from collections.abc import Hashable
 from enum import Enum
-from typing import Annotated, Any, Final, Generic, NewType, TypeVar, get_args, get_origin, overload
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    NewType,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    overload,
+)
 
 from typing_extensions import TypeAliasType, TypeForm
 
@@ -239,6 +250,10 @@ def _normal(form: object) -> tuple[object, Hashable]:
             if isinstance(item, Key):
                 name = item.name
         return base, name
+    if isinstance(origin, TypeAliasType):
+        said = dict(zip(origin.__type_params__, get_args(form), strict=False))
+        value = cast("Any", origin.__value__)
+        return _normal(value[tuple(said[item] for item in value.__parameters__)])
     if origin is not None and origin.__module__ in ("builtins", "collections.abc"):
         return origin[get_args(form)], MISSING
     return form, MISSING

@@ -1,5 +1,6 @@
 """Open generics: closed on demand, the best fit taken, type variables replaced throughout."""
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ from nexios.container.errors import (
     UnreadableParameter,
     UnusableSource,
 )
+from nexios.container.generics import fit
 from nexios.container.keys import Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope
+from nexios.container.typevars import substitute, variables
 from nexios.layers.rules import Layer
 from tests.support.golden import assert_golden
 from tests.support.wiring import module_of, point, run
@@ -494,6 +497,37 @@ def test_nested_and_union_patterns_fit_what_has_their_shape() -> None:
     assert Key(Mapper[User], 1) not in container
     assert Key(Mapper[Callable[[int], str]], 2) in container
     assert Key(Mapper[Callable[[int, int], str]], 2) not in container
+
+
+def test_a_pattern_finds_again_whatever_was_put_into_it() -> None:
+    dice = random.Random(7)
+
+    def form(depth: int, leaves: list[Any]) -> Any:
+        if depth == 0 or dice.random() < 0.2:
+            return dice.choice(leaves)
+        inner = [form(depth - 1, leaves) for _ in range(2)]
+        return dice.choice(
+            [Mapper[inner[0]], Pair[inner[0], inner[1]], list[inner[0]], dict[str, inner[1]],
+             Callable[[inner[0]], inner[1]], tuple[inner[0], ...]]
+        )  # fmt: skip
+
+    tried = 0
+    for _ in range(400):
+        pattern = form(3, [T, S, User, int])
+        types = {item: form(2, [User, Order, str]) for item in variables(pattern)}
+        if not types or pattern in types:
+            continue
+        closed: Any = substitute(pattern, types)
+        assert variables(closed) == ()
+        assert fit(Key(pattern), Key(closed)) == types
+        assert fit(Key(pattern), Key(set[closed])) is None
+        tried += 1
+    assert tried > 200
+
+
+def test_a_generic_type_alias_is_the_key_that_it_names() -> None:
+    pairs = typing_extensions.TypeAliasType("pairs", Pair[V, K], type_params=(K, V))
+    assert Key(pairs[int, str]) == Key(Pair[str, int])
 
 
 # --- modules --------------------------------------------------------------------------------
