@@ -50,6 +50,11 @@ def unclosable(builder: Builder) -> Iterator[WiringProblem]:
                 f"{key} is open by {show(odd[0])}, a {kind}, and only a TypeVar can be closed",
                 key=key, asked_by=bound, fix=f"bind each form of {key} that is asked for",
             )  # fmt: skip
+        elif binding.mounted is not None:
+            yield ModuleMisuse(
+                f'{key} is open, and the mounted "{binding.mounted.name}" makes one form of it',
+                key=key, asked_by=bound, fix=f"mount each form of {key} that is asked for",
+            )  # fmt: skip
         elif binding.answer is Answer.ALIAS and (left := _left(key, binding.other.form)):
             other = replace(binding, source=_renamed(key, binding.other))
             yield UnusableSource(

@@ -1,7 +1,7 @@
 """An existing dependency-injector container as a module, and our providers inside of it."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 import pytest
@@ -29,6 +29,8 @@ from tests.support.wiring import module_of, point, run
 
 pytestmark = pytest.mark.anyio
 
+T = TypeVar("T")
+
 
 class Users(Protocol):
     def find(self, number: int) -> str: ...
@@ -55,6 +57,10 @@ class Clock:
 class Pool:
     def __init__(self) -> None:
         self.open = True
+
+
+class Box(Generic[T]):
+    pass
 
 
 def opened() -> Iterator[Pool]:
@@ -86,6 +92,10 @@ class Theirs(containers.DeclarativeContainer):
     gateway = providers.Dependency(instance_of=Clock)
 
 
+class Boxes(containers.DeclarativeContainer):
+    box = providers.Factory(Box)
+
+
 def mounting(theirs: Any, names: dict[object, str], **options: Any) -> Module:
     """Return a module with a greeter that asks for mounted users."""
     root = module_of(Greeter)
@@ -115,6 +125,13 @@ async def test_a_mounted_singleton_is_the_one_of_its_container() -> None:
         for _ in range(2):
             async with container.enter() as scope:
                 assert await scope.get(Clock) is theirs.clock()
+
+
+async def test_a_provider_is_mounted_under_one_form_of_a_generic_key() -> None:
+    root = Module("app").mount(Boxes(), {Box[int]: "box"})
+    root.bind(Box[T])
+    async with Container(root) as container, container.enter() as scope:
+        assert type(await scope.get(Box[int])) is type(await scope.get(Box[str])) is Box
 
 
 async def test_a_plan_asks_the_mounted_provider_at_each_call() -> None:
@@ -203,6 +220,14 @@ def test_a_mounted_provider_that_does_not_fit_its_port_is_refused(provider: Any)
     error = refusal(Module("app").mount(theirs, {Users: "users"}))
     assert isinstance(error, PortMismatch)
     assert_golden(error, "mounted_mismatch.txt")
+
+
+def test_a_provider_makes_one_form_and_cannot_answer_for_an_open_key() -> None:
+    root = Module("app")
+    root.mount(Boxes(), {Box[T]: "box"})
+    error = refusal(root)
+    assert isinstance(error, ModuleMisuse)
+    assert_golden(error, "mounted_open.txt")
 
 
 def test_what_a_mounted_function_says_it_returns_is_compared_with_the_port() -> None:
