@@ -87,7 +87,8 @@ def check(
         nodes += open_nodes(registry)
     for node in nodes:
         problems += _sources(registry, graph, node)
-        problems += wraps_nothing(graph, node)
+        if node.binding.open not in builder.endless:
+            problems += wraps_nothing(graph, node)
     outward = edges_outward(graph, registry, layers, builder.new, wired)
     problems += [breach(graph, registry, edge) for edge in outward]
     # Who may not ask at all is not told how to bind it.
@@ -252,7 +253,7 @@ def _unusable(binding: Binding) -> str:
 
 
 def _usable(registry: Registry, module: Module, binding: Binding) -> str:
-    if binding.inner is not None:
+    if binding.origin is Origin.DECORATOR:
         return decorate_line(registry, module, replace(binding, source=None, using={}))
     if not callable(binding.source):
         return f"{variable(module.name)}.bind({binding.key}).value(...)"
@@ -277,7 +278,7 @@ def _unknown_using(registry: Registry, node: Node) -> Iterator[WiringProblem]:
 
 def _bound(node: Node) -> tuple[Step, ...]:
     where = node.binding.where
-    how = "bound" if node.binding.inner is None else "decorated"
+    how = "decorated" if node.binding.origin is Origin.DECORATOR else "bound"
     return (Step(how, f'{node.title} in module "{node.module.name}"', where),)
 
 

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 from nexios.container.binding import Binding, Origin
 from nexios.container.errors import DecoratorMisuse, ModuleMisuse, Step, WiringProblem
-from nexios.container.fixes import decorate_line
+from nexios.container.fixes import bind_line, decorate_line, near, source_text
+from nexios.container.generics import fits
 from nexios.container.graph import Graph, Node
 from nexios.container.keys import collected, show
 from nexios.container.module import Module
 from nexios.container.registry import Registry
 from nexios.container.signature import SourceKind, display, place_of
-from nexios.container.unanswered import bound_at, unanswered
+from nexios.container.typevars import class_behind, is_open
+from nexios.container.unanswered import bound_at, not_visible, unanswered
 
 
 def decorators_of(registry: Registry, module: Module) -> Iterator[WiringProblem]:
@@ -31,7 +33,7 @@ def held_twice(registry: Registry) -> Iterator[WiringProblem]:
     """Return one of many that two modules decorate apart: a list above both holds it twice."""
     written = [one for module in registry.modules for one in registry.decorators.written(module)]
     told: set[Binding] = set()
-    for key in dict.fromkeys(item.key for item in written):
+    for key in registry.forms(written):
         for module in registry.modules:
             seen: dict[Binding, Binding] = {}
             for binding in registry.added(module, key):
@@ -60,7 +62,7 @@ def wraps_nothing(graph: Graph, node: Node) -> Iterator[WiringProblem]:
         return
     if any(item.fault is not None and item.asked is None for item in node.arguments):
         return  # a parameter that says nothing is probably the one, and is shown already
-    name, key = display(source), inner.key
+    name, key = source_text(node.binding.written.source), inner.key
     steps = [
         Step("written", name, place_of(source)),
         Step("decorated", f'{key} in module "{node.module.name}"', node.binding.where),
@@ -78,9 +80,11 @@ def _leads_to(graph: Graph, slot: int, inner: Binding) -> bool:
 
 def _parameter(node: Node, inner: Binding) -> str:
     """Return the parameter to add, or the one that asks for the adapter instead of the port."""
-    port = show(inner.key.form)
+    port = show(node.binding.written.key.form)
+    made = class_behind(inner.base.source)
     for argument in node.arguments:
-        if argument.asked is not None and argument.asked.form is inner.base.source:
+        asked = argument.asked
+        if asked is not None and made is not None and class_behind(asked.form) is made:
             where = argument.parameter.where.text.partition("(")[0]
             return f"{argument.parameter.name}: {port} in {where}"
     name = display(node.binding.source)
@@ -107,7 +111,9 @@ def _unseen(
         )  # fmt: skip
         return
     found = registry.find(module, key)
-    seen = found.one is not None or registry.added(module, key)
+    seen = found.one is not None or bool(registry.added(module, key))
+    if is_open(key):
+        seen = not registry.exports_nothing(module, key)
     # What is bound for other profiles only is said where it is missed.
     if seen or registry.left_out_of(module, key):
         return
@@ -115,7 +121,13 @@ def _unseen(
     if found.bindings:
         yield problem
         return
+    notes, fix = problem.notes, problem.fix
+    if is_open(key):
+        notes, fix = near(registry, key), bind_line(registry, module, key)
+        hidden = next((item for item in registry.bindings if fits(key, item.key)), None)
+        if hidden is not None:
+            notes, fix = (), not_visible(registry, module, key, hidden, (), "").fix
     yield ModuleMisuse(
         f'module "{module.name}" decorates {key}, which it does not see',
-        key=key, asked_by=[step], notes=problem.notes, fix=problem.fix,
+        key=key, asked_by=[step], notes=notes, fix=fix,
     )  # fmt: skip

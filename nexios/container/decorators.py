@@ -1,18 +1,21 @@
 """Wraps bindings: which decorators a module puts around what it sees."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from nexios.container.binding import Answer, Binding
+from nexios.container.generics import close, fits
 from nexios.container.keys import AnyKey
 from nexios.container.module import Module
 from nexios.container.scope import Scope
+from nexios.container.typevars import is_open
 
 
 class Decorators:
     """The decorators of all modules, and what each makes of what it wraps.
 
-    A decorator around one binding is one binding of its own, whoever asks for it.
+    A decorator around one binding is one binding of its own, whoever asks for it; one of an open
+    key is closed for what it wraps.
     """
 
     def __init__(
@@ -31,24 +34,27 @@ class Decorators:
         """
         self._home = home
         self._target = target
-        self._written: dict[Module, dict[AnyKey, list[Binding]]] = {}
+        self._written: dict[Module, list[Binding]] = {}
+        self._of: dict[tuple[Module, AnyKey], Sequence[Binding]] = {}
         self._made: dict[tuple[Binding, Binding], Binding] = {}
         self._aliases: list[Binding] = []
         for module in modules:
             for declaration in module.decorators:
-                if not declaration.holds(profile):
-                    continue
-                written = declaration.settle()
-                of_module = self._written.setdefault(module, {})
-                of_module.setdefault(written.key, []).append(written)
+                if declaration.holds(profile):
+                    self._written.setdefault(module, []).append(declaration.settle())
 
-    def written(self, module: Module) -> Iterator[Binding]:
+    def written(self, module: Module) -> Sequence[Binding]:
         """Return the decorators of a module as they stand there, around nothing yet."""
-        return (one for found in self._written.get(module, {}).values() for one in found)
+        return self._written.get(module, ())
 
     def of(self, module: Module, key: AnyKey) -> Sequence[Binding]:
         """Return the decorators that ``module`` puts around ``key``, the outermost last."""
-        return self._written.get(module, {}).get(key, ())
+        written = self.written(module)
+        if not written:
+            return ()
+        if (module, key) not in self._of:
+            self._of[module, key] = [one for one in written if fits(one.key, key)]
+        return self._of[module, key]
 
     def around(self, module: Module, binding: Binding) -> Binding:
         """Return ``binding`` inside the decorators of ``module``; itself where it has none."""
@@ -60,8 +66,9 @@ class Decorators:
         known = self._made.get((written, inner))
         if known is None:
             scope, lazy = self._lifetime(inner)
+            closed = close(written, inner.key) if is_open(written.key) else written
             known = self._made[written, inner] = replace(
-                written, key=inner.key, inner=inner, scope=scope, lazy=lazy,
+                closed, key=inner.key, inner=inner, scope=scope, lazy=lazy,
                 default=inner.default,
             )  # fmt: skip
             self._home[known] = module

@@ -65,7 +65,8 @@ class Filler:
         self.made: dict[object, Binding] = {} if other is None else dict(other.made)
         self.names: dict[str, object] = registry_names(registry) if other is None else other.names
         self._connected: set[type] = set()
-        self._endless: set[Binding] = set()
+        # Open bindings that ask for further forms of themselves; what is below stays unwired.
+        self.endless: set[Binding] = set()
         self._pending: deque[int] = deque()
         self.first_new = len(self.graph.nodes)
 

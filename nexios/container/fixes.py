@@ -110,6 +110,8 @@ def said_line(registry: Registry, module: Module, binding: Binding, said: Sequen
     if binding.itself:
         return f"{variable(module.name)}.bind({display(cls)}[...])   {module_place(module)}"
     line = f"bind({binding.written.key}).to({display(cls)}[...])"
+    if binding.origin is Origin.DECORATOR:
+        line = f"decorate({binding.written.key}).with_({display(cls)}[...])"
     return _written(registry, module, binding.key, line)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast, get_args
 
 from nexios.container.asking import has_source, readable
-from nexios.container.binding import Answer, Binding
+from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.errors import (
     ModuleMisuse,
     PortMismatch,
@@ -27,28 +27,34 @@ from nexios.container.wiring import Builder
 
 
 def open_nodes(registry: Registry) -> Iterator[Node]:
-    """Return open bindings as nodes, for checks that look at nothing around them."""
-    for binding in registry.bindings:
+    """Return what is bound or decorated open as nodes, for checks that look at nothing around."""
+    found = [(binding, registry.home[binding]) for binding in registry.bindings]
+    for module in registry.modules:
+        found += [(written, module) for written in registry.decorators.written(module)]
+    for binding, home in found:
         # A default that has yielded makes nothing, and is not blamed.
         if is_open(binding.key) and not registry.has_yielded(binding):
-            yield Node(-1, binding, registry.home[binding], None, binding.scope or Scope.TRANSIENT)
+            yield Node(-1, binding, home, None, binding.scope or Scope.TRANSIENT)
 
 
 def unclosable(builder: Builder) -> Iterator[WiringProblem]:
     """Return what no closed form could mend: variables that the key does not say."""
     for node in open_nodes(builder.registry):
         key, binding = node.binding.key, node.binding
-        bound = (Step("bound", f'{node.title} in module "{node.module.name}"', binding.where),)
+        decorates = binding.origin is Origin.DECORATOR
+        how, verb = ("decorated", "decorate") if decorates else ("bound", "bind")
+        bound = (Step(how, f'{node.title} in module "{node.module.name}"', binding.where),)
         if isinstance(key.form, TypeVar):
             yield ModuleMisuse(
                 f"{key} alone fits every key, so it says none",
-                key=key, asked_by=bound, fix=f"bind a type that has it, such as Repository[{key}]",
+                key=key, asked_by=bound,
+                fix=f"{verb} a type that has it, such as Repository[{key}]",
             )  # fmt: skip
         elif odd := [item for item in variables(key.form) if not isinstance(item, TypeVar)]:
             kind = type(odd[0]).__name__
             yield ModuleMisuse(
                 f"{key} is open by {show(odd[0])}, a {kind}, and only a TypeVar can be closed",
-                key=key, asked_by=bound, fix=f"bind each form of {key} that is asked for",
+                key=key, asked_by=bound, fix=f"{verb} each form of {key} that is asked for",
             )  # fmt: skip
         elif binding.mounted is not None:
             yield ModuleMisuse(

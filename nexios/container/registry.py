@@ -123,11 +123,27 @@ class Registry:
         return frozenset(binding.key for binding in self._declared) | self.built_in.keys()
 
     def decorated(self) -> Iterator[Binding]:
-        """Return every decorator around everything it wraps, asked for or not."""
+        """Return every decorator around everything it wraps, asked for or not.
+
+        What is open makes nothing until somebody asks for a closed form, and is left out.
+        """
         for module in self.modules:
-            for key in dict.fromkeys(item.key for item in self.decorators.written(module)):
-                seen = (*self.find(module, key).bindings, *self.added(module, key))
-                yield from (binding for binding in seen if binding.inner is not None)
+            for key in self.forms(self.decorators.written(module)):
+                if is_open(key):
+                    continue
+                for binding in (*self.find(module, key).bindings, *self.added(module, key)):
+                    if binding.inner is not None and binding.base.open is None:
+                        yield binding
+
+    def forms(self, bindings: Iterable[Binding]) -> Iterable[AnyKey]:
+        """Return the keys of some bindings; of an open one all that fit it, bound or asked for."""
+        found: dict[AnyKey, None] = {}
+        for key in dict.fromkeys(binding.key for binding in bindings):
+            found[self._as_bound(key)] = None
+            if is_open(key):
+                bound = (self._as_bound(binding.key) for binding in self.home)
+                found.update(dict.fromkeys(other for other in bound if fits(key, other)))
+        return found
 
     def own(self, module: Module, key: AnyKey) -> list[Binding]:
         """Return the bindings (not ``add``) of a key in one module."""
@@ -148,7 +164,7 @@ class Registry:
 
     def added(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
         """Return the ``add``s of ``key`` that ``module`` sees: includes first, then its own."""
-        return outermost(self._walk_added(module, key, {}))
+        return outermost(self._walk_added(module, self._as_bound(key), {}))
 
     def named(self, module: Module, key: AnyKey) -> dict[Hashable, Binding]:
         """Return the named bindings of a type that ``module`` sees, in registration order."""
@@ -210,8 +226,8 @@ class Registry:
             if how is None:
                 return not self.has(module, key)
             return not self.added(module, how[1]) and not self.find(module, key).bindings
-        for other in map(self._as_bound, self.keys):
-            if how is None and fits(key, other):
+        for other in dict.fromkeys(self._as_bound(binding.key) for binding in self._declared):
+            if how is None and (fits(key, other) or fits(other, key)):
                 if self.added(module, other) or self._visible(module, other, frozenset({module})):
                     return False
             elif how is not None and fits(how[1], other) and self.added(module, other):

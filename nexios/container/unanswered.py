@@ -53,7 +53,7 @@ def unanswered(
     if left_out := registry.left_out_of(module, key):
         return none_remains(registry, key, left_out, steps, label)
     if found.private:
-        return _private(registry, module, key, found.private[0], steps, label)
+        return not_visible(registry, module, key, found.private[0], steps, label)
     return MissingBinding(
         f"nothing provides {key}",
         key=key, asked_by=steps, notes=near(registry, key), label=label,
@@ -120,7 +120,7 @@ def bound_at(bindings: Sequence[Binding]) -> list[Step]:
     ]
 
 
-def _private(
+def not_visible(
     registry: Registry,
     module: Module,
     key: AnyKey,
@@ -128,6 +128,7 @@ def _private(
     steps: Sequence[Step],
     label: str,
 ) -> WiringProblem:
+    """Return the problem of a key whose binding ``module`` does not see."""
     home = registry.home[binding]
     says = f'{key} is private to module "{home.name}"'
     place, lines = home, []

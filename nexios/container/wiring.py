@@ -15,7 +15,7 @@ from nexios.container.depend import Marker
 from nexios.container.entry import EntryPoint
 from nexios.container.errors import DependencyCycle, MissingBinding, ModuleMisuse, Step
 from nexios.container.filling import Filler
-from nexios.container.fixes import module_place
+from nexios.container.fixes import as_written, module_place
 from nexios.container.generics import solved
 from nexios.container.graph import Argument, Asked, Call, Fault, Node, Wired
 from nexios.container.keys import (
@@ -188,21 +188,25 @@ class Builder(Filler):
         The first of them is told; what is below it stays unwired.
         """
         opened = node.binding.open
-        if opened is None or opened in self._endless:
+        if opened is None or opened in self.endless:
             return opened is not None
         above = forms_above(self.graph, node)
         if len(above) < _DEEPEST_FORM:
             return False
-        self._endless.add(opened)
+        self.endless.add(opened)
         first, slot = above[0]
         forms = [first.title, *(item.title for item, _ in above[1:3])]
         asked = above[1][0].binding.key
+        fix = f"bind {asked} itself, so that it ends there: "
+        fix += f"{variable(node.module.name)}.bind({asked}).to(...)   {module_place(node.module)}"
+        if opened.origin is Origin.DECORATOR:
+            one = as_written(self.registry, node.module, replace(first.binding, open=None))
+            fix = f"decorate only what has an end: {one}"
         fault = Fault(
             DependencyCycle, first.binding.key,
             says=f"{first.title} needs ever further forms of {opened.key}: "
             f"{' -> '.join(forms)} -> ...",
-            fix=f"bind {asked} itself, so that it ends there: "
-            f"{variable(node.module.name)}.bind({asked}).to(...)   {module_place(node.module)}",
+            fix=fix,
         )  # fmt: skip
         first.arguments = tuple(
             replace(item, slot=None, fault=fault) if item.slot == slot else item
