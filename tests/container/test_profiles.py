@@ -1,6 +1,6 @@
 """Conditions: decided once, disjoint ones share a key, and one binding remains for a port."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
@@ -15,6 +15,9 @@ from tests.support.golden import assert_golden
 from tests.support.wiring import module_of, point
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Mailer(Protocol):
@@ -341,3 +344,94 @@ def test_what_is_no_condition_is_refused_at_once() -> None:
         Module("app").bind(Toolbar, when="dev")  # type: ignore[call-overload]  # what is tested
     with pytest.raises(TypeError, match="takes a condition"):
         Module("app").decorate(Toolbar, when="dev")  # type: ignore[call-overload]  # ibid.
+
+
+# Open keys.
+
+
+class Repository(Protocol[T]):
+    def find(self) -> T: ...
+
+
+class Sql(Repository[T]):
+    def find(self) -> T:
+        raise NotImplementedError
+
+
+class Memory(Repository[T]):
+    def find(self) -> T:
+        raise NotImplementedError
+
+
+class Users:
+    def __init__(self, users: Repository[int]) -> None:
+        self.users = users
+
+
+def open_module(*, sql: Any = None, memory: Any = None) -> Module:
+    """Return a module of repositories, each with its condition."""
+    data = module_of(Users, name="data")
+    data.bind(Repository[T], when=sql).to(Sql[T])
+    if memory is not None:
+        data.bind(Repository[S], when=memory).to(Memory[S])
+    data.export(Repository[T], Users)
+    return data
+
+
+@pytest.mark.parametrize(("name", "made"), [("prod", Sql), ("test", Memory), (None, Memory)])
+async def test_conditions_choose_the_open_binding_that_is_closed(
+    name: str | None, made: type
+) -> None:
+    root = open_module(sql=profile("prod"), memory=~profile("prod"))
+    async with Container(root, profile=name) as container, container.enter() as scope:
+        assert type((await scope.get(Users)).users) is made
+        key: Any = Repository[str]
+        assert type(await scope.get(key)) is made
+
+
+def test_a_form_whose_open_binding_is_for_other_profiles_is_a_gap_told_once() -> None:
+    root = Module("app").include(open_module(sql=profile("prod")))
+    error = refusal(root, "test")
+    assert isinstance(error, ProfileGap)
+    assert_golden(error, "profile_leaves_no_open_one_asked.txt")
+
+
+def test_an_open_binding_that_only_other_profiles_have_is_a_gap_though_nobody_asks() -> None:
+    root = Module("app")
+    root.bind(Repository[T], when=profile("prod")).to(Sql[T])
+    error = refusal(root, "test")
+    assert isinstance(error, ProfileGap)
+    assert_golden(error, "profile_leaves_no_open_one.txt")
+
+
+def test_two_open_bindings_that_remain_are_told_by_their_conditions() -> None:
+    root = open_module(sql=profile("prod"), memory=profile("prod", "test"))
+    error = refusal(root, "prod")
+    assert isinstance(error, ProfileGap)
+    assert_golden(error, "profile_leaves_two_open_ones.txt")
+
+
+def test_two_exported_open_bindings_are_told_by_their_conditions_where_one_is_asked() -> None:
+    other = Module("other")
+    other.bind(Repository[T], when=profile("prod")).to(Memory[T])
+    other.export(Repository[T])
+    data = Module("data")
+    data.bind(Repository[T]).to(Sql[T])
+    data.export(Repository[T])
+    error = refusal(module_of(Users, name="app").include(data, other), "prod")
+    assert isinstance(error, ProfileGap)
+    assert_golden(error, "profile_leaves_two_open_ones_asked.txt")
+
+
+async def test_an_open_decorator_holds_by_its_condition() -> None:
+    class Counted(Repository[T]):
+        def __init__(self, inner: Repository[T]) -> None: ...
+
+        def find(self) -> T:
+            raise NotImplementedError
+
+    root = open_module()
+    root.decorate(Repository[T], when=profile("prod")).with_(Counted[T])
+    for name, made in (("prod", Counted), ("test", Sql)):
+        async with Container(root, profile=name) as container, container.enter() as scope:
+            assert type((await scope.get(Users)).users) is made
