@@ -8,12 +8,13 @@ from nexios.container.assembly import Assembly
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.checks import problem_of_ask
 from nexios.container.errors import NOWHERE, AmbiguousBinding, Step, Where
+from nexios.container.fixes import source_text
 from nexios.container.graph import Graph, Node, Paths, assigns_attributes
 from nexios.container.keys import AnyKey, key_of, optional_of
 from nexios.container.module import Module, variable
 from nexios.container.rules import inner_form
 from nexios.container.scope import Scope
-from nexios.container.signature import display, place_of
+from nexios.container.signature import place_of
 from nexios.container.survey import answering, path_to, plain
 from nexios.container.trails import ways_up
 from nexios.layers.rules import Because, Layer, LayerMap
@@ -230,10 +231,8 @@ class _Explainer:
         )
 
     def _because(self, node: Node) -> Iterator[str]:
-        binding, registry = node.binding, self._registry
+        binding = node.binding
         module = f'module "{plain(node.module.name)}"'
-        replaced = registry.replaced_by(binding) if binding.replace else ()
-        yielding = registry.yielding_to(binding)
         match binding.origin:
             case Origin.AUTOMATIC:
                 yield "bound automatically: a handler on the app reaches it, and nothing binds it"
@@ -241,27 +240,37 @@ class _Explainer:
                 yield f"a controller or guard of {module}, which nothing binds"
             case Origin.FUNCTION:
                 yield "a function dependency, read once and called once in each request"
-            case Origin.DECLARED if binding.many:
-                yield f"added in {module}, one of many"
-            case Origin.DECLARED if binding.default:
-                yield f"the default of {module}, and nothing that includes it binds the key"
-            case Origin.DECLARED if not replaced and not yielding:
-                yield f"{module} binds it, and nothing else does where it is seen"
             case Origin.DECLARED:
-                pass
+                yield from self._declared(binding, module)
+            case Origin.DECORATOR if binding.inner is not None:
+                every = f", as all of {plain(binding.open.key)}" if binding.open else ""
+                yield f"{module} decorates {self._told(binding.inner)}{every}"
             case _:
                 yield binding.origin.value
+        paths = self._assembly.interpreter.paths
+        if node.slot in paths.instead:
+            inner = paths.instead[node.slot]
+            stands = "a value"
+            if inner is not None:
+                stands = source_text(self._graph.nodes[inner].binding.source)
+            yield f"overridden at the moment by {plain(stands)}"
+
+    def _declared(self, binding: Binding, module: str) -> Iterator[str]:
+        registry = self._registry
+        replaced = registry.replaced_by(binding) if binding.replace else ()
+        yielding = registry.yielding_to(binding)
+        if binding.open is not None:
+            yield f"a closed form of {plain(binding.open.key)}"
+        if binding.many:
+            yield f"added in {module}, one of many"
+        elif binding.default:
+            yield f"the default of {module}, and nothing that includes it binds the key"
+        elif not replaced and not yielding:
+            yield f"{module} binds it, and nothing else does where it is seen"
         for other in replaced:
             yield f"replaces {self._told(other)}"
         for other in yielding:
             yield f"the default {self._told(other)} yields to it"
-        paths = self._assembly.interpreter.paths
-        if node.slot in paths.instead:
-            inner = paths.instead[node.slot]
-            stands = (
-                "a value" if inner is None else display(self._graph.nodes[inner].binding.source)
-            )
-            yield f"overridden at the moment by {plain(stands)}"
 
     def _told(self, binding: Binding) -> str:
         home = self._registry.home[binding].name
@@ -287,7 +296,7 @@ class _Explainer:
         binding, bound_in = node.binding, node.module.layer
         form = inner_form(binding.key)
         key = Placed(*self._layers.placed(form, bound_in), _module_of(form))
-        if binding.answer is not Answer.SOURCE or binding.source is form:
+        if binding.answer is not Answer.SOURCE or binding.source == form:
             return key, None
         source = Placed(*self._layers.placed(binding.source, bound_in), _module_of(binding.source))
         if binding.origin is Origin.FUNCTION:

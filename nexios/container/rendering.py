@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +29,7 @@ _DOT_HEAD: Final = (
     '  node [fillcolor="white", color="#546e7a", margin="0.12,0.06"]',
     '  edge [fontname="Helvetica", fontsize=9, color="#546e7a", arrowsize=0.7]',
 )
-_WORTH_SAYING: Final = (Origin.AUTOMATIC, Origin.FUNCTION)
+_WORTH_SAYING: Final = (Origin.AUTOMATIC, Origin.FUNCTION, Origin.DECORATOR)
 # Whatever Mermaid could read as its own syntax, as Markdown or as HTML goes in as a number.
 _MERMAID: Final = re.compile(r"[^\w ./:,()=?'-]|__+|^[-+]|(?<=\d)[.)]")
 
@@ -43,6 +44,7 @@ class GraphView:
     def __init__(self, survey: Survey) -> None:
         """Made by ``Container.graph``."""
         self.survey = survey
+        self._shared = Counter(part.title for part in survey.parts)
 
     def __str__(self) -> str:
         """Return the text."""
@@ -135,7 +137,9 @@ class GraphView:
             title = f"{ask.handle}[{part.title}]" if ask.handle else part.title
             home = "" if part.room == room else f'  from "{part.room}"'
             name = f"{ask.name}: " if ask.name else ""
-            yield f"      {name}{title}{home}"
+            # A decorator and what it wraps have one title.
+            by = f"  by {part.source}" if self._shared[part.title] > 1 and part.source else ""
+            yield f"      {name}{title}{by}{home}"
 
 
 def _line_of(part: Part) -> str:

@@ -7,13 +7,15 @@ from typing import Final
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.errors import Where
+from nexios.container.fixes import source_text
 from nexios.container.graph import Argument, Graph, Node, Wired
 from nexios.container.keys import printable
 from nexios.container.module import Module
 from nexios.container.registry import BUILT_IN, Registry
 from nexios.container.rules import inner_form
 from nexios.container.scope import Scope
-from nexios.container.signature import display, place_of
+from nexios.container.signature import place_of
+from nexios.container.typevars import class_behind
 from nexios.layers.rules import Layer, LayerMap
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -109,10 +111,10 @@ def plain(text: object) -> str:
 def answering(binding: Binding) -> str:
     """Return what answers for a key in words; empty where it is the key itself."""
     match binding.answer:
-        case Answer.SOURCE if binding.source is binding.key.form:
+        case Answer.SOURCE if binding.itself and binding.origin is not Origin.DECORATOR:
             return ""
         case Answer.SOURCE:
-            return plain(display(binding.source))
+            return plain(source_text(binding.source))
         case Answer.VALUE:
             return "a value"
         case Answer.ALIAS:
@@ -124,8 +126,14 @@ def answering(binding: Binding) -> str:
 
 def path_to(source: object) -> str:
     """Return the dotted path of a class or function; empty where it has none."""
+    source = class_behind(source) or source
     module, name = getattr(source, "__module__", None), getattr(source, "__qualname__", None)
     return plain(f"{module}.{name}") if isinstance(module, str) and name else ""
+
+
+def _depth(binding: Binding) -> int:
+    """Return how many decorators a binding is, one around the other."""
+    return 0 if binding.inner is None else 1 + _depth(binding.inner)
 
 
 class _Surveyor:
@@ -162,7 +170,10 @@ class _Surveyor:
         return (node for node in self._graph.nodes if node.binding.origin is not Origin.OVERRIDE)
 
     def _groups(self) -> list[list[Node]]:
-        """Return the nodes of each part, module by module, as registered, then by name."""
+        """Return the nodes of each part, module by module, as registered, then by name.
+
+        Closed forms stand where their open binding does, decorators behind what they wrap.
+        """
         rooms = {module: index for index, module in enumerate(self._names)}
         groups: dict[object, list[Node]] = {}
         for node in self._shown():
@@ -176,8 +187,9 @@ class _Surveyor:
             groups.values(),
             key=lambda nodes: (
                 rooms[nodes[0].module],
-                self._order.get(nodes[0].binding, last),
+                self._order.get(nodes[0].binding.base.written, last),
                 plain(nodes[0].title),
+                _depth(nodes[0].binding),
                 path_to(nodes[0].binding.source),
             ),
         )

@@ -1,7 +1,7 @@
 """Explaining a key: what answers and why, who asks, how long it lives, what it took."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 import pytest
@@ -23,6 +23,8 @@ from tests.support.golden import assert_golden
 from tests.support.wiring import module_of, point
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 
 class Clock:
@@ -274,6 +276,41 @@ def test_many_entries_are_counted_after_the_first_twelve() -> None:
     assert len(found.entries) == 15
     assert "and 3 more" in str(found)
     assert "GET /12" not in str(found).partition("entries")[2]
+
+
+class Cache(Generic[T]):
+    def __init__(self, clock: Clock) -> None: ...
+
+
+class Counted(Cache[T]):
+    def __init__(self, inner: Cache[T]) -> None: ...
+
+
+def caches() -> Module:
+    root = module_of(Clock)
+    root.bind(Cache[T]).to(Cache[T])
+    root.bind(Cache[str])
+    root.decorate(Cache[T]).with_(Counted[T])
+    return root
+
+
+def test_a_closed_form_and_its_decorator_have_their_reviewed_file() -> None:
+    def show(numbers: Cache[int] = Depend()) -> None: ...
+
+    plain = Container(module_of(Clock, Cache[T], name="plain"))
+    decorated = Container(caches(), entries=[point(show)])
+    told = [
+        plain.explain(Cache[int]),
+        *(decorated.explain(form) for form in (Cache[int], Cache[str])),
+    ]
+    assert_golden("\n\n".join(map(str, told)), "explain_generic.txt")
+
+
+def test_explaining_a_form_that_nobody_asks_for_changes_nothing() -> None:
+    container = Container(caches())
+    before = container.graph().text()
+    assert container.explain(Cache[bytes]).source == "Counted[bytes]"
+    assert container.graph().text() == before
 
 
 def test_explaining_changes_nothing() -> None:

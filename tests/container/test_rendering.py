@@ -96,6 +96,62 @@ def test_each_form_of_the_graph_has_its_reviewed_file(form: str) -> None:
     assert_golden(drawn(), f"graph.{form}.txt")
 
 
+class Warm(Cache[T]):
+    def __init__(self, engine: Engine) -> None: ...
+
+
+class Counted(Cache[T]):
+    def __init__(self, inner: Cache[T]) -> None: ...
+
+
+class Shelves:
+    def __init__(
+        self, numbers: Cache[int], texts: Cache[str], lazily: Lazy[Cache[int]]
+    ) -> None: ...
+
+
+def generic() -> Container:
+    store = Module("store", layer=Layer.PERSISTENCE)
+    store.bind(Engine, scope=Scope.SINGLETON)
+    store.bind(Cache[T], scope=Scope.SINGLETON).to(Warm[T])
+    store.export(Cache[T])
+    root = Module("app", include=[store])
+    root.decorate(Cache[T]).with_(Counted[T])
+    root.decorate(Cache[str]).with_(Counted)
+    root.bind(Shelves)
+    return Container(root)
+
+
+@pytest.mark.parametrize("form", ["text", "mermaid"])
+def test_closed_forms_and_decorators_are_told_apart_by_what_answers(form: str) -> None:
+    drawn: Callable[[], str] = getattr(generic().graph(), form)
+    assert_golden(drawn(), f"generic.{form}.txt")
+
+
+def test_json_says_which_class_makes_a_closed_form_and_that_it_decorates() -> None:
+    objects = json.loads(generic().graph().json())["objects"]
+    made = {item["id"]: item for item in objects}
+    wrapped, inner = made["app/Cache[int]"], made["store/Cache[int]"]
+    assert (wrapped["origin"], inner["origin"]) == ("decorator", "bound")
+    assert inner["source"] == f"{__name__}.Warm"
+    assert wrapped["source"] == f"{__name__}.Counted"
+    assert [ask["object"] for ask in wrapped["asks"]] == ["store/Cache[int]"]
+
+
+def test_closed_forms_are_drawn_in_one_order_whoever_asks_first() -> None:
+    def one(texts: Cache[str] = Depend()) -> None: ...
+    def two(numbers: Cache[int] = Depend()) -> None: ...
+
+    drawn = []
+    for targets in ((one, two), (two, one)):
+        module = Module("app")
+        module.bind(Cache[T]).to(Cache[T])
+        points = [point(target, "GET /x", module=module) for target in targets]
+        text = Container(module, entries=points).graph().text()
+        drawn.append(text.partition("no layer")[2])
+    assert drawn[0] == drawn[1]
+
+
 def test_str_of_the_graph_is_its_text() -> None:
     graph = wired().graph()
     assert str(graph) == graph.text()
