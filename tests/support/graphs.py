@@ -1,9 +1,10 @@
 """Random graphs of sources that log what happens to them, and the entries that ask for them."""
 
 import inspect
+import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from hypothesis import strategies as st
 
@@ -18,12 +19,18 @@ from nexios.container.signature import Parameter
 CALM_FORMS = ("class", "attributes", "function", "generator")
 FORMS = (*CALM_FORMS, "coroutine", "async generator")
 LIFETIMES = (Scope.SINGLETON, Scope.CONNECTION, Scope.REQUEST, Scope.REQUEST, Scope.TRANSIENT)
+T = TypeVar("T")
+WAYS_INSIDE = ("plain", "plain", "lazy", "provider")
 WAYS = ("plain", "plain", "plain", "named", "list", "tuple", "dict", "alias", "lazy", "provider")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One source: how long its object lives, how it is made, what it asks for and how it fails."""
+    """One source: how long its object lives, how it is made, what it asks for and how it fails.
+
+    An open one makes every form of its key, one of which is asked for. Around it may be others
+    that decorate it: their first ask is for what they wrap.
+    """
 
     number: int
     lifetime: Scope
@@ -31,6 +38,9 @@ class Source:
     form: str
     asks: tuple[tuple[int, str], ...]
     fails: str
+    is_open: bool = False
+    around: "tuple[Source, ...]" = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,14 @@ class Graph:
         self.journal = Journal()
         self.sources, self.wanted = sources, entries
         self.module = Module("random")
-        self.keys: list[type] = [type(f"K{item.number}", (), {}) for item in sources]
+        self.classes: list[Any] = [
+            types.new_class(f"K{item.number}", (Generic[T],) if item.is_open else ())
+            for item in sources
+        ]
+        self.keys: list[Any] = [
+            cls[int] if item.is_open else cls
+            for cls, item in zip(self.classes, sources, strict=True)
+        ]
         for source in sources:
             self._bind(source)
         self.entries = [self._entry(item, number) for number, item in enumerate(entries)]
@@ -89,7 +106,8 @@ class Graph:
         return Container(self.module, entries=self.entries, compiled=compiled, close_timeout_s=60)
 
     def _bind(self, source: Source) -> None:
-        key = self.keys[source.number]
+        cls = self.classes[source.number]
+        key: Any = cls[T] if source.is_open else cls
         made = self._source(source, key)
         lazy = source.lazy and source.lifetime is Scope.SINGLETON
         self.module.bind(key, scope=source.lifetime, lazy=lazy).to(made)
@@ -97,6 +115,10 @@ class Graph:
         self.module.bind(Key(key, "alias")).alias(key)
         for _ in range(2):
             self.module.add(Key(key, "many"), scope=source.lifetime, lazy=lazy).to(made)
+        for decorator in source.around:
+            wrapping = self._source(decorator, key)
+            for wrapped in (key, Key(key, "many"), Key(key, "alias")):
+                self.module.decorate(wrapped).with_(wrapping)
 
     def _annotation(self, number: int, way: str) -> Any:
         key: Any = self.keys[number]
@@ -130,21 +152,21 @@ class Graph:
             return Annotated[form, Key(asked.name)]
         return asked
 
-    def _source(self, source: Source, key: type) -> Any:
-        graph, number = self, source.number
+    def _source(self, source: Source, key: Any) -> Any:
+        graph, name, cls = self, source.name or str(source.number), self.classes[source.number]
 
         def made(*given: object, **named: object) -> Any:
-            graph.journal.add(f"make {number} of", *given, *named.values())
+            graph.journal.add(f"make {name} of", *given, *named.values())
             if source.fails == "making":
-                raise OSError(f"{number} cannot be made")
-            item = key()
-            item.given = [*given, *named.values()]  # type: ignore[attr-defined]
+                raise OSError(f"{name} cannot be made")
+            item = cls()
+            item.given = [*given, *named.values()]
             return item
 
         def ended(item: object, error: BaseException | None) -> None:
-            graph.journal.add(f"close {number} after {type(error).__name__}", item)
+            graph.journal.add(f"close {name} after {type(error).__name__}", item)
             if source.fails == "closing":
-                raise OSError(f"{number} cannot be closed")
+                raise OSError(f"{name} cannot be closed")
 
         def generator(*given: object, **named: object) -> Iterator[Any]:
             item = made(*given, **named)
@@ -182,8 +204,8 @@ class Graph:
         function.__annotations__ = {}
         return function
 
-    def _class(self, source: Source, key: type, made: Any, parameters: list[Any]) -> type:
-        graph = self
+    def _class(self, source: Source, key: Any, made: Any, parameters: list[Any]) -> Any:
+        graph, name = self, self.classes[source.number].__name__
         if source.form == "attributes":
             annotations = {item.name: item.annotation for item in parameters}
 
@@ -191,16 +213,15 @@ class Graph:
                 graph.journal.add(f"set {source.number} {name}", value)
                 object.__setattr__(self, name, value)
 
-            return type(
-                key.__name__, (key,), {"__annotations__": annotations, "__setattr__": set_}
-            )
+            body = {"__annotations__": annotations, "__setattr__": set_}
+            return types.new_class(name, (key,), {}, lambda space: space.update(body))
 
         def __init__(self: Any, *given: object, **named: object) -> None:  # noqa: N807
             self.given = made(*given, **named).given
 
         own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         __init__.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]
-        return type(key.__name__, (key,), {"__init__": __init__})
+        return types.new_class(name, (key,), {}, lambda space: space.update(__init__=__init__))
 
     def _entry(self, entry: Entry, number: int) -> EntryPoint:
         graph = self
@@ -308,12 +329,19 @@ def graphs(draw: st.DrawFn) -> Graph:
         reached = [effective[other] for other, _ in asks]
         length = min([3, *reached]) if lifetime is Scope.TRANSIENT else lifetime.length
         effective.append(length)
-        fails = draw(st.sampled_from(("",) * 12 + ("making", "closing")))
+        is_open = draw(st.sampled_from((False, False, True)))
+        around = tuple(
+            Source(
+                number, lifetime, lazy=False, form=draw(_forms(calm)),
+                asks=((number, draw(st.sampled_from(WAYS_INSIDE))), *asks),
+                fails=draw(_failures()), is_open=is_open, name=f"{number} around {layer}",
+            )
+            for layer in range(draw(st.sampled_from((0, 0, 0, 1, 2))))
+        )  # fmt: skip
         sources.append(
             Source(
-                number, lifetime, draw(st.booleans()),
-                draw(st.sampled_from(CALM_FORMS if calm else FORMS)), asks,
-                fails,
+                number, lifetime, draw(st.booleans()), draw(_forms(calm)), asks,
+                draw(_failures()), is_open, around,
             )
         )  # fmt: skip
     entries = [
@@ -328,6 +356,14 @@ def graphs(draw: st.DrawFn) -> Graph:
         for _ in range(2)
     ]  # fmt: skip
     return Graph(sources, entries)
+
+
+def _forms(calm: bool) -> st.SearchStrategy[str]:
+    return st.sampled_from(CALM_FORMS if calm else FORMS)
+
+
+def _failures() -> st.SearchStrategy[str]:
+    return st.sampled_from(("",) * 12 + ("making", "closing"))
 
 
 def _asks(number: int, effective: list[int], length: int) -> st.SearchStrategy[Any]:

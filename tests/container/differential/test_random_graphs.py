@@ -80,12 +80,14 @@ def test_the_random_graphs_are_worth_comparing() -> None:
     def look(graph: Graph) -> None:
         lines = anyio.run(lambda: played(graph, compiled=True))
         seen.update(line.split()[0].rstrip(":") for line in lines)
+        seen.update("decorate" for line in lines if " around " in line)
+        seen.update("close a form" for source in graph.sources if source.is_open)
         plans = graph.container(compiled=True).assembly.plans
         seen.update(plans.why_interpreted(point) or "compiled" for point in graph.entries)
 
     look()
     wanted = {"make", "close", "set", "read", "guard", "call", "handle", "answered", "asked",
-              "open", "compiled", "GET"}  # fmt: skip
+              "open", "compiled", "GET", "decorate", "close a form"}  # fmt: skip
     assert wanted <= seen, wanted - seen
     assert "the container is interpreted" not in seen
 
