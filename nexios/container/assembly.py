@@ -126,7 +126,7 @@ class Assembly:
 
     def draft(self) -> Builder:
         """Return a builder that grows a copy of the graph."""
-        self.registry.late = self.running
+        self.registry.forms.late = self.running
         return Builder(self.registry, self.builder)
 
     def grow(self, draft: Builder) -> None:

@@ -33,7 +33,7 @@ def held_twice(registry: Registry) -> Iterator[WiringProblem]:
     """Return one of many that two modules decorate apart: a list above both holds it twice."""
     written = [one for module in registry.modules for one in registry.decorators.written(module)]
     told: set[Binding] = set()
-    for key in registry.forms(written):
+    for key in registry.spread(written):
         for module in registry.modules:
             seen: dict[Binding, Binding] = {}
             for binding in registry.added(module, key):

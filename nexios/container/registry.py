@@ -8,15 +8,8 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.decorators import Decorators, outermost
 from nexios.container.depend import Scopes
 from nexios.container.errors import Where
-from nexios.container.generics import (
-    close,
-    fit,
-    fits,
-    is_more_specific,
-    is_same,
-    most_specific,
-    preferred,
-)
+from nexios.container.forms import Forms
+from nexios.container.generics import fits, is_more_specific, most_specific, preferred
 from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
 from nexios.container.scope import ScopeContext
@@ -55,11 +48,7 @@ class Clash:
 
 
 class Registry:
-    """The settled module tree; read-only after its making.
-
-    Attributes:
-        late: Whether the container runs: what is closed from now on is no part of its start.
-    """
+    """The settled module tree; read-only after its making, closed forms apart."""
 
     def __init__(
         self, root: Module, everywhere: Module | None = None, profile: str | None = None
@@ -81,12 +70,11 @@ class Registry:
         self.left_out: list[Binding] = []
         self._own: dict[Module, dict[AnyKey, list[Binding]]] = {}
         self._added: dict[Module, dict[AnyKey, list[Binding]]] = {}
-        self.late = False
+        self.forms = Forms(self.home)
         self._open: dict[Module, list[Binding]] = {}
-        self._patterns: list[AnyKey] = []
-        self._closings: dict[tuple[Binding, AnyKey], Binding] = {}
         self._exports = {
-            module: {self._as_bound(key) for key, _ in module.exported} for module in self.modules
+            module: {self.forms.as_bound(key) for key, _ in module.exported}
+            for module in self.modules
         }
         self._open_exports = {
             module: tuple(filter(is_open, exports)) for module, exports in self._exports.items()
@@ -101,7 +89,7 @@ class Registry:
                 if not declaration.holds(profile):
                     self.left_out.append(binding)
                     continue
-                key = self._as_bound(binding.key)
+                key = self.forms.as_bound(binding.key)
                 (added if binding.many else own).setdefault(key, []).append(binding)
             self._own[module], self._added[module] = own, added
             self._open[module] = [items[0] for key, items in own.items() if is_open(key)]
@@ -128,26 +116,26 @@ class Registry:
         What is open makes nothing until somebody asks for a closed form, and is left out.
         """
         for module in self.modules:
-            for key in self.forms(self.decorators.written(module)):
+            for key in self.spread(self.decorators.written(module)):
                 if is_open(key):
                     continue
                 for binding in (*self.find(module, key).bindings, *self.added(module, key)):
                     if binding.inner is not None and binding.base.open is None:
                         yield binding
 
-    def forms(self, bindings: Iterable[Binding]) -> Iterable[AnyKey]:
+    def spread(self, bindings: Iterable[Binding]) -> Iterable[AnyKey]:
         """Return the keys of some bindings; of an open one all that fit it, bound or asked for."""
         found: dict[AnyKey, None] = {}
         for key in dict.fromkeys(binding.key for binding in bindings):
-            found[self._as_bound(key)] = None
+            found[self.forms.as_bound(key)] = None
             if is_open(key):
-                bound = (self._as_bound(binding.key) for binding in self.home)
+                bound = (self.forms.as_bound(binding.key) for binding in self.home)
                 found.update(dict.fromkeys(other for other in bound if fits(key, other)))
         return found
 
     def own(self, module: Module, key: AnyKey) -> list[Binding]:
         """Return the bindings (not ``add``) of a key in one module."""
-        return self._own[module].get(self._as_bound(key), [])
+        return self._own[module].get(self.forms.as_bound(key), [])
 
     def has(self, module: Module, key: AnyKey) -> bool:
         """Return whether ``module`` sees anything for ``key``, added ones included."""
@@ -164,7 +152,7 @@ class Registry:
 
     def added(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
         """Return the ``add``s of ``key`` that ``module`` sees: includes first, then its own."""
-        return outermost(self._walk_added(module, self._as_bound(key), {}))
+        return outermost(self._walk_added(module, self.forms.as_bound(key), {}))
 
     def named(self, module: Module, key: AnyKey) -> dict[Hashable, Binding]:
         """Return the named bindings of a type that ``module`` sees, in registration order."""
@@ -196,7 +184,7 @@ class Registry:
     def replaced_by(self, binding: Binding) -> tuple[Binding, ...]:
         """Return what a ``replace=True`` stands in for."""
         module = self.home[binding]
-        return self._through(module, self._as_bound(binding.key), frozenset({module}))
+        return self._through(module, self.forms.as_bound(binding.key), frozenset({module}))
 
     def yielding_to(self, binding: Binding) -> tuple[Binding, ...]:
         """Return the defaults of other modules that yield to a binding."""
@@ -226,7 +214,7 @@ class Registry:
             if how is None:
                 return not self.has(module, key)
             return not self.added(module, how[1]) and not self.find(module, key).bindings
-        for other in dict.fromkeys(self._as_bound(binding.key) for binding in self._declared):
+        for other in dict.fromkeys(self.forms.as_bound(binding.key) for binding in self._declared):
             if how is None and (fits(key, other) or fits(other, key)):
                 if self.added(module, other) or self._visible(module, other, frozenset({module})):
                     return False
@@ -267,7 +255,7 @@ class Registry:
         """Return whether ``module`` sees anything for a key, open ones as they are written."""
         if not is_open(key):
             return self.has(module, key)
-        return bool(self._bare(module, self._as_bound(key), frozenset({module})))
+        return bool(self._bare(module, self.forms.as_bound(key), frozenset({module})))
 
     def _flatten(self) -> Iterator[Module]:
         done: dict[Module, None] = {}
@@ -326,43 +314,18 @@ class Registry:
         declared = (binding for binding in self._declared if not binding.many)
         own = [
             self.decorators.around(self.home[binding], binding)
-            for binding in self._answering(declared, key)
+            for binding in self.forms.answering(declared, key)
         ]
         decorating = [module for module in self.modules if self.decorators.of(module, key)]
         seen = (self._visible(module, key, frozenset({module})) for module in decorating)
         return tuple(dict.fromkeys([*own, *(binding for found in seen for binding in found)]))
-
-    def _as_bound(self, key: AnyKey) -> AnyKey:
-        """Return the first open key that says the same as ``key``, whatever it calls its T."""
-        if not is_open(key):
-            return key
-        for other in self._patterns:
-            if is_same(other, key):
-                return other
-        self._patterns.append(key)
-        return key
-
-    def _answering(self, bindings: Iterable[Binding], key: AnyKey) -> Iterator[Binding]:
-        """Return those bindings that answer for ``key``, open ones closed for it."""
-        for binding in bindings:
-            if self._as_bound(binding.key) == key:
-                yield binding
-            elif is_open(binding.key) and not is_open(key) and fit(binding.key, key) is not None:
-                yield self._closed(binding, key)
-
-    def _closed(self, binding: Binding, key: AnyKey) -> Binding:
-        name = (binding, key)
-        if name not in self._closings:
-            closed = self._closings[name] = close(binding, key, late=self.late)
-            self.home[closed] = self.home[binding]
-        return self._closings[name]
 
     def _at_home(self, module: Module, key: AnyKey) -> tuple[Binding, ...]:
         """Return a module's own binding of ``key``, or its open ones that fit best."""
         own = self._own[module].get(key)
         if own:
             return (own[0],)
-        return most_specific(self._answering(self._open[module], key))
+        return most_specific(self.forms.answering(self._open[module], key))
 
     def _visible(
         self, module: Module, key: AnyKey, trail: frozenset[Module]
@@ -422,7 +385,7 @@ class Registry:
             level = [module for module in dict.fromkeys(above) if module not in seen]
             seen.update(level)
             for module in level:
-                own = self._at_home(module, self._as_bound(binding.key))
+                own = self._at_home(module, self.forms.as_bound(binding.key))
                 if own and not is_more_specific(binding, own[0]):
                     return self._yielded(own[0])
         return binding
@@ -454,7 +417,7 @@ class Registry:
         if not any(map(is_open, own)):
             return own.get(key, ())
         written = (item for item in self._declared if item.many and self.home[item] is module)
-        return self._answering(written, key)
+        return self.forms.answering(written, key)
 
     def _named_keys(self, key: AnyKey) -> list[AnyKey]:
         ordered: dict[AnyKey, None] = {}
