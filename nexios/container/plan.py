@@ -1,9 +1,10 @@
 """Writes the plan of an entry: straight-line Python for what it needs, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from nexios.container.binding import Answer
 from nexios.container.entry import Plan
 from nexios.container.graph import Node, Wired
 from nexios.container.interpreted import parent_place
@@ -70,7 +71,7 @@ class Writer(Lines):
             if held:
                 self._held(wired, awaits=awaits)
             else:
-                self._straight(wired, roles)
+                self._straight(wired, region)
         if self._awaited or (awaits and held):
             self._emitter.rewrite(head, f"async def plan({self._values}):")
         function = self._emitter.function("plan", self._namespace)
@@ -113,10 +114,15 @@ class Writer(Lines):
             comma = "," if self._values else ""
             self._line(f"scope, _ = {self._name('open', opening)}(({self._values}{comma}))")
 
-    def _straight(self, wired: Wired, roles: set[Role]) -> None:
+    def _straight(self, wired: Wired, region: Iterable[int]) -> None:
         """Write a plan that has nothing to close."""
         last = wired.target
-        made = not roles.isdisjoint((Role.LOCAL, Role.INLINE, Role.DRIVEN))
+        made = any(
+            self._roles.of(slot) in (Role.LOCAL, Role.INLINE, Role.DRIVEN)
+            # An alias is made of what it stands for, and may be written as its name alone.
+            and self._nodes[slot].binding.answer is not Answer.ALIAS
+            for slot in region
+        )
         with self._noted() if made else nullcontext():
             for call in wired.before:
                 if text := self._call(call):

@@ -497,3 +497,20 @@ def _asking(kind: Any) -> Callable[..., Any]:
         return made
 
     return ask
+
+
+@pytest.mark.parametrize("scope", [Scope.SINGLETON, Scope.REQUEST, Scope.TRANSIENT, None])
+async def test_a_plan_whose_one_object_is_asked_by_an_alias(scope: Scope | None) -> None:
+    def now(alias: Annotated[Clock, Key("alias")] = Depend()) -> Clock:
+        return alias
+
+    module = Module("app")
+    binder = module.bind(Clock, scope=scope)
+    if scope is None:
+        binder.value(Clock())
+    module.bind(Key(Clock, "alias")).alias(Key(Clock, "inner"))
+    module.bind(Key(Clock, "inner")).alias(Clock)
+    entry_point = point(now)
+    async with compiled(module, entry_point) as container:
+        assert container.assembly.plans.why_interpreted(entry_point) == ""
+        assert type(await run(container.entry(entry_point))) is Clock
