@@ -8,7 +8,8 @@ from importlib import import_module
 
 _HOMES = {
     "nexios.adapters.asgi.headers": "InvalidHeader",
-    "nexios.adapters.asgi.params": "Body Cookie Header Path Query",
+    "nexios.adapters.asgi.multidict": "FormData",
+    "nexios.adapters.asgi.params": "Body Cookie File Form Header Path Query",
     "nexios.adapters.asgi.url": "URLPath",
     "nexios.adapters.http.builder": "Response",
     "nexios.adapters.http.controller": "Controller delete get head options patch post put route",
@@ -17,6 +18,7 @@ _HOMES = {
     "nexios.adapters.http.response": "HTMLResponse JSONResponse PlainTextResponse "
     "RedirectResponse",
     "nexios.adapters.http.router": "Router",
+    "nexios.adapters.http.uploads": "UploadedFile",
     "nexios.adapters.websocket.closing": "WebSocketDisconnect WebSocketException",
     "nexios.adapters.websocket.controller": "WebSocketController on",
     "nexios.adapters.websocket.socket": "WebSocket",

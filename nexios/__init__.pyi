@@ -1,6 +1,9 @@
 from nexios.adapters.asgi.headers import InvalidHeader as InvalidHeader
+from nexios.adapters.asgi.multidict import FormData as FormData
 from nexios.adapters.asgi.params import Body as Body
 from nexios.adapters.asgi.params import Cookie as Cookie
+from nexios.adapters.asgi.params import File as File
+from nexios.adapters.asgi.params import Form as Form
 from nexios.adapters.asgi.params import Header as Header
 from nexios.adapters.asgi.params import Path as Path
 from nexios.adapters.asgi.params import Query as Query
@@ -23,6 +26,7 @@ from nexios.adapters.http.response import JSONResponse as JSONResponse
 from nexios.adapters.http.response import PlainTextResponse as PlainTextResponse
 from nexios.adapters.http.response import RedirectResponse as RedirectResponse
 from nexios.adapters.http.router import Router as Router
+from nexios.adapters.http.uploads import UploadedFile as UploadedFile
 from nexios.adapters.websocket.closing import WebSocketDisconnect as WebSocketDisconnect
 from nexios.adapters.websocket.closing import WebSocketException as WebSocketException
 from nexios.adapters.websocket.controller import WebSocketController as WebSocketController

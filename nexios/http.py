@@ -1,8 +1,8 @@
 """Requests, answers and what a handler reads, at the address people type."""
 
 from nexios.adapters.asgi.annotations import Parsed
-from nexios.adapters.asgi.multidict import ImmutableMultiDict, MultiDict, QueryParams
-from nexios.adapters.asgi.params import Body, Cookie, Header, Path, Query
+from nexios.adapters.asgi.multidict import FormData, ImmutableMultiDict, MultiDict, QueryParams
+from nexios.adapters.asgi.params import Body, Cookie, File, Form, Header, Path, Query
 from nexios.adapters.asgi.state import State
 from nexios.adapters.asgi.url import URL, Address, URLPath
 from nexios.adapters.http.builder import Response
@@ -30,6 +30,7 @@ from nexios.adapters.http.response import (
     RedirectResponse,
     TextResponse,
 )
+from nexios.adapters.http.uploads import UploadedFile
 
 # `nexios.http.request` and other modules of 2.11 are found by compat.py, which needs a package.
 __path__: list[str] = []
@@ -43,6 +44,9 @@ __all__ = [
     "Controller",
     "Cookie",
     "Created",
+    "File",
+    "Form",
+    "FormData",
     "HTMLResponse",
     "Header",
     "ImmutableMultiDict",
@@ -61,6 +65,7 @@ __all__ = [
     "State",
     "TextResponse",
     "URLPath",
+    "UploadedFile",
     "delete",
     "get",
     "head",

@@ -1,7 +1,10 @@
 """Every bound on what a client may send, in one value that each parser is given."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Self, get_args
+
+from nexios.application.spelling import suggestion
 
 KIB: Final = 2**10
 MIB: Final = 2**20
@@ -25,6 +28,18 @@ class Limits:
     # Body. ``body=None`` is for streaming routes only.
     body: int | None = 2 * MIB
     body_idle_s: float = 15.0
+    multipart: int | None = 10 * MIB
+    files: int = 16
+    fields: int = 200
+    field_bytes: int = 64 * KIB
+    form_memory: int = MIB
+    urlencoded_fields: int = 1000
+    key_bytes: int = 2 * KIB
+    part_headers: int = 8
+    part_header_bytes: int = 4 * KIB
+    boundary: int = 70
+    preamble: int = KIB
+    spool: int = 256 * KIB
     json_depth: int = 200
     json_tokens: int = 100_000
     errors: int = 50
@@ -44,3 +59,40 @@ class Limits:
     topics_per_socket: int | None = 100
     history: int = 512
     close_handshake_s: float = 2.0
+
+    def with_(self, changes: Mapping[str, Any]) -> Self:
+        """Return these limits with some of them changed.
+
+        Args:
+            changes: Name to number; ``body`` alone says nothing of ``multipart``.
+
+        Raises:
+            TypeError: There is no such limit; the nearest name is given.
+            ValueError: The value is no number of that kind, or below zero.
+        """
+        kinds = {one.name: one.type for one in fields(self)}
+        for name, value in changes.items():
+            if name not in kinds:
+                near = suggestion(name, list(kinds))
+                hint = f"; did you mean {near!r}?" if near else ""
+                raise TypeError(f"there is no limit {name!r}{hint}")
+            if not _fits(value, kinds[name]):
+                raise ValueError(
+                    f"limits.{name} cannot be {value!r}\n  fix: {_shown(kinds[name])}"
+                )
+        return replace(self, **changes)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    members = get_args(kind) or (kind,)
+    if value is None:
+        return type(None) in members
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return value >= 0 and (isinstance(value, int) or float in members)
+
+
+def _shown(kind: Any) -> str:
+    members = get_args(kind) or (kind,)
+    number = "a number" if float in members else "a whole number"
+    return f"{number} from 0 up{' or None' if type(None) in members else ''}"

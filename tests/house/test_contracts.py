@@ -39,6 +39,7 @@ PLANTS = [
     ("one door: PyJWT, itsdangerous", "auth/planted.py", "import jwt"),
     ("one door: uvicorn", "cli/planted.py", "import uvicorn"),
     ("one door: click", "adapters/servers/planted.py", "import click"),
+    ("one door: python-multipart", "adapters/http/planted.py", "import python_multipart"),
     ("one door: httpx2", "testing/planted.py", "import httpx2"),
     (
         "siblings are independent: policies",

@@ -15,6 +15,7 @@ INSTALLED_AS = {
     "jwt": "pyjwt",
     "pydantic_core": "pydantic",
     "pytest_asyncio": "pytest-asyncio",
+    "python_multipart": "python-multipart",
     "typing_extensions": "typing-extensions",
 }
 # Loaded where it runs already: nobody needs it who does not use it.

@@ -140,18 +140,54 @@ def from_text(annotation: Any) -> Any:
     return Annotated[(changed, *metadata)] if metadata else changed
 
 
+def is_text(annotation: Any) -> bool:
+    """Tell whether empty text is a value of this type, or of the items of this collection."""
+    inner = without_none(annotation)
+    if isinstance(inner, NewType):
+        return is_text(inner.__supertype__)
+    origin, arguments = get_origin(inner), get_args(inner)
+    if origin is Literal:
+        return "" in arguments
+    if origin in UNIONS or origin in MANY:
+        return any(is_text(item) for item in arguments)
+    if inner in MANY or inner in (Any, object):
+        return True
+    return isinstance(inner, type) and issubclass(inner, str) and not issubclass(inner, Enum)
+
+
+def values_by_text(annotation: Any) -> dict[str, object]:
+    """Return what texts stand for where validation alone refuses them: ``"1"`` of an enum.
+
+    Empty for every type that is read from text as it is. Of a collection, for its items.
+    """
+    inner = without_none(annotation)
+    origin, arguments = get_origin(inner), get_args(inner)
+    if origin in UNIONS or origin in MANY:
+        return {text: one for a in arguments for text, one in values_by_text(a).items()}
+    table: dict[str, object] = {}
+    if origin is Literal:
+        table = {_text(value): value for value in arguments}
+    elif isinstance(inner, type) and origin is None and issubclass(inner, Enum):
+        table = {_text(member.value): member for member in inner}
+    return {} if _all_text(table) else table
+
+
 def _text(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _tabled(annotation: Any, table: Mapping[str, object]) -> Any:
-    if all(isinstance(getattr(value, "value", value), str) for value in table.values()):
+    if _all_text(table):
         return annotation
 
     def look_up(value: Any) -> Any:
         return table.get(value, value) if isinstance(value, str) else value
 
     return Annotated[annotation, BeforeValidator(look_up)]
+
+
+def _all_text(table: Mapping[str, object]) -> bool:
+    return all(isinstance(getattr(value, "value", value), str) for value in table.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Mappings whose keys may have several values; plain access gives the last."""
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import unquote_plus, urlencode
 
 from nexios.adapters.asgi.errors import NulInQuery, TooManyQueryFields
@@ -121,6 +121,21 @@ class MultiDict(ImmutableMultiDict[V]):
         """Remove everything."""
         self._pairs.clear()
         self._last.clear()
+
+
+class FormData(ImmutableMultiDict[Any]):
+    """The fields of a form in their order: texts, and files as ``UploadedFile``.
+
+    Any, since only the application knows which name is which.
+    """
+
+    __slots__ = ()
+
+    async def close(self) -> None:
+        """Close every file; doing so twice does nothing more."""
+        for _, value in self._pairs:
+            if not isinstance(value, str):
+                await value.close()
 
 
 class QueryParams(ImmutableMultiDict[str]):

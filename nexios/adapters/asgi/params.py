@@ -1,13 +1,24 @@
-"""What a signature may ask a connection for: Query, Header, Cookie, Path, Body."""
+"""What a signature may ask a connection for: Query, Header, Cookie, Path, Body, Form, File."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final, Literal, Self
 
-__all__ = ["MISSING", "Body", "Cookie", "Header", "Marker", "Path", "Query", "fresh"]
+__all__ = [
+    "MISSING",
+    "Body",
+    "Cookie",
+    "File",
+    "Form",
+    "Header",
+    "Marker",
+    "Path",
+    "Query",
+    "fresh",
+]
 
-Place = Literal["query", "header", "cookie", "path", "body"]
+Place = Literal["query", "header", "cookie", "path", "body", "form", "file"]
 
 
 class _Missing:
@@ -38,7 +49,8 @@ class Marker:
     """One place to read from, with the constraints its value must meet.
 
     Attributes:
-        place: Where the value is looked up; also the ``in`` of an error.
+        place: Where the value is looked up; also the ``in`` of an error, which for a file is
+            ``form``.
         default: Used when the request lacks the value; ``MISSING`` makes it required.
         alias: Name on the wire, when it differs from the parameter's.
         constraints: What pydantic's ``Field`` takes, given ones only.
@@ -71,7 +83,7 @@ def _marker(place: Place, default: object, alias: str | None, given: dict[str, o
     return Marker(place, default, alias, constraints)
 
 
-# The five return Any because the marker stands where the value will be: `page: int = Query(1)`.
+# They all return Any because the marker stands where the value will be: `page: int = Query(1)`.
 
 
 def Query(  # noqa: N802  # reads as a type at the place of use
@@ -138,7 +150,46 @@ def Path(  # noqa: N802
     return _marker("path", default, alias, locals())
 
 
-def Body(default: object = MISSING, *, embed: bool = False, alias: str | None = None) -> Any:  # noqa: N802
+def Form(  # noqa: N802
+    default: object = MISSING,
+    *,
+    alias: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """Read a field, several of one name or a whole model from an urlencoded or multipart form.
+
+    An empty field is absent for every type but ``str``: browsers send one for each empty input.
+    """
+    return _marker("form", default, alias, locals())
+
+
+def File(default: object = MISSING, *, alias: str | None = None) -> Any:  # noqa: N802
+    """Read a file of a multipart form: ``UploadedFile``, or a list of them.
+
+    The annotation alone does the same; the marker is for another name on the wire.
+    """
+    return Marker("file", default, alias)
+
+
+def Body(  # noqa: N802
+    default: object = MISSING,
+    *,
+    embed: bool = False,
+    alias: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+) -> Any:
     """Read the JSON body, or with ``embed`` one member of it.
 
     Args:
@@ -147,4 +198,4 @@ def Body(default: object = MISSING, *, embed: bool = False, alias: str | None = 
             parameters can share one body.
         alias: The member's name, when it differs from the parameter's.
     """
-    return Marker("body", default, alias, (), embed)
+    return replace(_marker("body", default, alias, locals()), embed=embed)

@@ -22,16 +22,16 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.fields import is_body, is_structure
 from nexios.adapters.http.inputs import BodyPart, Inputs, Simple
 from nexios.adapters.http.readers import (
-    ALL,
-    ONE,
     Raw,
     path_text,
     path_value,
+    reader_of,
     request_of,
     response_of,
     stream_of,
     structure,
 )
+from nexios.adapters.http.uploads import UploadedFile
 from nexios.container.entry import Getter, Unreadable
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import Parameter
@@ -57,12 +57,14 @@ class Reading:
         method: The handler is a method of a controller: nothing is given by position.
         path: Name of each path value to the type its converter makes.
         methods: HTTP methods the route answers.
+        unbounded: ``limits.body`` is None: only a stream may read the body.
     """
 
     target: Asker
     method: bool
     path: Mapping[str, object]
     methods: frozenset[str]
+    unbounded: bool = False
 
 
 class RequestSource:
@@ -123,6 +125,8 @@ class RequestSource:
             return None
         if ask.marker.place == "body":
             return self._body(ask, ask.marker)
+        if ask.marker.place in ("form", "file"):
+            return self._form(ask, ask.marker)
         name = ask.marker.alias or ask.parameter.name
         if ask.marker.place == "path":
             if name not in self._reading.path:
@@ -144,6 +148,8 @@ class RequestSource:
                 return _RESPONSE
         if get_origin(inner) is AsyncIterator and get_args(inner) == (bytes,):
             return _STREAM
+        if ask.annotated and _is_file(inner):
+            return self._form(ask, Marker("file"))
         return None
 
     def _from_path(self, ask: "_Question") -> Getter | None:
@@ -193,8 +199,7 @@ class RequestSource:
         if is_structure(ask.inner) and not is_scalar(ask.inner):
             raw = structure(marker.place, ask.inner)
             return self._add(ask, marker.place, "", from_text(annotation), raw)
-        many = marker.place in ALL and is_many(ask.inner)
-        raw = (ALL if many else ONE)[marker.place](name)
+        raw = reader_of(marker.place, name, ask.inner)
         checked = constrained(from_text(annotation), marker.constraints)
         return self._add(ask, marker.place, name, checked, raw)
 
@@ -203,16 +208,59 @@ class RequestSource:
         simple = Simple(self._key(), place, name, annotation, ask.default, raw)
         return Getter(ask.inputs.add(simple))
 
-    def _body(self, ask: "_Question", marker: Marker) -> Getter:
+    def _form(self, ask: "_Question", marker: Marker) -> Getter:
+        self._refuse_bodiless(ask)
+        if ask.inputs.parts:
+            raise Unreadable(
+                f"the body is already read as JSON by {ask.inputs.parts[0].name!r}",
+                f"{ask.inputs.parts[0].name}: ... = Form(), on both",
+            )
         name = marker.alias or ask.parameter.name
-        annotation = ask.annotation if ask.annotated else Any
-        if is_parsed(ask.inner):
-            annotation = from_text(annotation)
+        annotation = ask.annotation if ask.annotated else str
+        if marker.place == "file":
+            annotation = ask.annotation if ask.annotated else UploadedFile
+            if ask.annotated and not _is_file(ask.inner):
+                raise Unreadable(
+                    f"File() gives an uploaded file, not {_shown(ask.inner)}",
+                    f"{ask.parameter.name}: UploadedFile = File()",
+                )
+            raw = reader_of("form", name, ask.inner)
+        elif is_structure(ask.inner) and not is_scalar(ask.inner):
+            name, raw = "", structure("form", ask.inner)
+        else:
+            raw = reader_of("form", name, ask.inner if ask.annotated else str)
+        annotation = constrained(from_text(annotation), marker.constraints)
+        self._refuse_unknown(ask, annotation)
+        field = Simple(self._key(), "form", name, annotation, ask.default, raw)
+        of_target = ask.asker is self._reading.target
+        return Getter(ask.inputs.add_form(field, of_target=of_target), awaits=True)
+
+    def _refuse_bodiless(self, ask: "_Question") -> None:
         methods = self._reading.methods
         if methods and methods <= _BODILESS:
             raise Unreadable(
                 f"a {'/'.join(sorted(methods))} request has no body to read this from",
                 f"{ask.parameter.name}: {_shown(ask.inner)} = Query()",
+            )
+        if self._reading.unbounded:
+            raise Unreadable(
+                "limits.body is None, and a body without a limit can only be streamed",
+                f"limit_body=... on the route, or {ask.parameter.name}: AsyncIterator[bytes]",
+            )
+
+    def _body(self, ask: "_Question", marker: Marker) -> Getter:
+        name = marker.alias or ask.parameter.name
+        annotation = ask.annotation if ask.annotated else Any
+        if is_parsed(ask.inner) or (
+            is_many(ask.inner) and any(map(is_parsed, get_args(ask.inner)))
+        ):
+            annotation = from_text(annotation)
+        annotation = constrained(annotation, marker.constraints)
+        self._refuse_bodiless(ask)
+        if ask.inputs.form:
+            raise Unreadable(
+                f"the body is already read as a form by {ask.inputs.form[0].name!r}",
+                f"{ask.parameter.name}: {_shown(ask.inner)} = Form()",
             )
         parts = ask.inputs.parts
         if parts and not (marker.embed and all(part.embed for part in parts)):
@@ -307,6 +355,14 @@ def _roles(asker: Asker, path: Iterable[str], by_position: bool) -> dict[str, st
     for name, role in zip(leading, ("request", "response"), strict=False):
         roles.setdefault(name, role)
     return roles
+
+
+def _is_file(inner: Any) -> bool:
+    """Tell whether this is an uploaded file, or a list, set or tuple of them."""
+    if is_many(inner):
+        items = [item for item in get_args(inner) if item is not Ellipsis]
+        return bool(items) and all(item is UploadedFile for item in items)
+    return inner is UploadedFile
 
 
 def _shown(annotation: object) -> str:

@@ -34,6 +34,7 @@ class BodyReader:
         "_dropped",
         "_finished",
         "_idle_s",
+        "_kept",
         "_length",
         "_limit",
         "_reading",
@@ -46,6 +47,7 @@ class BodyReader:
     def __init__(self, receive: Receive, headers: Iterable[RawHeader], limits: Limits) -> None:
         self._receive = receive
         self._limit = limits.body
+        self._kept = KEPT_BYTES
         self._idle_s = limits.body_idle_s
         self._length = content_length(headers)
         self._chunks: list[bytes] = []
@@ -86,6 +88,11 @@ class BodyReader:
             raise BodyConsumed
         return _Chunks(self)
 
+    def widen(self, limit: int | None, kept: int) -> None:
+        """Read on under the limit of multipart forms, and keep less of what is streamed."""
+        self._limit = limit
+        self._kept = min(kept, KEPT_BYTES)
+
     async def chunk(self, position: int) -> bytes | None:
         """Return the chunk at ``position``, waiting for it; None behind the last.
 
@@ -94,7 +101,7 @@ class BodyReader:
         while position >= len(self._chunks):
             if self._finished:
                 return None
-            fresh = await self._advance(keep=self._total <= KEPT_BYTES)
+            fresh = await self._advance(keep=self._total <= self._kept)
             if self._dropped and fresh:
                 return fresh
         return self._chunks[position]
@@ -144,7 +151,7 @@ class BodyReader:
             raise BodyTooLarge(self._limit)
         self._total = total
         self._finished = not message.get("more_body", False)
-        if not keep and total > KEPT_BYTES:
+        if not keep and total > self._kept:
             self._dropped = True
             self._chunks.clear()
         else:

@@ -1,6 +1,5 @@
 """Compiles a router's routes: entry points for the container, templates for the table."""
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,8 +13,9 @@ from nexios.adapters.http.binding import Reading, RequestSource
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.encode import compile_encoder
 from nexios.adapters.http.entries import Holder
-from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.exchange import Exchange, is_json
 from nexios.adapters.http.flatten import Flat, Surroundings, by_name, flatten
+from nexios.adapters.http.forms import FORM_TYPES
 from nexios.adapters.http.pipeline import check_middleware
 from nexios.adapters.http.readers import request_of, response_of
 from nexios.adapters.http.request import Request
@@ -28,7 +28,6 @@ from nexios.adapters.routing.table import Table
 from nexios.adapters.routing.template import Template
 from nexios.application.caller import Caller
 from nexios.application.limits import Limits
-from nexios.application.spelling import suggestion
 from nexios.container.entry import EntryPoint
 from nexios.container.keys import AnyKey, Key
 from nexios.container.signature import hint_of
@@ -174,10 +173,13 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
     types = {field.name: field.convertor.annotation for field in templates[0].fields}
     target = target_of(route.handler, types, threaded=options.get("threaded"))
     methods = frozenset(route.methods)
-    source = RequestSource(Reading(target, around.owner is not None, types, methods))
+    limits = _limits(options, settings.limits)
+    unbounded = (limits or settings.limits).body is None
+    reading = Reading(target, around.owner is not None, types, methods, unbounded)
+    source = RequestSource(reading)
     guards = _guards(flat)
     label = f"{','.join(route.methods)} {templates[0].raw}"
-    checks = _body_check(options.get("request_model"))
+    checks = _body_check(options.get("request_model"), options.get("request_content_type"))
     dependencies = (*around.dependencies, *options.get("dependencies", ()))
     returned = hint_of(route.handler)
     point = EntryPoint(
@@ -191,7 +193,7 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         supplies=_SUPPLIES,
         finish=compile_encoder(returned, options.get("status"), handler=label),
     )
-    return Unit(flat, templates, point, source, guards, _limits(options, settings.limits))
+    return Unit(flat, templates, point, source, guards, limits)
 
 
 def _guards(flat: Flat) -> tuple[Any, ...]:
@@ -202,14 +204,21 @@ def _guards(flat: Flat) -> tuple[Any, ...]:
     return in_order((*around.guards, *of_class, *given, *guards_of(route.handler)))
 
 
-def _body_check(model: Any) -> tuple[Callable[..., None], ...]:
+def _body_check(model: Any, content_type: str | None) -> tuple[Callable[..., None], ...]:
     if model is None:
         return ()
+    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    if kind not in FORM_TYPES and not is_json(kind.encode()):
+        raise TypeError(
+            f"request_model cannot be read from {content_type!r}"
+            "\n  fix: application/json, application/x-www-form-urlencoded or multipart/form-data"
+        )
+    marker = Marker("form" if kind in FORM_TYPES else "body")
 
     def request_model(body: object) -> None:  # being read is being checked
         """Hold the body against the route's ``request_model``."""
 
-    request_model.__annotations__["body"] = Annotated[model, Marker("body")]
+    request_model.__annotations__["body"] = Annotated[model, marker]
     return (request_model,)
 
 
@@ -217,15 +226,8 @@ def _limits(options: Mapping[str, Any], limits: Limits) -> Limits | None:
     given = dict(options.get("limits") or {})
     if options.get("limit_body") is not None:
         given["body"] = options["limit_body"]
-    if not given:
-        return None
-    names = [field.name for field in dataclasses.fields(Limits)]
-    for name in given:
-        if name not in names:
-            near = suggestion(name, names)
-            hint = f"; did you mean {near!r}?" if near else ""
-            raise TypeError(f"there is no limit {name!r}{hint}")
-    return replace(limits, **given)
+        given.setdefault("multipart", options["limit_body"])  # a body of whatever kind
+    return limits.with_(given) if given else None
 
 
 def _socket(route: SocketRoute, around: Surroundings) -> SocketRoute:

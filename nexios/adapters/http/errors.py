@@ -93,6 +93,22 @@ class BodyTooLarge(InputRefused):
         super().__init__(f"the body is larger than {limit} bytes")
 
 
+class FormTooLarge(BodyTooLarge):
+    """A form has too many or too large parts: 413."""
+
+    def __init__(self, limit: int, what: str) -> None:
+        """Say how many of ``what`` there may be: ``files``, ``bytes in one field``."""
+        self.limit = limit
+        InputRefused.__init__(self, f"the form has more than {limit} {what}")
+
+
+class StorageFull(HttpError):
+    """There was no room on the disk for a file that came: 507. Nothing of it is left behind."""
+
+    def __str__(self) -> str:
+        return "a file that came could not be stored; fix: make room where TMPDIR points"
+
+
 class UnsupportedMediaType(InputRefused):
     """The body is of a kind that is not read here: 415."""
 

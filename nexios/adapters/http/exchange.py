@@ -5,16 +5,18 @@ from functools import lru_cache
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import DEFAULT_LIMITS
-from nexios.adapters.asgi.multidict import QueryParams
+from nexios.adapters.asgi.multidict import FormData, QueryParams
 from nexios.adapters.asgi.types import Receive, Scope, Send
 from nexios.adapters.http.body import BodyReader
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HttpError, UnsupportedMediaType
+from nexios.adapters.http.forms import FORM_TYPES, FormReader
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse
 from nexios.application.limits import Limits
 
 NO_PARAMS: Final[Mapping[str, Any]] = {}
+NO_FORM: Final = FormData()
 
 
 class Exchange:
@@ -32,6 +34,7 @@ class Exchange:
         depth: How far into the middleware this request has come.
         miss: What a path or method without an endpoint is answered with.
         builder: The builder, if somebody asked for it.
+        form: The reader of forms, if somebody asked for it; its files are closed at the end.
     """
 
     __slots__ = (
@@ -41,6 +44,7 @@ class Exchange:
         "builder",
         "depth",
         "faults",
+        "form",
         "inputs",
         "limits",
         "miss",
@@ -66,6 +70,7 @@ class Exchange:
         self.depth = 0
         self.miss: BaseResponse | HttpError | None = None
         self.builder: Response | None = None
+        self.form: FormReader | None = None
         self._request: Request | None = None
         self._reader: BodyReader | None = None
         self._query: QueryParams | None = None
@@ -94,6 +99,20 @@ class Exchange:
             reader = BodyReader(self.receive, self.scope["headers"], self.limits)
             self._reader = reader
         return reader
+
+    @property
+    def form_reader(self) -> FormReader:
+        """The one reader of the form, shared by the binding and the request object."""
+        form = self.form
+        if form is None:
+            form = self.form = FormReader(self.reader, self.scope["headers"], self.limits)
+        return form
+
+    @property
+    def form_data(self) -> FormData:
+        """The form, once ``read_form`` has read it; empty before."""
+        data = self.form_reader.data
+        return NO_FORM if data is None else data
 
     @property
     def query(self) -> QueryParams:
@@ -135,6 +154,22 @@ class Exchange:
         if self.header(b"content-length") != b"0":
             self._refuse_other_bodies()
         return await self.reader.read()
+
+    async def read_form(self) -> FormReader:
+        """Read the form; an absent body is an empty one.
+
+        Raises:
+            UnsupportedMediaType: There is a body, and it does not say that it is a form.
+            HttpError: What ``FormReader.read`` raises.
+        """
+        kind = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        if kind.decode("latin-1") not in FORM_TYPES:
+            length, coding = self.header(b"content-length"), self.header(b"transfer-encoding")
+            if length not in (None, b"0") or coding is not None or await self.reader.read():
+                raise UnsupportedMediaType("the body must be a form")
+        form = self.form_reader
+        await form.read()
+        return form
 
     def _refuse_other_bodies(self) -> None:
         encoding = self.header(b"content-encoding")

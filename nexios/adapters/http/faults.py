@@ -75,6 +75,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "url_parsing": "should be an address",
     "url_scheme": "should be an address beginning with {expected_schemes}",
     "value_parsing": "is not valid",
+    "file_type": "should be a file",
 }
 
 
@@ -144,6 +145,11 @@ def nul_in_body(document: object, limit: int) -> tuple[list[Fault], int]:
     """Return the first ``limit`` faults of texts with U+0000 in a body, and how many there are."""
     places, total = nul_places(document, limit)
     return [_at("body", list(map(str, place)), "nul", _NUL) for place in places], total
+
+
+def nul_in_form(name: str) -> Fault:
+    """Return the fault of a form's text with U+0000 in it."""
+    return _at("form", [name], "nul", _NUL)
 
 
 def missing(place: str, name: str) -> Fault:

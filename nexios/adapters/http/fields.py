@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 import typing_extensions
 from pydantic import BaseModel, TypeAdapter
 
-from nexios.adapters.asgi.annotations import MANY, UNIONS, is_many, is_parsed, without_none
+from nexios.adapters.asgi.annotations import MANY, UNIONS, is_parsed, without_none
 
 
 def is_structure(annotation: object) -> bool:
@@ -39,19 +39,18 @@ def is_body(annotation: object) -> bool:
     return False
 
 
-def members_of(annotation: object) -> list[tuple[str, bool]]:
-    """Return each member of a structure by its name on the wire, and whether it holds many."""
+def members_of(annotation: object) -> list[tuple[str, Any]]:
+    """Return each member of a structure: its name on the wire and its annotation."""
     inner = without_none(annotation)
     cls = get_origin(inner) or inner
     if isinstance(cls, type) and issubclass(cls, BaseModel):
         return [
-            (_wire_name(name, info), is_many(info.annotation))
-            for name, info in cls.model_fields.items()
+            (_wire_name(name, info), info.annotation) for name, info in cls.model_fields.items()
         ]
     hints = typing_extensions.get_type_hints(cls, include_extras=True)
     if dataclasses.is_dataclass(cls):
-        return [(item.name, is_many(hints[item.name])) for item in dataclasses.fields(cls)]
-    return [(name, is_many(hint)) for name, hint in hints.items()]
+        return [(item.name, hints[item.name]) for item in dataclasses.fields(cls) if item.init]
+    return list(hints.items())
 
 
 def _wire_name(name: str, info: Any) -> str:

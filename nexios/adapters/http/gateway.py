@@ -139,29 +139,33 @@ class Gateway:
         """Answer one request."""
         exchange = Exchange(scope, receive, send, self._limits)
         try:
-            answer = await self._serve(exchange)
-            if type(answer) is Encoded and exchange.builder is None:
-                headers = answer.raw_headers
-            else:
-                answer = _final(answer)
-                headers = _headers(exchange, answer)
-        except Exception as error:
-            rescued = await self._rescue(exchange, error)
-            if rescued is None:
+            try:
+                answer = await self._serve(exchange)
+                if type(answer) is Encoded and exchange.builder is None:
+                    headers = answer.raw_headers
+                else:
+                    answer = _final(answer)
+                    headers = _headers(exchange, answer)
+            except Exception as error:
+                rescued = await self._rescue(exchange, error)
+                if rescued is None:
+                    return
+                answer = rescued
+                headers = self._rescued_headers(exchange, answer)
+            if type(answer).__call__ is not BaseResponse.__call__:
+                await self._send_itself(exchange, answer)
                 return
-            answer = rescued
-            headers = self._rescued_headers(exchange, answer)
-        if type(answer).__call__ is not BaseResponse.__call__:
-            await self._send_itself(exchange, answer)
-            return
-        status = answer.status_code
-        hidden = scope["method"] == "HEAD" or (status != 200 and has_no_body(status))
-        try:
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": b"" if hidden else answer.body})
-        except OSError:
-            # ASGI 2.4: a server may say so when the peer has left.
-            _log.debug("the client left before its answer was sent")
+            status = answer.status_code
+            hidden = scope["method"] == "HEAD" or (status != 200 and has_no_body(status))
+            try:
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": b"" if hidden else answer.body})
+            except OSError:
+                # ASGI 2.4: a server may say so when the peer has left.
+                _log.debug("the client left before its answer was sent")
+        finally:
+            if exchange.form is not None:
+                exchange.form.close()
 
     async def _send_itself(self, exchange: Exchange, answer: BaseResponse) -> None:
         """Send an answer that writes its own messages: another app's."""

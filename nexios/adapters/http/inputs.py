@@ -12,7 +12,14 @@ from nexios.adapters.asgi.params import MISSING, fresh
 from nexios.adapters.http.body import check_json
 from nexios.adapters.http.errors import MalformedBody, RequestInvalid
 from nexios.adapters.http.exchange import Exchange
-from nexios.adapters.http.faults import Fault, from_body, from_validation, missing, nul_in_body
+from nexios.adapters.http.faults import (
+    Fault,
+    from_body,
+    from_validation,
+    missing,
+    nul_in_body,
+    nul_in_form,
+)
 from nexios.adapters.http.fields import body_validator
 from nexios.adapters.http.readers import Raw
 
@@ -97,6 +104,46 @@ class JsonBody:
         return {p.key: None if p.default is MISSING else fresh(p.default) for p in self._parts}
 
 
+class FormBody:
+    """The validator of a form's fields and files, all of them together."""
+
+    __slots__ = ("_defaults", "_keys", "_places", "_readers", "_validate")
+
+    def __init__(self, fields: Sequence[Simple]) -> None:
+        self._readers = tuple((one.key, one.raw) for one in fields)
+        self._places = {one.key: (one.place, one.name) for one in fields}
+        self._keys = tuple(one.key for one in fields)
+        self._defaults = tuple((f.key, f.default) for f in fields if f.default is not MISSING)
+        members = [Member(f.key, f.annotation, f.default is MISSING) for f in fields]
+        self._validate = members_validator(members).validate_python
+
+    async def read(self, exchange: Exchange) -> tuple[dict[str, object], list[Fault], int]:
+        """Return the values by key, the faults, and how many faults there were in all.
+
+        Raises:
+            UnsupportedMediaType: The body is no form, or is compressed.
+            MalformedBody: It says it is a form and is not.
+            BodyTooLarge: It, or a part of it, is over its limit.
+        """
+        names = (await exchange.read_form()).nul_names
+        faults = [nul_in_form(name) for name in names[: exchange.limits.errors]]
+        total = len(names)
+        given = {}
+        for key, raw in self._readers:
+            value = raw(exchange)
+            if value is not MISSING:
+                given[key] = value
+        try:
+            values: dict[str, object] = self._validate(given)
+        except ValidationError as error:
+            faults = from_validation(error, self._places, exchange.limits.errors) + faults
+            return dict.fromkeys(self._keys), faults, total + error.error_count()
+        for key, default in self._defaults:
+            if key not in values:
+                values[key] = fresh(default)
+        return values, faults, total
+
+
 def _faults_of(error: ValidationError, content: bytes, limit: int) -> list[Fault]:
     # What is no JSON is one error; all of ten thousand others need not be drawn up to see that.
     if error.error_count() == 1:
@@ -117,6 +164,7 @@ class Inputs:
         "_body",
         "_defaults",
         "_first",
+        "_form",
         "_keys",
         "_late_body",
         "_parts",
@@ -129,8 +177,9 @@ class Inputs:
     def __init__(self) -> None:
         self._simple: list[Simple] = []
         self._parts: list[BodyPart] = []
+        self._form: list[Simple] = []
         self._late_body = False
-        self._body: JsonBody | None = None
+        self._body: JsonBody | FormBody | None = None
         self._readers: tuple[tuple[str, Raw], ...] = ()
         self._validate: Callable[[dict[str, object]], dict[str, object]] = dict
         self._places: Mapping[str, tuple[str, str]] = {}
@@ -142,6 +191,11 @@ class Inputs:
     def parts(self) -> Sequence[BodyPart]:
         """The parameters that share the body."""
         return self._parts
+
+    @property
+    def form(self) -> Sequence[Simple]:
+        """The parameters that come from a form."""
+        return self._form
 
     def add(self, simple: Simple) -> Callable[[Exchange], object]:
         """Add a parameter and return its getter."""
@@ -159,6 +213,12 @@ class Inputs:
         self._parts.append(part)
         self._late_body = self._late_body or of_target
         return self._body_reader(part.key)
+
+    def add_form(self, field: Simple, *, of_target: bool) -> Callable[[Exchange], Any]:
+        """Add a field or file of the form and return its getter, to be awaited."""
+        self._form.append(field)
+        self._late_body = self._late_body or of_target
+        return self._body_reader(field.key)
 
     def _reader(self, key: str) -> Callable[[Exchange], object]:
         check = self._check
@@ -195,6 +255,8 @@ class Inputs:
             self._validate = members_validator(members).validate_python
         if self._parts:
             self._body = JsonBody(self._parts)
+        elif self._form:
+            self._body = FormBody(self._form)
 
     def _check(self, exchange: Exchange) -> dict[str, object]:
         values, faults, total = self._check_simple(exchange)

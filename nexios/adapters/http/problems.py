@@ -17,6 +17,7 @@ from nexios.adapters.http.errors import (
     MalformedBody,
     PaginationError,
     RequestInvalid,
+    StorageFull,
     UnsupportedMediaType,
 )
 from nexios.adapters.http.response import ProblemResponse
@@ -51,6 +52,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "unsupported-media-type": "Body is of the wrong kind",
     "body-too-large": "Body is too large",
     "body-stalled": "Body did not arrive",
+    "storage-full": "No room for what was sent",
     "page-invalid": "There is no such page",
     "too-many-query-fields": "Query has too many fields",
     "nul-in-query": "Query is not valid",
@@ -152,6 +154,8 @@ ROWS: Final[dict[type[BaseException], Row]] = {
     # What is left of the body stands between this answer and the next request.
     BodyTooLarge: _own(413, "body-too-large", connection="close"),
     BodyStalled: _own(408, "body-stalled", connection="close"),
+    # The text names a variable of this process: for the log alone.
+    StorageFull: _wire(507, "storage-full"),
     PaginationError: _own(400, "page-invalid"),
     InputRefused: _own(400, "malformed-body"),
     TooManyQueryFields: _wire(400, "too-many-query-fields"),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
+from nexios.adapters.asgi.annotations import is_many, is_text, values_by_text
 from nexios.adapters.asgi.params import MISSING
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.exchange import Exchange
@@ -96,6 +97,28 @@ def cookie(name: str) -> Raw:
     return read
 
 
+def form_last(name: str, takes_empty: bool) -> Raw:
+    """Read the last value of a field of the form, which has been read by then."""
+
+    def read(exchange: Exchange) -> object:
+        value = exchange.form_data.get(name, MISSING)
+        return MISSING if value == "" and not takes_empty else value
+
+    return read
+
+
+def form_all(name: str, takes_empty: bool) -> Raw:
+    """Read every value of a field of the form, which has been read by then."""
+
+    def read(exchange: Exchange) -> object:
+        values = exchange.form_data.getlist(name)
+        if not takes_empty:
+            values = [value for value in values if value != ""]
+        return values or MISSING
+
+    return read
+
+
 ONE: Final[Mapping[str, Callable[[str], Raw]]] = {
     "query": query_last,
     "header": header_last,
@@ -106,20 +129,33 @@ ONE: Final[Mapping[str, Callable[[str], Raw]]] = {
 ALL: Final[Mapping[str, Callable[[str], Raw]]] = {"query": query_all, "header": header_all}
 
 
+def reader_of(place: str, name: str, annotation: Any) -> Raw:
+    """Return what takes a value of this type from its place: one, or all of a repeated name."""
+    if place == "form":
+        made = form_all if is_many(annotation) else form_last
+        return made(name, is_text(annotation))
+    return (ALL if place in ALL and is_many(annotation) else ONE)[place](name)
+
+
 def structure(place: str, annotation: Any) -> Raw:
     """Read each member of a model, dataclass or TypedDict from one place."""
     readers = []
-    for name, many in members_of(annotation):
+    for name, kind in members_of(annotation):
         on_wire = name.replace("_", "-") if place == "header" else name
-        readers.append((name, (ALL if many and place in ALL else ONE)[place](on_wire)))
+        readers.append((name, reader_of(place, on_wire, kind), values_by_text(kind)))
     members = tuple(readers)
 
     def read(exchange: Exchange) -> object:
         given = {}
-        for name, raw in members:
-            value = raw(exchange)
-            if value is not MISSING:
-                given[name] = value
+        for name, raw, table in members:
+            value: Any = raw(exchange)
+            if value is MISSING:
+                continue
+            if table and isinstance(value, list):
+                value = [table.get(item, item) for item in value]
+            elif table:
+                value = table.get(value, value)
+            given[name] = value
         return given
 
     return read

@@ -2,166 +2,30 @@
 
 import base64
 import binascii
-import codecs
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlencode
 
-from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.nul import may_hold_nul
-from nexios.adapters.asgi.types import Receive, Scope, Send
 from nexios.adapters.asgi.url import URL, URLPath, quote_path
-from nexios.adapters.http.body import BodyReader, content_length, parse_json
-from nexios.adapters.http.errors import MalformedBody, RequestInvalid, UnsupportedMediaType
-from nexios.adapters.http.faults import nul_in_body
-from nexios.application.limits import Limits
-
-T = TypeVar("T")
+from nexios.adapters.http.body import content_length
+from nexios.adapters.http.request_body import RequestBody, parameter
 
 _BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
-# Codecs of Python that are no charsets: they make lone surrogates, or take quadratic time.
-_NO_CHARSETS: Final = frozenset(
-    ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7")
-)
 _PUSHED: Final = (b"accept", b"accept-encoding", b"accept-language", b"cache-control")
 
 
-class Exchanging(Protocol):
-    """What a request shares with the binding: one reader, one set of limits."""
-
-    @property
-    def limits(self) -> Limits: ...
-
-    @property
-    def reader(self) -> BodyReader: ...
-
-
-class Later(Generic[T]):
-    """A value to be awaited, with or without calling it: ``await x`` and ``await x()``."""
-
-    __slots__ = ("_read",)
-
-    def __init__(self, read: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._read = read
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._read().__await__()
-
-    def __call__(self) -> Awaitable[T]:
-        """Return the same, for those who write the brackets."""
-        return self
-
-
-class Request(Connection):
+class Request(RequestBody):
     """One HTTP request. As a mapping it is the scope; reading never writes to that."""
 
-    __slots__ = ("_exchange", "_json", "_reader", "_send", "receive")
-
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send | None = None,
-        *,
-        limits: Limits | None = None,
-        exchange: Exchanging | None = None,
-    ) -> None:
-        """Read one request.
-
-        Args:
-            send: For server push alone.
-            limits: Instead of the app's.
-            exchange: The request on its way through the house; its limits are the route's once
-                there is one.
-        """
-        super().__init__(scope, limits=limits)
-        self.receive = receive
-        self._send = send
-        self._exchange = exchange
-        self._reader: BodyReader | None = None
-        self._json: tuple[Any] | None = None
-
-    @property
-    def limits(self) -> Limits:
-        """The limits that hold now: of the route, else of the app."""
-        return super().limits if self._exchange is None else self._exchange.limits
+    __slots__ = ()
 
     @property
     def method(self) -> str:
         """The method as it stands on the wire."""
         method: str = self.scope["method"]
         return method
-
-    # The body.
-
-    @property
-    def body_reader(self) -> BodyReader:
-        """What reads the wire; the binding of parameters shares it."""
-        if self._exchange is not None:
-            return self._exchange.reader
-        if self._reader is None:
-            self._reader = BodyReader(self.receive, self.scope["headers"], self.limits)
-        return self._reader
-
-    @property
-    def body(self) -> Later[bytes]:
-        """``await request.body``: all of it, read once.
-
-        Raises:
-            BodyTooLarge: Over the limit.
-            BodyStalled: No byte for ``limits.body_idle_s``.
-            ClientDisconnect: The peer left.
-        """
-        return Later(self.body_reader.read)
-
-    @property
-    def text(self) -> Later[str]:
-        """``await request.text``, in the charset of the content type, UTF-8 without one.
-
-        Raises:
-            MalformedBody: It is no text in that charset.
-            UnsupportedMediaType: There is no such charset.
-        """
-        return Later(self._read_text)
-
-    @property
-    def json(self) -> Later[Any]:
-        """``await request.json``: the value, decoded once; an empty body is ``{}``.
-
-        Raises:
-            MalformedBody: It is no JSON in UTF-8, or too complex.
-            RequestInvalid: A text in it holds U+0000.
-        """
-        return Later(self._read_json)
-
-    def stream(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, never more than the limit."""
-        return self.body_reader.stream()
-
-    async def _read_text(self) -> str:
-        body = await self.body_reader.read()
-        charset = _parameter(self.headers.get("content-type") or "", "charset") or "utf-8"
-        try:
-            if codecs.lookup(charset).name in _NO_CHARSETS:
-                raise LookupError
-            return body.decode(charset)
-        except UnicodeDecodeError:
-            raise MalformedBody(f"the body is not text in {charset[:40]}") from None
-        except (LookupError, ValueError):  # a name with NUL is a ValueError
-            raise UnsupportedMediaType("the charset of the body is not known") from None
-
-    async def _read_json(self) -> Any:
-        if self._json is None:
-            body = await self.body_reader.read()
-            value = parse_json(body, self.limits)
-            if may_hold_nul(body):
-                faults, total = nul_in_body(value, self.limits.errors)
-                if total:
-                    raise RequestInvalid(faults, total)
-            self._json = (value,)
-        return self._json[0]
 
     # What it says about itself.
 
@@ -202,6 +66,12 @@ class Request(Connection):
     def is_form(self) -> bool:
         """Whether the body says it is a form of either kind."""
         return self.is_urlencoded or self.is_multipart
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the form holds files; before it is read, whether it is of the kind that can."""
+        reader = self.form_reader
+        return self.is_multipart if reader.data is None else bool(reader.files)
 
     @property
     def is_ajax(self) -> bool:
@@ -340,7 +210,7 @@ class Request(Connection):
         ranges: dict[str, bool] = {}
         for part in ",".join(told).split(",", self.limits.list_items)[: self.limits.list_items]:
             media, _, rest = part.partition(";")
-            ranges[media.strip().lower()] = _parameter(f";{rest}", "q") not in _ZERO
+            ranges[media.strip().lower()] = parameter(f";{rest}", "q") not in _ZERO
         # RFC 9110, 12.5.1: the more specific range decides.
         for media in (f"{kind}/{subtype}", f"{kind}/*", "*/*"):
             if media in ranges:
@@ -352,11 +222,3 @@ class Request(Connection):
 
 
 _ZERO: Final = frozenset(("0", "0.", "0.0", "0.00", "0.000"))
-
-
-def _parameter(value: str, name: str) -> str:
-    for part in value.split(";")[1:]:
-        key, _, text = part.partition("=")
-        if key.strip().lower() == name:
-            return text.strip().strip('"').lower()
-    return ""

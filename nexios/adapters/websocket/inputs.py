@@ -165,7 +165,7 @@ class SocketSource:
         return by_position and parameter.index == 0
 
     def _marked(self, asker: Asker, parameter: Parameter, marker: Marker, before: bool) -> Getter:
-        if marker.place == "body":
+        if marker.place in ("body", "form", "file"):
             raise Unreadable(
                 "a handshake has no body",
                 f"take {parameter.name!r} out and await websocket.receive_as(...)",
