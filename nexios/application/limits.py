@@ -42,6 +42,7 @@ class Limits:
     spool: int = 256 * KIB
     json_depth: int = 200
     json_tokens: int = 100_000
+    keyed_items: int = 1000
     errors: int = 50
 
     # Credentials.

@@ -149,6 +149,27 @@ def test_a_stalled_body_is_given_up_after_the_idle_limit_of_its_last_byte() -> N
     assert trio.run(stall, clock=clock) == LIMITS.body_idle_s
 
 
+@pytest.mark.parametrize(("pause_s", "fits"), [(14.9, True), (15.1, False)])
+def test_a_byte_just_within_the_idle_limit_keeps_a_body_alive(pause_s: float, fits: bool) -> None:
+    assert LIMITS.body_idle_s == 15.0
+
+    async def slowly() -> None:
+        peer = Peer(b"a", b"b", b"c")
+
+        async def receive() -> Message:
+            await trio.sleep(pause_s)
+            return await peer.receive()
+
+        body = BodyReader(receive, (), LIMITS)
+        if fits:
+            assert await body.read() == b"abc"
+            return
+        with pytest.raises(BodyStalled):
+            await body.read()
+
+    trio.run(slowly, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
 @pytest.mark.anyio
 async def test_a_peer_that_leaves_is_told_apart() -> None:
     with pytest.raises(ClientDisconnect):
@@ -237,6 +258,15 @@ HOSTILE = {
 def test_malformed_json_is_a_400_and_nothing_else(content: bytes) -> None:
     with pytest.raises(MalformedBody):
         parse_json(content, LIMITS)
+
+
+@pytest.mark.parametrize(("digits", "fits"), [(4299, True), (4300, True), (4301, False)])
+def test_digits_of_a_number_are_limited(digits: int, fits: bool) -> None:
+    if fits:
+        assert parse_json(b"9" * digits, LIMITS) == 10**digits - 1
+        return
+    with pytest.raises(MalformedBody):
+        parse_json(b"9" * digits, LIMITS)
 
 
 def test_an_empty_body_is_an_empty_object_and_duplicates_the_last() -> None:

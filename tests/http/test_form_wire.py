@@ -6,6 +6,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -23,6 +24,16 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def waited(condition: Callable[[], object]) -> bool:
+    """Return whether this comes true within ten seconds: the server goes on behind an answer."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def test_uploads_arrive_whole_and_are_gone_after_the_answer(temporary: Path) -> None:
     app = NexiosApp(config=MakeConfig(limits={"spool": 1000}))
 
@@ -35,7 +46,7 @@ def test_uploads_arrive_whole_and_are_gone_after_the_answer(temporary: Path) -> 
         files = [("f", ("a.bin", b"x" * 2_000_000)), ("f", ("b.bin", b"y" * 10))]
         answer = httpx2.post(f"http://{address}/", data={"title": "café"}, files=files)
         assert answer.json() == ["café", ["a.bin", "b.bin"], [2_000_000, 10], 1]
-        assert open_below(temporary) == []
+        assert waited(lambda: not open_below(temporary))
 
 
 def test_uploads_at_once_never_mix() -> None:
@@ -101,15 +112,9 @@ def test_an_upload_cut_by_the_peer_leaves_no_file_and_no_error_line(
                 * 4000
             )
             assert begun.wait(10)
-            deadline = time.monotonic() + 10
-            while not open_below(temporary) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert open_below(temporary), "the file never went to disk"
+            assert waited(lambda: open_below(temporary)), "the file never went to disk"
         assert over.wait(10)
-        deadline = time.monotonic() + 10
-        while open_below(temporary) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert open_below(temporary) == []
+        assert waited(lambda: not open_below(temporary))
     assert told == ["undone"]
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 

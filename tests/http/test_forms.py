@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import anyio
 import pytest
 import typing_extensions
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
-from nexios import Body, File, Form, Query, UploadedFile
+from nexios import Body, File, Form, Header, Query, UploadedFile
+from nexios.adapters.asgi.types import Message
 from nexios.adapters.http import uploads
 from nexios.adapters.http.errors import FormTooLarge, MalformedBody
 from nexios.adapters.http.forms import parse_urlencoded
@@ -265,6 +267,27 @@ async def test_ten_thousand_bad_items_of_a_form_are_fifty_and_a_number() -> None
         answer = await served.post("/", headers=URLENCODED, body=b"&".join([b"n=x"] * 10_000))
     assert len(errors_of(answer)) == 50
     assert answer.json()["detail"] == "10000 fields are not valid"
+
+
+@pytest.mark.parametrize("headers", [MULTIPART, URLENCODED])
+async def test_a_stalled_form_is_408_and_the_handler_never_ran(headers: dict[str, str]) -> None:
+    router = Router()
+    ran = []
+
+    @router.post("/")
+    async def take(a: str = Form("")) -> None:
+        ran.append(a)
+
+    class Silent(Peer):
+        async def receive(self) -> Message:
+            if self.asked:
+                await anyio.sleep_forever()
+            return await super().receive()
+
+    async with Served(router, settings=HttpSettings(limits=Limits(body_idle_s=0.05))) as served:
+        answer = await served.post("/", headers=headers, peer=Silent((b"--XyZ", b"never")))
+    assert (answer.status, answer.header("connection")) == (408, "close")
+    assert ran == []
 
 
 # Decoding.
@@ -707,6 +730,24 @@ async def test_constraints_hold_on_the_body_too() -> None:
         bad = await served.post("/", as_json={"n": 0, "names": ["a", "b"], "ids": ["x"]})
     assert good.json() == [1, ["a"], [order]]
     assert [name for _, name, _ in errors_of(bad)] == ["n", "names", "ids.0"]
+
+
+async def test_a_header_model_is_told_by_wire_names_and_a_field_may_have_several() -> None:
+    class Tracing(BaseModel):
+        x_depth: int = 0
+        user: str = Field("none", validation_alias=AliasChoices("x_user", "x_login"))
+
+    router = Router()
+
+    @router.get("/")
+    async def find(tracing: Tracing = Header()) -> list[object]:
+        return [tracing.x_depth, tracing.user]
+
+    async with Served(router) as served:
+        good = await served.get("/", headers={"x-depth": "2", "x-login": "ann"})
+        bad = await served.get("/", headers={"x-depth": "deep"})
+    assert good.json() == [2, "ann"]
+    assert errors_of(bad) == [("header", "x-depth", "int_parsing")]
 
 
 async def test_enums_and_literals_of_numbers_work_inside_query_models() -> None:

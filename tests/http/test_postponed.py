@@ -8,9 +8,20 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from nexios import Controller, Depend, Header, Query, Request, Response, post
+from nexios import (
+    Controller,
+    Depend,
+    Form,
+    Header,
+    Query,
+    Request,
+    Response,
+    UploadedFile,
+    post,
+)
 from nexios.adapters.http.router import Router
 from tests.support.asgi import Served
+from tests.support.forms import MULTIPART, multipart, part
 
 pytestmark = pytest.mark.asyncio
 
@@ -41,6 +52,23 @@ async def test_models_of_the_module() -> None:
         bad = await served.post("/b?page=0", as_json={"x": "q"})
     assert good.json() == [1, 2, 3, "t", "POST"]
     assert [e["in"] for e in bad.json()["errors"]] == ["path", "query", "body"]
+
+
+async def test_forms_and_files() -> None:
+    class Local(BaseModel):
+        y: int
+
+    router = Router()
+
+    @router.post("/")
+    async def take(
+        known: Annotated[Known, Form()], local: Annotated[Local, Form()], f: list[UploadedFile]
+    ) -> list[object]:
+        return [known.x, local.y, f]
+
+    async with Served(router) as served:
+        body = multipart(part("x", b"1"), part("y", b"2"), part("f", b"z", filename="n"))
+        assert (await served.post("/", headers=MULTIPART, body=body)).json() == [1, 2, ["n"]]
 
 
 async def test_models_of_the_function_that_registers() -> None:

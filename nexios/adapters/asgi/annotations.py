@@ -217,8 +217,13 @@ def check_annotation(annotation: Any) -> str | None:
 
 def members_validator(members: Sequence[Member]) -> Any:
     """Return the core validator of a typed dict with these members; nan and inf are refused."""
+    return members_adapter(members).validator
+
+
+def members_adapter(members: Sequence[Member]) -> TypeAdapter[Any]:
+    """Return the adapter of such a typed dict."""
     shape = {m.key: m.annotation if m.required else NotRequired[m.annotation] for m in members}
     make: Any = TypedDict  # made from data, which no type checker follows
     fields = make("Fields", shape)
     fields.__pydantic_config__ = ConfigDict(allow_inf_nan=False)
-    return TypeAdapter(fields).validator
+    return TypeAdapter(fields)

@@ -32,6 +32,7 @@ from nexios.adapters.http.readers import (
     structure,
 )
 from nexios.adapters.http.uploads import UploadedFile
+from nexios.application.limits import Limits
 from nexios.container.entry import Getter, Unreadable
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import Parameter
@@ -57,14 +58,14 @@ class Reading:
         method: The handler is a method of a controller: nothing is given by position.
         path: Name of each path value to the type its converter makes.
         methods: HTTP methods the route answers.
-        unbounded: ``limits.body`` is None: only a stream may read the body.
+        limits: Of the route.
     """
 
     target: Asker
     method: bool
     path: Mapping[str, object]
     methods: frozenset[str]
-    unbounded: bool = False
+    limits: Limits
 
 
 class RequestSource:
@@ -76,7 +77,7 @@ class RequestSource:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._main = Inputs()
+        self._main = Inputs(reading.limits.keyed_items)
         self._before: dict[Asker, Inputs] = {}
         self._known: dict[tuple[Asker, str, bool], Getter | None] = {}
         self._roles: dict[Asker, Mapping[str, str]] = {}
@@ -118,7 +119,9 @@ class RequestSource:
 
     def _inputs_for(self, asker: Asker, before: bool) -> Inputs:
         # Each check before the handler stands alone: a 401 must not wait for another's 422.
-        return self._before.setdefault(asker, Inputs()) if before else self._main
+        if not before:
+            return self._main
+        return self._before.setdefault(asker, Inputs(self._reading.limits.keyed_items))
 
     def _marked(self, ask: "_Question") -> Getter | None:
         if ask.marker is None:
@@ -242,7 +245,7 @@ class RequestSource:
                 f"a {'/'.join(sorted(methods))} request has no body to read this from",
                 f"{ask.parameter.name}: {_shown(ask.inner)} = Query()",
             )
-        if self._reading.unbounded:
+        if self._reading.limits.body is None:
             raise Unreadable(
                 "limits.body is None, and a body without a limit can only be streamed",
                 f"limit_body=... on the route, or {ask.parameter.name}: AsyncIterator[bytes]",

@@ -174,9 +174,8 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
     target = target_of(route.handler, types, threaded=options.get("threaded"))
     methods = frozenset(route.methods)
     limits = _limits(options, settings.limits)
-    unbounded = (limits or settings.limits).body is None
-    reading = Reading(target, around.owner is not None, types, methods, unbounded)
-    source = RequestSource(reading)
+    of_controller, hold = around.owner is not None, limits or settings.limits
+    source = RequestSource(Reading(target, of_controller, types, methods, hold))
     guards = _guards(flat)
     label = f"{','.join(route.methods)} {templates[0].raw}"
     checks = _body_check(options.get("request_model"), options.get("request_content_type"))

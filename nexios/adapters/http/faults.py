@@ -122,6 +122,8 @@ def from_validation(
     for detail in _details(error)[:limit]:
         key, *rest = detail["loc"]
         place, name = places[str(key)]
+        if place == "header" and not name and rest:  # of a model: told as it stands on the wire
+            rest[0] = str(rest[0]).replace("_", "-")
         path = [part for part in (name, *map(str, rest)) if part]
         faults.append(_fault(place, path, detail))
     return faults

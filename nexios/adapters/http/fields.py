@@ -1,13 +1,21 @@
 """Which annotations a JSON body or a whole group of parameters fills, and what validates one."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AliasChoices, BaseModel, TypeAdapter
 
-from nexios.adapters.asgi.annotations import MANY, UNIONS, is_parsed, without_none
+from nexios.adapters.asgi.annotations import (
+    MANY,
+    UNIONS,
+    Member,
+    is_parsed,
+    members_adapter,
+    without_none,
+)
+from nexios.adapters.http.keyed import capped_validator
 
 
 def is_structure(annotation: object) -> bool:
@@ -45,7 +53,9 @@ def members_of(annotation: object) -> list[tuple[str, Any]]:
     cls = get_origin(inner) or inner
     if isinstance(cls, type) and issubclass(cls, BaseModel):
         return [
-            (_wire_name(name, info), info.annotation) for name, info in cls.model_fields.items()
+            (on_wire, info.annotation)
+            for name, info in cls.model_fields.items()
+            for on_wire in _wire_names(name, info)
         ]
     hints = typing_extensions.get_type_hints(cls, include_extras=True)
     if dataclasses.is_dataclass(cls):
@@ -53,11 +63,23 @@ def members_of(annotation: object) -> list[tuple[str, Any]]:
     return list(hints.items())
 
 
-def _wire_name(name: str, info: Any) -> str:
+def _wire_names(name: str, info: Any) -> list[str]:
     alias = info.validation_alias if info.validation_alias is not None else info.alias
-    return alias if isinstance(alias, str) else name
+    if isinstance(alias, AliasChoices):
+        return [choice for choice in alias.choices if isinstance(choice, str)] or [name]
+    return [alias if isinstance(alias, str) else name]
 
 
-def body_validator(annotation: Any) -> Any:
-    """Return the core validator of a JSON body of this type."""
-    return TypeAdapter(annotation).validator
+def body_validator(annotation: Any, keyed_items: int) -> Any:
+    """Return the core validator of a JSON body of this type.
+
+    Args:
+        annotation: What the parameter says.
+        keyed_items: ``limits.keyed_items`` of the route.
+    """
+    return capped_validator(TypeAdapter(annotation), keyed_items)
+
+
+def embedded_validator(members: Sequence[Member], keyed_items: int) -> Any:
+    """Return the core validator of a JSON object whose members are parameters."""
+    return capped_validator(members_adapter(members), keyed_items)

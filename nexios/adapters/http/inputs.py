@@ -20,7 +20,7 @@ from nexios.adapters.http.faults import (
     nul_in_body,
     nul_in_form,
 )
-from nexios.adapters.http.fields import body_validator
+from nexios.adapters.http.fields import body_validator, embedded_validator
 from nexios.adapters.http.readers import Raw
 
 
@@ -52,14 +52,14 @@ class JsonBody:
 
     __slots__ = ("_embedded", "_missing", "_parts", "_validate")
 
-    def __init__(self, parts: Sequence[BodyPart]) -> None:
+    def __init__(self, parts: Sequence[BodyPart], keyed_items: int) -> None:
         self._parts = tuple(parts)
         self._embedded = parts[0].embed
         if self._embedded:
             members = [Member(p.name, p.annotation, p.default is MISSING) for p in parts]
-            validator = members_validator(members)
+            validator = embedded_validator(members, keyed_items)
         else:
-            validator = body_validator(parts[0].annotation)
+            validator = body_validator(parts[0].annotation, keyed_items)
         self._validate: Callable[[bytes], Any] = validator.validate_json
         self._missing = [
             missing("body", part.name if self._embedded else "")
@@ -165,6 +165,7 @@ class Inputs:
         "_defaults",
         "_first",
         "_form",
+        "_keyed_items",
         "_keys",
         "_late_body",
         "_parts",
@@ -174,7 +175,9 @@ class Inputs:
         "_validate",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, keyed_items: int) -> None:
+        """Begin with nothing; ``keyed_items`` is the limit of the route."""
+        self._keyed_items = keyed_items
         self._simple: list[Simple] = []
         self._parts: list[BodyPart] = []
         self._form: list[Simple] = []
@@ -254,7 +257,7 @@ class Inputs:
             members = [Member(s.key, s.annotation, s.default is MISSING) for s in simple]
             self._validate = members_validator(members).validate_python
         if self._parts:
-            self._body = JsonBody(self._parts)
+            self._body = JsonBody(self._parts, self._keyed_items)
         elif self._form:
             self._body = FormBody(self._form)
 
