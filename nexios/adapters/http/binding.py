@@ -19,6 +19,7 @@ from nexios.adapters.asgi.annotations import (
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.params import MISSING, Marker
 from nexios.adapters.http.builder import Response
+from nexios.adapters.http.context import Context, context_of
 from nexios.adapters.http.fields import is_body, is_structure
 from nexios.adapters.http.inputs import BodyPart, Inputs, Simple
 from nexios.adapters.http.readers import (
@@ -124,6 +125,8 @@ class RequestSource:
         return self._before.setdefault(asker, Inputs(self._reading.limits.keyed_items))
 
     def _marked(self, ask: "_Question") -> Getter | None:
+        if isinstance(ask.parameter.default, Context) or ask.inner is Context:
+            return _CONTEXT
         if ask.marker is None:
             return None
         if ask.marker.place == "body":
@@ -338,6 +341,7 @@ class _Question:
 _REQUEST: Final = Getter(request_of)
 _RESPONSE: Final = Getter(response_of)
 _STREAM: Final = Getter(stream_of)
+_CONTEXT: Final = Getter(context_of)
 _ROLES: Final = {"request": _REQUEST, "response": _RESPONSE}
 
 

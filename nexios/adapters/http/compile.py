@@ -11,6 +11,7 @@ from nexios.adapters.asgi.params import Marker
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.http.binding import Reading, RequestSource
 from nexios.adapters.http.builder import Response
+from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.encode import compile_encoder
 from nexios.adapters.http.entries import Holder
 from nexios.adapters.http.exchange import Exchange, is_json
@@ -174,8 +175,9 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
     target = target_of(route.handler, types, threaded=options.get("threaded"))
     methods = frozenset(route.methods)
     limits = _limits(options, settings.limits)
-    of_controller, hold = around.owner is not None, limits or settings.limits
-    source = RequestSource(Reading(target, of_controller, types, methods, hold))
+    by_name = around.owner is not None and issubclass(around.owner, Controller)
+    hold = limits or settings.limits
+    source = RequestSource(Reading(target, by_name, types, methods, hold))
     guards = _guards(flat)
     label = f"{','.join(route.methods)} {templates[0].raw}"
     checks = _body_check(options.get("request_model"), options.get("request_content_type"))

@@ -80,8 +80,12 @@ def controller_name(controller: type[Controller]) -> str:
     given = controller.__nexios_keywords__.get("name")
     if given:
         return given
-    short = controller.__name__.removesuffix("Controller") or controller.__name__
-    return _HUMP.sub("_", short).lower()
+    return short_name(controller, "Controller")
+
+
+def short_name(cls: type, suffix: str) -> str:
+    """Return the name of a class in snake case, without ``suffix``."""
+    return _HUMP.sub("_", cls.__name__.removesuffix(suffix) or cls.__name__).lower()
 
 
 def routes_of(controller: type[Controller]) -> list[Routes]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nexios.adapters.http.controller import Controller, controller_name
+from nexios.adapters.http.controller import controller_name
 from nexios.adapters.http.entries import Foreign, Holder, Mounted, Registered
 from nexios.adapters.http.mounts import mounted
 from nexios.adapters.http.routes import Routes
+from nexios.adapters.http.views import ViewRoute
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.template import normalise_prefix
 from nexios.container.module import Module
@@ -22,6 +23,7 @@ class Surroundings:
     Attributes:
         handlers: Exception handlers, one mapping for each router and controller.
         names: Dotted parts before the route's own name.
+        owner: The controller or view whose method answers.
     """
 
     prefix: str = ""
@@ -32,7 +34,7 @@ class Surroundings:
     handlers: tuple[ExceptionHandlers, ...] = ()
     tags: tuple[str, ...] = ()
     exclude_from_schema: bool = False
-    owner: type[Controller] | None = None
+    owner: type | None = None
     module: Module | None = None
     aliases: tuple[str, ...] = ()
 
@@ -131,7 +133,9 @@ class _Walk:
         )
         self.holders.append(around)
         for entry in holder.routes:
-            if isinstance(entry, Routes):
+            if isinstance(entry, ViewRoute):
+                self.view(entry, around)
+            elif isinstance(entry, Routes):
                 self.route(entry, around)
             elif isinstance(entry, SocketRoute):
                 path = around.prefix + _slashed(entry.path)
@@ -151,6 +155,16 @@ class _Walk:
         else:
             paths = (around.prefix + path,)
         self.routes.append(Flat(route, around, paths))
+
+    def view(self, entry: ViewRoute, outer: Surroundings) -> None:
+        around = replace(
+            outer,
+            middleware=outer.middleware + tuple(entry.view.middleware),
+            handlers=(*outer.handlers, entry.view.error_handlers),
+            owner=entry.view,
+        )
+        for part in entry.parts:
+            self.route(part, around)
 
     def mount(self, entry: Foreign, around: Surroundings) -> None:
         path = around.prefix + entry.prefix
