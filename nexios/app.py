@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Any, Final, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
@@ -13,16 +14,19 @@ from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
+from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.routes import RouteOptions, Routes
 from nexios.adapters.http.verbs import Verbs
+from nexios.adapters.routing.sockets import SocketRoute
 from nexios.application.caller import ANONYMOUS, Caller
+from nexios.application.emitter import EventEmitter
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.assembly import House
 from nexios.auth.users import UnauthenticatedUser
-from nexios.config import MakeConfig, default_config
+from nexios.config import MakeConfig, configuration_of
 from nexios.container.container import Container
 from nexios.container.keys import Key
 from nexios.container.module import Module
@@ -45,6 +49,7 @@ class NexiosApp(Verbs):
     Attributes:
         config: Its settings, frozen; never shared with another application.
         state: Free values for handlers; also ``scope["global_state"]``.
+        events: Its signals; async listeners run in its task group.
         router: Where routes put directly on the app are noted.
     """
 
@@ -85,18 +90,20 @@ class NexiosApp(Verbs):
         Raises:
             TypeError: Two configurations, or something that is no module.
         """
-        self.config = _one_config(modules, config)
+        self.config = configuration_of(modules, config)
         self.debug = self.config.debug if debug is None else debug
         self.title = title or self.config.openapi.title or "Nexios application"
         self.version = version or self.config.openapi.version or "0.1.0"
         self.description = description or self.config.openapi.description
         self.state: dict[str, Any] = {}
+        self.events = EventEmitter()
         self.logger = logging.getLogger("nexios")
         self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
         self.router.listen(self._changed)
         self._root = Module("app")
         self._layers = layers
         self._added = [Added(one) for one in reversed(middleware)]
+        self._wrappers: list[Wrapper] = []
         if self.config.allowed_hosts is not None:
             self._added.append(Added(TrustedHostMiddleware()))
         self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
@@ -127,7 +134,7 @@ class NexiosApp(Verbs):
 
     def add_route(
         self,
-        route: Routes | None = None,
+        route: Routes | Router | None = None,
         *,
         path: str | None = None,
         handler: Callable[..., Any] | None = None,
@@ -141,23 +148,29 @@ class NexiosApp(Verbs):
         """Put a router below this application; routes added to it later are served too."""
         self.router.mount_router(router, prefix)
 
-    def register(self, app: ASGIApp, prefix: str = "") -> None:
-        """Hand everything at and below ``prefix`` to another ASGI application."""
+    mount_ws_router = mount_router
+
+    def register(self, app: ASGIApp | Router, prefix: str = "") -> None:
+        """Hand all below ``prefix`` to another application; it starts after and stops before."""
         self.router.register(app, prefix)
 
-    @overload
-    def websocket(self, path: str, handler: None = None, **options: Any) -> Callable[[H], H]: ...
-    @overload
-    def websocket(self, path: str, handler: H, **options: Any) -> H: ...
-    def websocket(self, path: str, handler: Any = None, **options: Any) -> Any:
-        """Register a socket handler: ``@app.websocket("/ws/{room}")``, or with the handler."""
-        return self.router.websocket(path, handler, **options)
+    def add_ws_route(self, route: SocketRoute | None = None, **parts: Any) -> None:
+        """Register a socket route, given whole or by ``path=``, ``handler=`` and its options."""
+        self.router.add_ws_route(route, **parts)
 
-    ws_route = websocket
+    def wrap_asgi(self, wrapper: Callable[..., ASGIApp], **options: Any) -> None:
+        """Put ASGI middleware around everything served, ``wrapper(app, **options)``.
 
-    def add_ws_route(self, *, path: str, handler: Callable[..., Any], **options: Any) -> None:
-        """Register a socket handler."""
-        self.router.websocket(path, handler, **options)
+        The last one is outermost. It sees error answers and sockets, never the lifespan; what
+        it raises is answered with a 500.
+        """
+        self._wrappers.append(partial(wrapper, **options))
+        if self._house is not None:
+            self._house.wrap(self._wrappers)
+
+    def add_ws_middleware(self, wrapper: Callable[..., ASGIApp], **options: Any) -> None:
+        """Put ASGI middleware around the sockets alone, as `wrap_asgi` does around everything."""
+        self.wrap_asgi(for_sockets(partial(wrapper, **options)))
 
     def add_middleware(self, middleware: Any, *, before: Any = None, after: Any = None) -> None:
         """Add middleware; the last added is outermost, house classes stand by their stage.
@@ -320,6 +333,7 @@ class NexiosApp(Verbs):
                 exception_handlers=self._handlers,
                 server_error_handler=self._server_error_handler,
                 logger=self.logger,
+                wrappers=self._wrappers,
             )
         return self._house
 
@@ -351,6 +365,8 @@ class NexiosApp(Verbs):
             tasks = await opened.enter_async_context(background())
             await house.start(tasks)
             opened.push_async_callback(house.stop)
+            self.events.drive(tasks, house.report_listener)
+            opened.callback(self.events.drive, None)
             if self._user_lifespan is not None:
                 self._warn_about_hooks()
                 yielded = await opened.enter_async_context(self._user_lifespan(self))
@@ -359,10 +375,12 @@ class NexiosApp(Verbs):
             else:
                 await self._on_startup.run()
                 opened.push_async_callback(self._run_stop_hooks)
+            opened.push_async_callback(house.mounted.stop)
+            await house.mounted.start(tasks)
             await house.start_worker(tasks)
             opened.push_async_callback(house.quiesce)
             self._open = opened.pop_all()
-        self._serve = house.serve
+        self._serve = house
         return values
 
     async def _stop(self) -> None:
@@ -378,17 +396,3 @@ class NexiosApp(Verbs):
             warnings.warn(
                 f"with lifespan= these hooks do not run: {', '.join(names)}", stacklevel=2
             )
-
-
-def _one_config(modules: Sequence[Module | MakeConfig], config: MakeConfig | None) -> MakeConfig:
-    given = [one for one in (*modules, config) if isinstance(one, MakeConfig)]
-    if len(given) > 1:
-        raise TypeError("NexiosApp was given two configurations; keep one")
-    if given:
-        return given[0]
-    default = default_config()
-    if default is None:
-        return MakeConfig()
-    message = "NexiosApp() takes what set_config() was given; hand it over with config="
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
-    return default

@@ -1,6 +1,7 @@
 """What an application is once it is built: container, gateways, hub and worker, made to fit."""
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -8,9 +9,11 @@ from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.origins import OriginSet
-from nexios.adapters.asgi.types import Receive, Send
+from nexios.adapters.asgi.sublife import SubApps
+from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import quote_path
+from nexios.adapters.asgi.wrapping import Wrapper, wrapped
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import compile_routes
 from nexios.adapters.http.controller import Controller
@@ -50,6 +53,7 @@ class House:
     Attributes:
         container: Its container.
         gateway: Its HTTP side.
+        mounted: The lives of the applications below it.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class House:
         exception_handlers: Mapping[Any, Callable[..., Any]],
         server_error_handler: Callable[..., Any] | None,
         logger: logging.Logger,
+        wrappers: Sequence[Wrapper] = (),
     ) -> None:
         """Build and prove everything; nothing is opened.
 
@@ -134,13 +139,32 @@ class House:
             report=self._report,
         )
         self._hub: Hub | None = None
+        self.mounted = SubApps(routes.foreign)
+        self._serve: ASGIApp = self._serve_bare
+        self.wrap(wrappers)
 
-    def serve(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
+    def __call__(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
         """Return what serves one HTTP or WebSocket scope, to be awaited."""
         scope["app"] = self._app
         scope["global_state"] = self._app.state
+        return self._serve(scope, receive, send)
+
+    def _serve_bare(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
         gateway = self.gateway if scope["type"] == "http" else self._sockets
         return gateway(scope, receive, send)
+
+    def wrap(self, wrappers: Sequence[Wrapper]) -> None:
+        """Serve through these ASGI wrappers from the next request on, the last outermost."""
+        self._serve = wrapped(self._serve_bare, wrappers, self._answer_error)
+
+    async def _answer_error(
+        self, scope: WireScope, receive: Receive, send: Send, error: Exception
+    ) -> None:
+        if scope["type"] == "http":
+            await self.gateway.answer_error(scope, receive, send, error)
+            return
+        self._report(error, Connection(scope), secrets.token_hex(8))
+        await send({"type": "websocket.close", "code": 1011})
 
     def adopt(self, router: Router) -> None:
         """Take over what was registered after the build; nothing changes when it raises.
@@ -154,6 +178,7 @@ class House:
         _raise_all(compiled.problems)
         known = {id(one) for one in self.gateway.routes.middleware}
         self.gateway.adopt(compiled)
+        self.mounted.replace(compiled.foreign)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
                 self._join(middleware)
@@ -264,6 +289,10 @@ class House:
             middleware.wire(self.container)
         if hasattr(middleware, "bind"):
             middleware.bind(self._app)
+
+    def report_listener(self, error: Exception, event: str) -> None:
+        """Note that a listener of ``app.events`` failed."""
+        self._logger.error("a listener of %s failed", event, exc_info=error)
 
     def _socket_at(self, path: str) -> bool:
         return self._sockets.serves(path)

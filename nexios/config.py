@@ -3,7 +3,7 @@
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal, NoReturn
@@ -363,6 +363,22 @@ def get_config() -> MakeConfig:
     return _default
 
 
+def configuration_of(given: Sequence[object], config: MakeConfig | None) -> MakeConfig:
+    """Return the configuration an application was given; for its constructor.
+
+    Raises:
+        TypeError: It was given two.
+    """
+    found = [one for one in (*given, config) if isinstance(one, MakeConfig)]
+    if len(found) > 1:
+        raise TypeError("NexiosApp was given two configurations; keep one")
+    if found or _default is None:
+        return found[0] if found else MakeConfig()
+    message = "NexiosApp() takes what set_config() was given; hand it over with config="
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return _default
+
+
 def default_config() -> MakeConfig | None:
-    """Return what `set_config` was given, or None: for the application's constructor."""
+    """Return what `set_config` was given, or None."""
     return _default

@@ -2,18 +2,12 @@
 
 import uuid
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
-
-
-class Spawner(Protocol):
-    """A task group, as far as an emitter needs it."""
-
-    def start_soon(self, func: Callable[[], Awaitable[Any]], /, *, name: object = None) -> object:
-        """Run ``func`` beside the caller."""
+from anyio.abc import TaskGroup
 
 
 class Emission(dict[str, Any]):
@@ -35,7 +29,7 @@ class Emission(dict[str, Any]):
     def __await__(self) -> Generator[Any, None, "Emission"]:
         return self._finished().__await__()
 
-    def start(self, run: Callable[[], Coroutine[Any, Any, None]], tasks: Spawner | None) -> None:
+    def start(self, run: Callable[[], Coroutine[Any, Any, None]], tasks: TaskGroup | None) -> None:
         """Run an async listener now, or, where nobody keeps tasks, when this is awaited."""
         if tasks is None:
             self._waiting.append(run)

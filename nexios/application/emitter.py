@@ -14,7 +14,9 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final, TypeVar, overload
 
-from nexios.application.emission import Emission, Spawner
+from anyio.abc import TaskGroup
+
+from nexios.application.emission import Emission
 
 L = TypeVar("L", bound=Callable[..., Any])
 Report = Callable[[Exception, str], None]
@@ -74,7 +76,7 @@ class Listener:
 class Home:
     """What the events of one emitter share: who runs tasks, who is told of failures."""
 
-    tasks: Spawner | None = None
+    tasks: TaskGroup | None = None
     report: Report = field(
         default=lambda error, name: _log.error("a listener of %s failed", name, exc_info=error)
     )
@@ -291,7 +293,7 @@ class EventEmitter(_Names):
         self._events: dict[str, Event] = {}
         self.home = Home()
 
-    def drive(self, tasks: Spawner | None, report: Report | None = None) -> None:
+    def drive(self, tasks: TaskGroup | None, report: Report | None = None) -> None:
         """Run async listeners in ``tasks`` from now on; None ends that.
 
         Args:

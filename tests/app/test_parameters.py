@@ -42,7 +42,6 @@ class Things(Controller): ...
     ("given", "fix"),
     [
         (Router(), "mount_router"),
-        ([Router()], "mount_router"),
         ([Things], r"add_controller\(Things\)"),
         ([hello], "Routes"),
         ("/hello", "Routes"),

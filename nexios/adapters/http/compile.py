@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.asgi.params import Marker
+from nexios.adapters.asgi.sublife import SubApp
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.http.binding import Reading, RequestSource
 from nexios.adapters.http.builder import Response
@@ -76,6 +77,7 @@ class CompiledRoutes:
         holders: Routers with middleware or exception handlers, for misses below their prefix.
         problems: What refuses the start; to be raised with the container's.
         middleware: Every instance around routes and routers, for ``bind(app)``.
+        foreign: Mounted applications, whose lives the app drives.
     """
 
     units: tuple[Unit, ...]
@@ -84,6 +86,7 @@ class CompiledRoutes:
     problems: tuple[Exception, ...]
     middleware: tuple[Any, ...]
     names: Names
+    foreign: tuple[SubApp, ...] = ()
 
     @property
     def points(self) -> tuple[EntryPoint, ...]:
@@ -157,6 +160,7 @@ def compile_routes(
             for name, flat in by_name(flattened.routes)
             if _identity(flat) in templates
         ),
+        flattened.foreign,
     )
 
 
@@ -233,7 +237,14 @@ def _limits(options: Mapping[str, Any], limits: Limits) -> Limits | None:
 
 def _socket(route: SocketRoute, around: Surroundings) -> SocketRoute:
     options = dict(route.options)
-    for name, outer in (("guards", around.guards), ("dependencies", around.dependencies)):
+    # Of a router's middleware only what knows handshakes concerns its sockets.
+    handshakes = tuple(one for one in around.middleware if hasattr(one, "handshake"))
+    joined = (
+        ("guards", around.guards),
+        ("dependencies", around.dependencies),
+        ("middleware", handshakes),
+    )
+    for name, outer in joined:
         if outer:
             options[name] = (*outer, *options.get(name, ()))
     return replace(route, options=options)

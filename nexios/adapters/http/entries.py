@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex, TypeVar
 
-from nexios.adapters.asgi.types import ASGIApp
+from nexios.adapters.asgi.sublife import SubApp
 from nexios.adapters.http.controller import Controller, routes_of
 from nexios.adapters.http.routes import Routes
 from nexios.adapters.routing.sockets import SocketRoute
@@ -46,7 +46,7 @@ class Mounted:
 class Foreign:
     """An ASGI application that takes everything below ``prefix``."""
 
-    app: ASGIApp
+    app: SubApp
     prefix: str
     where: str
 
@@ -97,8 +97,8 @@ class NoEntry(TypeError):
         return f"routes= takes a list of routes, not {self.given!r}\n  fix: {fix}"
 
 
-def checked(routes: Iterable[Entry]) -> list[Entry]:
-    """Return the entries as a list.
+def checked(routes: Iterable[Any], router: type[T]) -> list[Entry | T]:
+    """Return the entries as a list; one of class ``router`` may stand among them.
 
     Raises:
         NoEntry: One of them is none, or they are no list.
@@ -107,7 +107,7 @@ def checked(routes: Iterable[Entry]) -> list[Entry]:
         raise NoEntry(routes)
     entries = list(routes)
     for one in entries:
-        if not isinstance(one, Entry):
+        if not isinstance(one, (Entry, router)):
             raise NoEntry(one)
     return entries
 

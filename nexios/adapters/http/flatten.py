@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nexios.adapters.asgi.sublife import SubApp
 from nexios.adapters.http.controller import controller_name
 from nexios.adapters.http.entries import Foreign, Holder, Mounted, Registered
 from nexios.adapters.http.mounts import mounted
@@ -83,12 +84,14 @@ class Flattened:
 
     Attributes:
         holders: Each router's surroundings, for misses below its prefix.
+        foreign: Mounted applications, in order of mounting.
         problems: Controllers that cannot serve.
     """
 
     routes: tuple[Flat, ...]
     sockets: tuple[FlatSocket, ...]
     holders: tuple[Surroundings, ...]
+    foreign: tuple[SubApp, ...]
     problems: tuple[Exception, ...]
 
 
@@ -104,6 +107,7 @@ def flatten(root: Holder) -> Flattened:
         tuple(walk.routes),
         tuple(walk.sockets),
         tuple(walk.holders),
+        tuple(walk.foreign),
         tuple(walk.problems),
     )
 
@@ -113,6 +117,7 @@ class _Walk:
         self.routes: list[Flat] = []
         self.sockets: list[FlatSocket] = []
         self.holders: list[Surroundings] = []
+        self.foreign: list[SubApp] = []
         self.problems: list[Exception] = []
 
     def router(
@@ -169,6 +174,7 @@ class _Walk:
     def mount(self, entry: Foreign, around: Surroundings) -> None:
         path = around.prefix + entry.prefix
         depth = len(path.split("/")) - 1
+        self.foreign.append(entry.app)
         route = entry.as_route(mounted(entry.app, depth))
         self.routes.append(Flat(route, around, (path,), mount=True))
 

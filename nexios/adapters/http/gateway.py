@@ -167,6 +167,14 @@ class Gateway:
             if exchange.form is not None:
                 exchange.form.close()
 
+    async def answer_error(
+        self, scope: Scope, receive: Receive, send: Send, error: Exception
+    ) -> None:
+        """Answer for what an ASGI wrapper around this gateway raised before anything was sent."""
+        answer = await self._rescue(Exchange(scope, receive, send, self._limits), error)
+        if answer is not None:
+            await answer(scope, receive, send)
+
     async def _send_itself(self, exchange: Exchange, answer: BaseResponse) -> None:
         """Send an answer that writes its own messages: another app's."""
         sender = _Sender(exchange)

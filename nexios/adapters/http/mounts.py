@@ -28,11 +28,16 @@ class ForeignAnswer(BaseResponse):
         return made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request over: a copied scope, ``root_path`` extended, ``path`` whole."""
+        """Hand the request over: a copied scope, ``root_path`` extended, ``path`` whole.
+
+        An application that has a ``base_app`` below finds this one's there.
+        """
         root = scope.get("root_path", "")
         below = scope["path"].removeprefix(root) if root else scope["path"]
         at = "".join(f"/{part}" for part in below[1:].split("/")[: self._depth])
         child = {**scope, "root_path": root + at}
+        if "app" in scope:
+            child.setdefault("base_app", scope["app"])
         held = self._headers
         if held is None:
             await self._app(child, receive, send)

@@ -5,6 +5,7 @@ from typing import Any, TypeVar, overload
 
 from typing_extensions import Unpack
 
+from nexios.adapters.asgi.sublife import SubApp
 from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.http.controller import Controller
@@ -42,7 +43,7 @@ class Router(Verbs):
     def __init__(
         self,
         prefix: str | None = None,
-        routes: Iterable[Entry] | None = None,
+        routes: "Iterable[Entry | Router] | None" = None,
         tags: Sequence[str] | None = None,
         exclude_from_schema: bool = False,
         name: str | None = None,
@@ -74,7 +75,9 @@ class Router(Verbs):
         self._middleware = [Added(one) for one in reversed(middleware)]
         self._listeners: list[Changed] = []
         self._names: Names | None = None
-        self._routes: LiveList[Entry] = LiveList(checked(routes or ()), self.changed)
+        self._routes: LiveList[Entry] = LiveList((), self.changed)
+        for entry in checked(() if routes is None else routes, Router):
+            self._enter(entry)
 
     @property
     def routes(self) -> LiveList[Entry]:
@@ -98,14 +101,14 @@ class Router(Verbs):
 
     def add_route(
         self,
-        route: Routes | None = None,
+        route: "Routes | Router | None" = None,
         *,
         path: str | None = None,
         handler: Callable[..., Any] | None = None,
         methods: Iterable[str] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        """Register a route, given whole or by its parts.
+        """Register a route, given whole or by its parts; a `Group` or router is mounted.
 
         Raises:
             TypeError: Neither a route nor path and handler; or an option is unknown.
@@ -114,7 +117,13 @@ class Router(Verbs):
             if path is None or handler is None:
                 raise TypeError("add_route needs a route, or path= and handler=")
             route = Routes(path, handler, methods, **options)
-        self._routes.append(route)
+        self._enter(route)
+
+    def _enter(self, entry: "Entry | Router") -> None:
+        if isinstance(entry, Router):
+            self.mount_router(entry)
+        else:
+            self._routes.append(entry)
 
     def add_controller(
         self, controller: type[Controller], *, module: Module | None = None
@@ -146,26 +155,35 @@ class Router(Verbs):
             router._listeners.remove(self.changed)  # noqa: SLF001  # our own class
             raise
 
-    def register(self, app: ASGIApp, prefix: str = "") -> None:
-        """Hand everything at and below ``prefix`` to another ASGI application."""
-        self._routes.append(Foreign(app, normalise_prefix(prefix), line_of(caller())))
+    def register(self, app: "ASGIApp | Router", prefix: str = "") -> None:
+        """Hand everything at and below ``prefix`` to another ASGI application.
 
-    @overload
-    def websocket(self, path: str, handler: None = None, **options: Any) -> Callable[[H], H]: ...
-    @overload
-    def websocket(self, path: str, handler: H, **options: Any) -> H: ...
-    def websocket(self, path: str, handler: Any = None, **options: Any) -> Any:
-        """Note a socket route; the socket room reads its options. Gives the handler back."""
-        where = line_of(caller())
-        if handler is not None:
-            self._routes.append(SocketRoute(path, handler, options, where))
-            return handler
+        Its lifespan runs within that of the application around it. A router or a `Group` is
+        mounted, ``prefix`` before its own.
+        """
+        if isinstance(app, Router):
+            self.mount_router(app, normalise_prefix(prefix) + app.prefix)
+            return
+        self._routes.append(Foreign(SubApp(app), normalise_prefix(prefix), line_of(caller())))
 
-        def register(decorated: H) -> H:
-            self._routes.append(SocketRoute(path, decorated, options, where))
-            return decorated
+    def add_ws_route(
+        self,
+        route: SocketRoute | None = None,
+        *,
+        path: str | None = None,
+        handler: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Note a socket route, given whole or by its parts.
 
-        return register
+        Raises:
+            TypeError: Neither a route nor path and handler.
+        """
+        if route is None:
+            if path is None or handler is None:
+                raise TypeError("add_ws_route needs a route, or path= and handler=")
+            route = SocketRoute(path, handler, options, line_of(caller()))
+        self._routes.append(route)
 
     def add_middleware(self, middleware: Any, *, before: Any = None, after: Any = None) -> None:
         """Add middleware around all routes of this router; the last added is outermost."""

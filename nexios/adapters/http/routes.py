@@ -1,7 +1,7 @@
 """One route as it was registered: path, handler, methods and options, nothing compiled."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from typing_extensions import TypedDict
 
@@ -14,6 +14,8 @@ Handler = Callable[..., Any]
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What a route answers when no methods are said: all but HEAD, which GET brings along."""
 
+PRIORITIES: Final = ("normal", "critical", "sheddable")
+
 
 class RouteOptions(TypedDict, total=False):
     """What may stand beside the path of a route.
@@ -24,6 +26,8 @@ class RouteOptions(TypedDict, total=False):
         threaded: A ``def`` handler runs in a worker thread unless this is False.
         status: Of the answer, unless the handler says another.
         limit_body: Bytes of body this route takes; ``limits={"body": ...}`` in short.
+        priority: What is refused first when the process is overloaded (``sheddable``), and what
+            last (``critical``); load shedding reads it.
     """
 
     name: str | None
@@ -45,6 +49,7 @@ class RouteOptions(TypedDict, total=False):
     threaded: bool | None
     limit_body: int | None
     limits: Mapping[str, Any] | None
+    priority: Literal["normal", "critical", "sheddable"]
 
 
 _KNOWN: Final = frozenset(RouteOptions.__annotations__)
@@ -76,6 +81,9 @@ def check_options(options: Mapping[str, Any], what: str) -> RouteOptions:
             near = suggestion(name, sorted(_KNOWN))
             hint = f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(_KNOWN))}"
             raise TypeError(f"{what} has no option {name!r}; {hint}")
+    priority = options.get("priority", "normal")
+    if priority not in PRIORITIES:
+        raise TypeError(f"{what}: priority is one of {', '.join(PRIORITIES)}, not {priority!r}")
     return cast(RouteOptions, dict(options))
 
 

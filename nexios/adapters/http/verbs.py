@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 from typing_extensions import Unpack
 
 from nexios.adapters.http.routes import RouteOptions, Routes
+from nexios.adapters.routing.sockets import SocketRoute
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -23,7 +24,7 @@ class Verbs(ABC):
     @abstractmethod
     def add_route(
         self,
-        route: Routes | None = None,
+        route: Routes | Any | None = None,
         *,
         path: str | None = None,
         handler: Callable[..., Any] | None = None,
@@ -31,6 +32,35 @@ class Verbs(ABC):
         **options: Unpack[RouteOptions],
     ) -> None:
         """Register a route, given whole or by its parts."""
+
+    @abstractmethod
+    def add_ws_route(
+        self,
+        route: SocketRoute | None = None,
+        *,
+        path: str | None = None,
+        handler: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Note a socket route, given whole or by its parts."""
+
+    @overload
+    def websocket(self, path: str, handler: None = None, **options: Any) -> Callable[[H], H]: ...
+    @overload
+    def websocket(self, path: str, handler: H, **options: Any) -> H: ...
+    def websocket(self, path: str, handler: Any = None, **options: Any) -> Any:
+        """Note a socket handler: ``@x.websocket("/ws/{room}")``, or with the handler.
+
+        The socket room reads the options.
+        """
+
+        def register(decorated: H) -> H:
+            self.add_ws_route(path=path, handler=decorated, **options)
+            return decorated
+
+        return register if handler is None else register(handler)
+
+    ws_route = websocket
 
     @overload
     def route(

@@ -1,0 +1,271 @@
+"""What stands below an application: groups, routers, foreign apps with lives of their own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from nexios import NexiosApp, Router
+from nexios.adapters.asgi.sublife import SubLifeFailed
+from nexios.adapters.asgi.types import ASGIApp, Receive, Scope, Send
+from nexios.adapters.http.group import Group
+from nexios.adapters.http.routes import Routes
+from nexios.testing.client import AsyncTestClient
+from nexios.testing.server import LifespanFailed
+from nexios.testing.sockets import websocket_connect
+from tests.support.asgi import ask
+from tests.support.server import serving
+
+pytestmark = pytest.mark.asyncio
+
+
+async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with what the scope says; this app knows no lifespan."""
+    assert scope["type"] == "http"
+    told = f"{scope['root_path']}|{scope['path']}|{dict(scope.get('path_params', {}))}"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": told.encode()})
+
+
+def living(log: list[str], name: str, fails: str = "") -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            body = scope["state"]["made by"].encode()
+            await send({"type": "http.response.body", "body": body})
+            return
+        await receive()
+        if fails == "startup":
+            await send({"type": "lifespan.startup.failed", "message": "no disk"})
+            return
+        log.append(f"{name} starts")
+        scope["state"]["made by"] = name
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        log.append(f"{name} stops")
+        if fails == "shutdown":
+            await send({"type": "lifespan.shutdown.failed", "message": "still busy"})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return app
+
+
+async def show(request, response):  # type: ignore[no-untyped-def]
+    return {"at": request.path}
+
+
+def hooked(log: list[str]) -> NexiosApp:
+    app = NexiosApp()
+    app.on_startup(lambda: log.append("app starts"))
+    app.on_shutdown(lambda: log.append("app stops"))
+    return app
+
+
+async def test_subapp_lifespan_runs() -> None:
+    log: list[str] = []
+    app = hooked(log)
+    inner = NexiosApp()
+
+    @inner.get("/")
+    async def which(request: Any) -> Any:
+        return {"app": request.app is inner, "base": request.base_app is app}
+
+    inner.on_startup(lambda: log.append("inner starts"))
+    inner.on_shutdown(lambda: log.append("inner stops"))
+    app.register(inner, "/inner")
+    app.register(living(log, "first"), "/first")
+    app.register(plain, "/plain")
+    async with AsyncTestClient(app) as client:
+        assert (await client.get("/first")).text == "first"
+        assert (await client.get("/inner/")).json() == {"app": True, "base": True}
+        assert (await client.get("/plain/x")).text == "/plain|/plain/x|{}"
+        log.append("serving")
+    assert log == [
+        *("app starts", "inner starts", "first starts", "serving"),
+        *("first stops", "inner stops", "app stops"),
+    ]
+
+
+async def test_a_subapp_that_cannot_start_aborts_the_start_and_stops_the_others() -> None:
+    log: list[str] = []
+    app = hooked(log)
+    app.register(living(log, "good"), "/good")
+    app.register(living(log, "bad", fails="startup"), "/bad")
+    with pytest.raises(LifespanFailed, match="failed at its start: no disk"):
+        async with AsyncTestClient(app):
+            raise AssertionError("it must not start")
+    assert log == ["app starts", "good starts", "good stops", "app stops"]
+
+
+async def test_a_subapp_that_cannot_stop_is_told_and_the_others_stop() -> None:
+    log: list[str] = []
+    app = hooked(log)
+    app.register(living(log, "good"), "/good")
+    app.register(living(log, "bad", fails="shutdown"), "/bad")
+    with pytest.raises(LifespanFailed, match="still busy"):
+        async with AsyncTestClient(app):
+            log.append("serving")
+    assert log[3:] == ["serving", "bad stops", "good stops", "app stops"]
+    assert "the mounted application app" in str(SubLifeFailed(plain, "end", "")).replace(
+        "plain", "app"
+    )
+
+
+async def test_a_subapp_mounted_late_is_started_before_its_first_request() -> None:
+    log: list[str] = []
+    app = hooked(log)
+    async with AsyncTestClient(app) as client:
+        late = living(log, "late")
+        app.register(late, "/late")
+        app.register(living(log, "broken", fails="startup"), "/broken")
+        for _ in range(2):  # the first one waits for the start
+            assert (await client.get("/late")).text == "late"
+    assert log == ["app starts", "late starts", "late stops", "app stops"]
+
+
+async def test_lives_of_subapps_over_a_real_server() -> None:
+    log: list[str] = []
+    app = NexiosApp()
+    app.register(living(log, "sub"), "/sub")
+    with serving(app) as address:
+        assert httpx2.get(f"http://{address}/sub").text == "sub"
+    assert log == ["sub starts", "sub stops"]
+
+
+async def test_group_prefix_with_parameters_and_function_middleware() -> None:
+    seen: list[str] = []
+
+    async def noted(request: Any, response: Any, call_next: Any) -> Any:
+        seen.append(request.path)
+        return await call_next()
+
+    async def of(request: Any, response: Any, org: int, user: str) -> Any:
+        return {"org": org, "user": user}
+
+    app = NexiosApp()
+    group = Group(
+        "/orgs/{org:int}",
+        routes=[Routes("/users/{user}", of, ["GET"], name="show"), Routes("/", show, ["GET"])],
+        name="orgs",
+        middleware=[noted],
+    )
+    app.add_route(group)
+    assert (await ask_started(app, "/orgs/7/users/ada")).json() == {"org": 7, "user": "ada"}
+    assert (await ask_started(app, "/orgs/x/users/ada")).status == 404
+    assert (await ask_started(app, "/orgs/7")).status == 200
+    assert (await ask_started(app, "/orgs/7/")).status == 200
+    assert app.url_for("orgs.show", org=7, user="ada") == "/orgs/7/users/ada"
+    assert seen == ["/orgs/7/users/ada", "/orgs/7", "/orgs/7/"]
+    assert group.path == group.raw_path == "/orgs/{org:int}"
+
+
+async def test_a_group_holds_a_router_or_any_asgi_app() -> None:
+    router = Router(prefix="/users")
+    router.get("/me", show)
+    app = NexiosApp(routes=[Group("/v1", router), Group("/ext/{tenant}", plain)])
+    assert (await ask_started(app, "/v1/users/me")).json() == {"at": "/v1/users/me"}
+    got = await ask_started(app, "/ext/acme/x")
+    assert got.text == "/ext/acme|/ext/acme/x|{'tenant': 'acme'}"
+    assert (await ask_started(app, "/extra")).status == 404
+    outer = NexiosApp()
+    outer.register(Group("/v2", routes=[Routes("/me", show)]), "/api")
+    assert (await ask_started(outer, "/api/v2/me")).json() == {"at": "/api/v2/me"}
+    with pytest.raises(TypeError, match="Group\\(path\\) holds nothing"):
+        Group("/empty")
+
+
+async def test_a_group_is_an_asgi_app_itself() -> None:
+    group = Group("/v1", routes=[Routes("/me", show)])
+    for _ in range(2):
+        assert (await ask(group, "GET", "/v1/me")).json() == {"at": "/v1/me"}
+    assert (await ask(group, "GET", "/v1/other")).status == 404
+    with pytest.raises(NotImplementedError, match="serves HTTP alone, not lifespan"):
+        await group({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    twice = Group("/", routes=[Routes("/a", show), Routes("/a", show)])
+    with pytest.raises(ExceptionGroup, match="cannot be served"):
+        await ask(twice, "GET", "/a")
+
+
+class Stamp:
+    """ASGI middleware as the field writes it; appends to the header list in place."""
+
+    def __init__(self, app: ASGIApp, name: str = "stamp") -> None:
+        self.app = app
+        self.name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.name in scope["path"]:
+            raise ValueError(f"secret of {self.name}")
+
+        async def stamped(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-stamp", self.name.encode()))
+            await send(message)
+
+        await self.app(scope, receive, stamped)
+
+
+async def test_wrapper_appends_to_headers() -> None:
+    app = NexiosApp()
+    app.get("/", show)
+    app.wrap_asgi(Stamp, name="inner")
+    async with AsyncTestClient(app) as client:
+        app.wrap_asgi(Stamp, name="outer")  # late: from the next request on
+        for path, status in (("/", 200), ("/", 200), ("/none", 404)):
+            answer = await client.get(path)
+            assert answer.status_code == status
+            assert answer.headers.get_list("x-stamp") == ["inner", "outer"]
+
+
+async def test_an_error_of_a_wrapper_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    app = NexiosApp()
+    app.wrap_asgi(Stamp, name="boom")
+    with serving(app) as address:
+        answer = httpx2.get(f"http://{address}/boom")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+    assert "secret of boom" in caplog.text
+
+
+async def test_wrappers_see_sockets_and_socket_wrappers_only_them() -> None:
+    app, seen = NexiosApp(), []
+
+    class Spy:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(scope["type"])
+            if scope["path"] == "/broken":
+                raise ValueError("broken")
+            await self.app(scope, receive, send)
+
+    @app.websocket("/ws")
+    async def echo(websocket):  # type: ignore[no-untyped-def]
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    app.get("/", show)
+    app.add_ws_middleware(Spy)
+    async with AsyncTestClient(app) as client:
+        await client.get("/")
+        async with websocket_connect(app, "/ws") as socket:
+            assert await socket.receive_text() == "hello"
+        with pytest.raises(Exception, match=r"1011|403|closed"):
+            async with websocket_connect(app, "/broken"):
+                raise AssertionError("refused")
+    assert seen == ["websocket", "websocket"]
+
+
+async def ask_started(app: NexiosApp, path: str) -> Any:
+    @asynccontextmanager
+    async def started() -> AsyncIterator[None]:
+        async with AsyncTestClient(app):
+            yield
+
+    async with started():
+        return await ask(app, "GET", path)
