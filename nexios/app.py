@@ -18,6 +18,7 @@ from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.routes import RouteOptions, Routes
+from nexios.adapters.http.templates import TemplateEngine
 from nexios.adapters.http.verbs import Verbs
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.application.caller import ANONYMOUS, Caller
@@ -50,6 +51,7 @@ class NexiosApp(Verbs):
         config: Its settings, frozen; never shared with another application.
         state: Free values for handlers; also ``scope["global_state"]``.
         events: Its signals; async listeners run in its task group.
+        templates: Its template engine; jinja2 is loaded by the first template.
         router: Where routes put directly on the app are noted.
     """
 
@@ -97,6 +99,7 @@ class NexiosApp(Verbs):
         self.description = description or self.config.openapi.description
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
+        self.templates = TemplateEngine(self.config.templating)
         self.logger = logging.getLogger("nexios")
         self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
         self.router.listen(self._changed)

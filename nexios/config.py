@@ -22,6 +22,7 @@ from nexios.application.sections import (
     RealtimeSettings,
     SecuritySettings,
     ServerSettings,
+    TemplateSettings,
     Texts,
 )
 from nexios.application.settings import (
@@ -111,6 +112,7 @@ class _Known:
     security: SecuritySettings = field(default_factory=SecuritySettings)
     openapi: OpenApiSettings = field(default_factory=OpenApiSettings)
     not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
+    templating: TemplateSettings = field(default_factory=TemplateSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
     limits: Annotated[Limits, AfterValidator(_not_negative)] = field(default_factory=Limits)
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -168,6 +170,7 @@ class MakeConfig:
     security: SecuritySettings
     openapi: OpenApiSettings
     not_found: NotFoundSettings
+    templating: TemplateSettings
     errors: ErrorSettings
     limits: Limits
     server: ServerSettings

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -53,7 +54,13 @@ def _shown(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(part) for part in parts)
     names = {tuple: "a list of texts", Callable: "a function", Mapping: "a mapping"}
-    plain = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+    plain = {
+        str: "a text",
+        Path: "a path",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+    }
     return names.get(origin) or plain.get(kind) or "None"
 
 
@@ -141,6 +148,29 @@ class NotFoundSettings(Section):
     return_json: bool = True
     custom_message: str | None = None
     use_html: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSettings(Section):
+    """Where templates are and how jinja2 reads them (section ``templating``).
+
+    Attributes:
+        template_dir: A folder, from the working directory unless absolute.
+        cache_size: How many compiled templates are kept.
+        auto_reload: Look for changes of a file each time it is used.
+        custom_filters: Name to filter.
+        custom_globals: Values every template sees; middleware and handlers win over them.
+    """
+
+    template_dir: str | Path = "templates"
+    cache_size: int = 100
+    auto_reload: bool = True
+    encoding: str = "utf-8"
+    enable_async: bool = True
+    trim_blocks: bool = True
+    lstrip_blocks: bool = True
+    custom_filters: Mapping[str, Any] = field(default_factory=dict)
+    custom_globals: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.headers import InvalidHeader, MutableHeaders
 from nexios.adapters.asgi.types import HeaderBlock, Scope
-from nexios.adapters.http.head import Head, cache_control, location, put_header
+from nexios.adapters.http.head import cache_control, location, put_header
 from nexios.adapters.http.ranges import matches_tag, quoted_tag
 from nexios.adapters.http.response import (
     BYTES_BLOCK,
@@ -20,6 +20,7 @@ from nexios.adapters.http.response import (
     checked_status,
     encode_json,
 )
+from nexios.adapters.http.shortcuts import Shortcuts
 
 Hook = HeaderBlock | Callable[[MutableHeaders], None]
 """What is added to whatever answer is sent: a prebuilt block, or a change of the headers."""
@@ -35,7 +36,7 @@ _OF_A_BODY: Final = (
 )
 
 
-class Response(Head):
+class Response(Shortcuts):
     """Made for one request and never shared. Every method but the readers returns it.
 
     Status, headers and cookies stay whatever is done to the body, and the order of the chain

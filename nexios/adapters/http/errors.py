@@ -117,6 +117,18 @@ class PaginationError(InputRefused):
     """The request asks for a page that cannot be: 400."""
 
 
+class InvalidPageError(PaginationError):
+    """There is no such page or offset."""
+
+
+class InvalidPageSizeError(PaginationError):
+    """The size of the page is out of bounds."""
+
+
+class InvalidCursorError(PaginationError):
+    """The cursor is none that was given out here."""
+
+
 class RequestInvalid(HttpError):
     """Fields of the request are not valid: 422, all of them in one answer.
 

@@ -89,6 +89,7 @@ class Exchange:
         builder = self.builder
         if builder is None:
             builder = self.builder = Response(self.scope)
+            builder.exchange = self
         return builder
 
     @property

@@ -1,0 +1,56 @@
+"""``WSRouter`` and ``WebsocketRoutes``: the names under which 2.11 kept sockets apart."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from nexios.adapters.http.registration import caller, line_of
+from nexios.adapters.http.router import Router
+from nexios.adapters.routing.sockets import SocketRoute
+
+
+class WSRouter(Router):
+    """A router for sockets: ``app.mount_ws_router(router)``. Any router takes sockets, too."""
+
+    def __init__(
+        self,
+        prefix: str | None = None,
+        middleware: Sequence[Any] = (),
+        routes: Iterable[SocketRoute] = (),
+        *,
+        guards: Sequence[Any] = (),
+    ) -> None:
+        """Note what the sockets share.
+
+        Args:
+            prefix: Before every path.
+            middleware: Objects with ``async handshake(websocket)``, outer to inner.
+            routes: The first ones.
+            guards: Asked before each handler.
+        """
+        super().__init__(prefix, routes, middleware=middleware, guards=guards)
+
+
+class WebsocketRoutes(SocketRoute):
+    """A socket route to be added whole: ``app.add_ws_route(WebsocketRoutes("/ws", handler))``."""
+
+    def __init__(
+        self,
+        path: str,
+        handler: Callable[..., Any],
+        middleware: Sequence[Any] = (),
+        *,
+        options: dict[str, Any] | None = None,
+        where: str = "",
+        **more: Any,
+    ) -> None:
+        """Note path, handler and options.
+
+        Args:
+            middleware: Objects with ``async handshake(websocket)``, for this route alone.
+            options: Further options in one mapping.
+            more: Further options; the socket room knows which there are.
+        """
+        given = {**(options or {}), **more}
+        if middleware:
+            given["middleware"] = (*middleware, *given.get("middleware", ()))
+        super().__init__(path, handler, given, where or line_of(caller()))
