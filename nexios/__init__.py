@@ -6,19 +6,26 @@ Names are handed on lazily, so that ``import nexios.domain`` stays free of every
 
 from importlib import import_module
 
+from nexios.compat import install, moved
+
+install()
+
 _HOMES = {
     "nexios.adapters.asgi.headers": "InvalidHeader",
     "nexios.adapters.asgi.multidict": "FormData",
     "nexios.adapters.asgi.params": "Body Cookie File Form Header Path Query",
     "nexios.adapters.asgi.url": "URLPath",
     "nexios.adapters.http.builder": "Response",
+    "nexios.adapters.http.context": "Context",
     "nexios.adapters.http.controller": "Controller delete get head options patch post put route",
     "nexios.adapters.http.errors": "HTTPException NotFoundException",
+    "nexios.adapters.http.group": "Group",
     "nexios.adapters.http.request": "Request",
     "nexios.adapters.http.response": "HTMLResponse JSONResponse PlainTextResponse "
     "RedirectResponse",
     "nexios.adapters.http.router": "Router",
     "nexios.adapters.http.uploads": "UploadedFile",
+    "nexios.adapters.http.views": "APIView",
     "nexios.adapters.websocket.closing": "WebSocketDisconnect WebSocketException",
     "nexios.adapters.websocket.controller": "WebSocketController on",
     "nexios.adapters.websocket.socket": "WebSocket",
@@ -40,7 +47,7 @@ __all__ = sorted(_HOME_OF)  # noqa: PLE0605  # read by people; checkers read the
 def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
-        raise AttributeError(f"module 'nexios' has no attribute {name!r}")
+        return moved("nexios", name)
     found = globals()[name] = getattr(import_module(home), name)
     return found
 

@@ -9,6 +9,7 @@ from nexios.adapters.asgi.params import Path as Path
 from nexios.adapters.asgi.params import Query as Query
 from nexios.adapters.asgi.url import URLPath as URLPath
 from nexios.adapters.http.builder import Response as Response
+from nexios.adapters.http.context import Context as Context
 from nexios.adapters.http.controller import Controller as Controller
 from nexios.adapters.http.controller import delete as delete
 from nexios.adapters.http.controller import get as get
@@ -20,6 +21,7 @@ from nexios.adapters.http.controller import put as put
 from nexios.adapters.http.controller import route as route
 from nexios.adapters.http.errors import HTTPException as HTTPException
 from nexios.adapters.http.errors import NotFoundException as NotFoundException
+from nexios.adapters.http.group import Group as Group
 from nexios.adapters.http.request import Request as Request
 from nexios.adapters.http.response import HTMLResponse as HTMLResponse
 from nexios.adapters.http.response import JSONResponse as JSONResponse
@@ -27,6 +29,7 @@ from nexios.adapters.http.response import PlainTextResponse as PlainTextResponse
 from nexios.adapters.http.response import RedirectResponse as RedirectResponse
 from nexios.adapters.http.router import Router as Router
 from nexios.adapters.http.uploads import UploadedFile as UploadedFile
+from nexios.adapters.http.views import APIView as APIView
 from nexios.adapters.websocket.closing import WebSocketDisconnect as WebSocketDisconnect
 from nexios.adapters.websocket.closing import WebSocketException as WebSocketException
 from nexios.adapters.websocket.controller import WebSocketController as WebSocketController

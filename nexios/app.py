@@ -1,7 +1,6 @@
 """NexiosApp: the composition root. Modules, routes and settings in, one ASGI application out."""
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
@@ -9,13 +8,14 @@ from typing import Any, Final, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
-from nexios.adapters.asgi.hooks import Hooks, K
+from nexios.adapters.asgi.hooks import Hooks, K, warn_unrun
 from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
-from nexios.adapters.http.ordering import Added
+from nexios.adapters.http.entries import LiveList
+from nexios.adapters.http.ordering import Added, listed
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.routes import RouteOptions, Routes
 from nexios.adapters.http.templates import TemplateEngine
@@ -183,13 +183,12 @@ class NexiosApp(Verbs):
             before: Stand further out than this instance or class.
             after: Stand further in than this instance or class.
         """
-        self._added.append(Added(middleware, before, after))
+        self._around([*self._added, Added(middleware, before, after)])
+
+    def _around(self, added: list[Added]) -> None:
         if self._house is not None:
-            try:
-                self._house.add_middleware(self._added, self._handlers)
-            except BaseException:
-                self._added.pop()
-                raise
+            self._house.change_middleware(added, self._handlers)
+        self._added = added
 
     def middleware(self, function: H) -> H:
         """Add a function as middleware: ``@app.middleware``."""
@@ -244,8 +243,12 @@ class NexiosApp(Verbs):
 
     @property
     def http_middleware(self) -> list[Any]:
-        """The middleware in the order of adding."""
-        return [added.middleware for added in self._added]
+        """The middleware in the order of adding; changing the list changes the application."""
+        live: LiveList[Any] = LiveList(
+            (added.middleware for added in self._added),
+            lambda: self._around(listed(self._added, live)),
+        )
+        return live
 
     @property
     def limits(self) -> Limits:
@@ -371,7 +374,7 @@ class NexiosApp(Verbs):
             self.events.drive(tasks, house.report_listener)
             opened.callback(self.events.drive, None)
             if self._user_lifespan is not None:
-                self._warn_about_hooks()
+                warn_unrun(self._on_startup, self._on_shutdown)
                 yielded = await opened.enter_async_context(self._user_lifespan(self))
                 values.update(yielded or {})
                 self.state.update(values)
@@ -392,10 +395,3 @@ class NexiosApp(Verbs):
 
     async def _run_stop_hooks(self) -> None:
         await self._on_shutdown.run_every(what="stop hooks failed")
-
-    def _warn_about_hooks(self) -> None:
-        names = [*self._on_startup.names, *self._on_shutdown.names]
-        if names:
-            warnings.warn(
-                f"with lifespan= these hooks do not run: {', '.join(names)}", stacklevel=2
-            )

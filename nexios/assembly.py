@@ -100,7 +100,7 @@ class House:
         routes = compile_routes(router, self._http_settings)
         sockets = compile_sockets([*routes.sockets, *controllers], socket_settings)
         handlers = handler_points(modules, config.env)
-        around = [added.middleware for added in middleware]
+        self._around = around = [added.middleware for added in middleware]
         loaders = [point for one in around for point in getattr(one, "points", ())]
         self.container = Container(
             root,
@@ -183,23 +183,27 @@ class House:
             if id(middleware) not in known:
                 self._join(middleware)
 
-    def add_middleware(
+    def change_middleware(
         self, middleware: Sequence[Added], exception_handlers: Mapping[Any, Callable[..., Any]]
     ) -> None:
-        """Put the last of ``middleware``, added after the build, around the routes.
+        """Put this middleware around the routes, some of it added or taken away after the build.
 
         Raises:
-            Exception: It cannot be used, or not any more; nothing has changed.
+            Exception: Some of it cannot be used, or not any more; nothing has changed.
         """
-        new = middleware[-1].middleware
-        if self._has_sockets and hasattr(new, "handshake"):
-            raise RuntimeError(
-                f"{type(new).__name__} guards sockets too and comes too late: the application is "
-                "wired already\n  fix: call app.add_middleware() before the start"
-            )
-        _raise_all(setup_problems(self._guarded, [added.middleware for added in middleware]))
-        self._join(new)
+        around = [added.middleware for added in middleware]
+        fresh = [one for one in around if not any(one is known for known in self._around)]
+        for new in fresh:
+            if self._has_sockets and hasattr(new, "handshake"):
+                raise RuntimeError(
+                    f"{type(new).__name__} guards sockets too and comes too late: the application "
+                    "is wired already\n  fix: call app.add_middleware() before the start"
+                )
+        _raise_all(setup_problems(self._guarded, around))
+        for new in fresh:
+            self._join(new)
         self.gateway.configure(middleware=middleware, exception_handlers=exception_handlers)
+        self._around = around
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""

@@ -1,11 +1,13 @@
 """Requests, answers and what a handler reads, at the address people type."""
 
 from nexios.adapters.asgi.annotations import Parsed
+from nexios.adapters.asgi.headers import Headers, MutableHeaders
 from nexios.adapters.asgi.multidict import FormData, ImmutableMultiDict, MultiDict, QueryParams
 from nexios.adapters.asgi.params import Body, Cookie, File, Form, Header, Path, Query
-from nexios.adapters.asgi.state import State
+from nexios.adapters.asgi.state import RouteParam, State
 from nexios.adapters.asgi.url import URL, Address, URLPath
 from nexios.adapters.http.builder import Response
+from nexios.adapters.http.context import Context
 from nexios.adapters.http.controller import (
     Controller,
     delete,
@@ -31,16 +33,21 @@ from nexios.adapters.http.response import (
     TextResponse,
 )
 from nexios.adapters.http.uploads import UploadedFile
+from nexios.adapters.http.views import APIHandler, APIView
+from nexios.application.keyring import Secret
 
 # `nexios.http.request` and other modules of 2.11 are found by compat.py, which needs a package.
 __path__: list[str] = []
 
 __all__ = [
     "URL",
+    "APIHandler",
+    "APIView",
     "Accepted",
     "Address",
     "BaseResponse",
     "Body",
+    "Context",
     "Controller",
     "Cookie",
     "Created",
@@ -49,9 +56,11 @@ __all__ = [
     "FormData",
     "HTMLResponse",
     "Header",
+    "Headers",
     "ImmutableMultiDict",
     "JSONResponse",
     "MultiDict",
+    "MutableHeaders",
     "NoContent",
     "Parsed",
     "Path",
@@ -62,6 +71,8 @@ __all__ = [
     "RedirectResponse",
     "Request",
     "Response",
+    "RouteParam",
+    "Secret",
     "State",
     "TextResponse",
     "URLPath",

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import Final, Self
 
+# `nexios.auth.users.base` and `.simple` of 2.11 are found by compat.py, which needs a package.
+__path__: list[str] = []
+
 
 class BaseUser:
     """A base for user classes; no user needs it, any object will do."""

@@ -1,6 +1,7 @@
 """What an application runs at its start and at its end, in order of registration."""
 
 import inspect
+import warnings
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar, overload
@@ -51,6 +52,13 @@ class Hooks:
             ExceptionGroup: Several raised; its title is ``what``.
         """
         await run_all((partial(_run, hook) for hook in self._hooks), what=what)
+
+
+def warn_unrun(*hooks: Hooks) -> None:
+    """Warn of hooks that do not run, since a lifespan manager stands in for them."""
+    names = [name for one in hooks for name in one.names]
+    if names:
+        warnings.warn(f"with lifespan= these hooks do not run: {', '.join(names)}", stacklevel=3)
 
 
 async def _run(hook: Hook) -> None:

@@ -21,6 +21,14 @@ class Added:
     after: Any = None
 
 
+def listed(added: Iterable[Added], wanted: Iterable[Any]) -> list[Added]:
+    """Return ``wanted`` as it was added; what is new among it has no place of its own."""
+    known = list(added)
+    return [
+        next((old for old in known if old.middleware is one), None) or Added(one) for one in wanted
+    ]
+
+
 class MiddlewareOrderError(Exception):
     """Middleware that cannot stand where it was told to."""
 

@@ -183,7 +183,10 @@ class Router(Verbs):
             if path is None or handler is None:
                 raise TypeError("add_ws_route needs a route, or path= and handler=")
             route = SocketRoute(path, handler, options, line_of(caller()))
-        self._routes.append(route)
+        self._routes.append(self._socket(route))
+
+    def _socket(self, route: SocketRoute) -> SocketRoute:
+        return route
 
     def add_middleware(self, middleware: Any, *, before: Any = None, after: Any = None) -> None:
         """Add middleware around all routes of this router; the last added is outermost."""

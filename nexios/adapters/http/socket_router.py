@@ -27,7 +27,17 @@ class WSRouter(Router):
             routes: The first ones.
             guards: Asked before each handler.
         """
-        super().__init__(prefix, routes, middleware=middleware, guards=guards)
+        super().__init__(prefix, guards=guards)
+        self._handshakes = tuple(middleware)
+        for route in routes:
+            self.add_ws_route(route)
+
+    def _socket(self, route: SocketRoute) -> SocketRoute:
+        if not self._handshakes:
+            return route
+        within = route.options.get("middleware", ())
+        options = {**route.options, "middleware": (*self._handshakes, *within)}
+        return SocketRoute(route.path, route.handler, options, route.where)
 
 
 class WebsocketRoutes(SocketRoute):
