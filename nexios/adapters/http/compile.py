@@ -18,6 +18,7 @@ from nexios.adapters.http.entries import Holder
 from nexios.adapters.http.exchange import Exchange, is_json
 from nexios.adapters.http.flatten import Flat, Surroundings, by_name, flatten
 from nexios.adapters.http.forms import FORM_TYPES
+from nexios.adapters.http.leaving import cancelled_on_disconnect
 from nexios.adapters.http.pipeline import check_middleware
 from nexios.adapters.http.readers import request_of, response_of
 from nexios.adapters.http.request import Request
@@ -176,7 +177,10 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         Template.parse(path, where=route.where, mount=flat.mount) for path in flat.paths
     )
     types = {field.name: field.convertor.annotation for field in templates[0].fields}
-    target = target_of(route.handler, types, threaded=options.get("threaded"))
+    handler = route.handler
+    if options.get("cancel_on_disconnect"):
+        handler = cancelled_on_disconnect(handler)
+    target = target_of(handler, types, threaded=options.get("threaded"))
     methods = frozenset(route.methods)
     limits = _limits(options, settings.limits)
     by_name = around.owner is not None and issubclass(around.owner, Controller)

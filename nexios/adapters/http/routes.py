@@ -28,6 +28,7 @@ class RouteOptions(TypedDict, total=False):
         limit_body: Bytes of body this route takes; ``limits={"body": ...}`` in short.
         priority: What is refused first when the process is overloaded (``sheddable``), and what
             last (``critical``); load shedding reads it.
+        cancel_on_disconnect: Cancel the handler when its client has gone.
     """
 
     name: str | None
@@ -50,6 +51,7 @@ class RouteOptions(TypedDict, total=False):
     limit_body: int | None
     limits: Mapping[str, Any] | None
     priority: Literal["normal", "critical", "sheddable"]
+    cancel_on_disconnect: bool
 
 
 _KNOWN: Final = frozenset(RouteOptions.__annotations__)
