@@ -170,6 +170,8 @@ class NexiosApp(Verbs):
         self._wrappers.append(partial(wrapper, **options))
         if self._house is not None:
             self._house.wrap(self._wrappers)
+            running = self._serve != self._first
+            self._serve = self._house.serve if running else self._first
 
     def add_ws_middleware(self, wrapper: Callable[..., ASGIApp], **options: Any) -> None:
         """Put ASGI middleware around the sockets alone, as `wrap_asgi` does around everything."""
@@ -386,7 +388,7 @@ class NexiosApp(Verbs):
             await house.start_worker(tasks)
             opened.push_async_callback(house.quiesce)
             self._open = opened.pop_all()
-        self._serve = house
+        self._serve = house.serve
         return values
 
     async def _stop(self) -> None:

@@ -54,6 +54,7 @@ class House:
         container: Its container.
         gateway: Its HTTP side.
         mounted: The lives of the applications below it.
+        serve: What serves one HTTP or WebSocket scope; replaced by ``wrap``.
     """
 
     def __init__(
@@ -140,22 +141,24 @@ class House:
         )
         self._hub: Hub | None = None
         self.mounted = SubApps(routes.foreign)
-        self._serve: ASGIApp = self._serve_bare
+        self.serve: ASGIApp = self._serve
         self.wrap(wrappers)
 
-    def __call__(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Return what serves one HTTP or WebSocket scope, to be awaited."""
+    def _serve(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
         scope["app"] = self._app
         scope["global_state"] = self._app.state
-        return self._serve(scope, receive, send)
-
-    def _serve_bare(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
         gateway = self.gateway if scope["type"] == "http" else self._sockets
         return gateway(scope, receive, send)
 
     def wrap(self, wrappers: Sequence[Wrapper]) -> None:
-        """Serve through these ASGI wrappers from the next request on, the last outermost."""
-        self._serve = wrapped(self._serve_bare, wrappers, self._answer_error)
+        """Serve through these ASGI wrappers from now on, the last outermost."""
+        around = wrapped(self._serve, wrappers, self._answer_error)
+
+        def serve(scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
+            scope["app"] = self._app  # wrappers may ask for it
+            return around(scope, receive, send)
+
+        self.serve = serve if wrappers else self._serve
 
     async def _answer_error(
         self, scope: WireScope, receive: Receive, send: Send, error: Exception

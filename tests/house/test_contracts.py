@@ -38,6 +38,7 @@ PLANTS = [
     ("one door: SQLAlchemy, asyncpg, aiosqlite", "adapters/http/planted.py", "import asyncpg"),
     ("one door: PyJWT, itsdangerous", "auth/planted.py", "import jwt"),
     ("one door: uvicorn", "cli/planted.py", "import uvicorn"),
+    ("one door: jinja2", "adapters/routing/planted.py", "import jinja2"),
     ("one door: click", "adapters/servers/planted.py", "import click"),
     ("one door: python-multipart", "adapters/http/planted.py", "import python_multipart"),
     ("one door: httpx2", "testing/planted.py", "import httpx2"),

@@ -382,3 +382,34 @@ async def test_an_unknown_class_keyword_is_refused_with_a_suggestion() -> None:
 
         class Wrong(Controller, guard=[]):  # type: ignore[call-arg]  # that is the mistake
             pass
+
+
+async def test_prefix_with_parameters_and_root_with_and_without_slash() -> None:
+    class Members(Controller, path="/orgs/{org:int}"):
+        @get()
+        async def all(self, org: int) -> int:
+            return org
+
+        @get("/members/{name}")
+        async def one(self, org: int, name: str) -> str:
+            return f"{org} {name}"
+
+    async with serving(Members) as served:
+        assert (await served.get("/orgs/7")).json() == 7
+        assert (await served.get("/orgs/7/")).json() == 7
+        assert (await served.get("/orgs/7/members/ada")).text == "7 ada"
+        assert (await served.get("/orgs/x")).status == 404
+
+
+async def test_one_method_may_wear_several_verbs() -> None:
+    class Both(Controller, path="/both"):
+        @get("/a")
+        @route("/b", ["PUT", "patch"], status=202)
+        async def act(self, request: Request) -> str:
+            return request.method
+
+    async with serving(Both) as served:
+        assert (await served.get("/both/a")).text == "GET"
+        changed = await served.call("PATCH", "/both/b")
+        assert (changed.status, changed.text) == (202, "PATCH")
+        assert (await served.call("PUT", "/both/a")).status == 405
