@@ -99,8 +99,11 @@ class Emitter:
     def block(self, head: str) -> Iterator[None]:
         """Add a line, and indent below it what is added inside."""
         self.line(head)
+        before = len(self._lines)
         with self.indented():
             yield
+            if len(self._lines) == before:
+                self.line("pass")
 
     def local(self, prefix: str) -> str:
         """Return a fresh local name."""

@@ -81,7 +81,7 @@ class EntryPoint:
         supplies: Given keys computed from the values when they are first asked for.
         finish: Applied to the target's result, inside the scope where the plan opens one.
         streams: Whether a result is sent after the target returned: then the plan answers with
-            ``Held`` where a clean-up waits.
+            ``Held`` where it has a scope of its own, or a clean-up waits.
         shared: The call runs *in* the scope given by ``Key(ScopeContext)``, and leaves it open.
     """
 

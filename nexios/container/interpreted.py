@@ -138,7 +138,7 @@ def _scoped(container: Running, wired: Wired) -> Function:
                         result = await cast("Awaitable[object]", result)
             if finish is not None:
                 result = finish(result)
-            if streams is not None and ours and scope.exits and streams(result):
+            if streams is not None and ours and streams(result):
                 return Held(result, scope.close)
         except BaseException as error:
             if ours:
@@ -172,7 +172,7 @@ def _scoped_now(container: Running, wired: Wired) -> Function:
                     result = item.function(*positional, **named)
             if finish is not None:
                 result = finish(result)
-            if streams is not None and ours and scope.exits and streams(result):
+            if streams is not None and ours and streams(result):
                 return Held(result, scope.close)
         except BaseException as error:
             if ours:

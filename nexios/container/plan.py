@@ -150,7 +150,7 @@ class Writer(Lines):
             close = self._closers(nothing_opened, awaits=awaits)
             if point.streams is not None and close.later:
                 test = f"{self._name('streams', point.streams)}(result)"
-                with emitter.block(f"if {'scope.exits and ' if self._scoped else ''}{test}:"):
+                with emitter.block(f"if {test}:"):
                     self._line(f"return Held(result, {close.later})")
         with emitter.block("except BaseException as error:"):
             self._line(f"note(error, {self._name('notes', emitter.notes)})")
