@@ -391,6 +391,11 @@ class NexiosApp(Verbs):
         self._serve = house.serve
         return values
 
+    def drain(self) -> None:
+        """End event streams; servers call it when they stop and wait for their connections."""
+        if self._house is not None:
+            self._house.drain()
+
     async def _stop(self) -> None:
         self._serve = self._first
         await self._open.aclose()

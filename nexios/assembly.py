@@ -14,6 +14,7 @@ from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
+from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import compile_routes
 from nexios.adapters.http.controller import Controller
@@ -121,6 +122,7 @@ class House:
         guards = setup_problems(self._guarded, around)
         self._prove([*routes.problems, *sockets.problems, *guards])
         self._subscriptions.connect(self.container, handlers)
+        self._background = Background(self.container, self._work_failed)
         self.gateway = Gateway(
             routes,
             self.container,
@@ -129,6 +131,7 @@ class House:
             server_error_handler=server_error_handler,
             settings=self._http_settings,
             report=self._report,
+            background=self._background,
         )
         for one in (*around, *routes.middleware):
             self._join(one)
@@ -219,6 +222,8 @@ class House:
             report=lambda error, text: self._logger.error("%s", text, exc_info=error),
         )
         await self._hub.start()
+        self._background.open(tasks)
+        self.gateway.streams.begin()
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
@@ -240,9 +245,15 @@ class House:
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
 
+    def drain(self) -> None:
+        """End the event streams: a server stops an app when its connections are over."""
+        self.gateway.streams.end()
+
     async def quiesce(self) -> None:
-        """Let sockets go and finish the deliveries at hand; nothing new begins."""
+        """Let streams and sockets go, finish the work and deliveries at hand; none begins."""
+        self.drain()
         await self._sockets.close()
+        await self._background.close(self._config.server.grace_s)
         if self._worker is not None:
             await self._worker.stop()
             self._worker = None
@@ -266,6 +277,7 @@ class House:
         shared.bind(Request).given()
         shared.bind(Response).given()
         shared.bind(Caller).given()
+        shared.bind(Tasks).given()
         shared.bind(WebSocket, scope=Scope.CONNECTION).given()
         subscriptions = self._subscriptions
 
@@ -273,7 +285,7 @@ class House:
         def subscribers(scope: ScopeContext) -> Subscribers:
             return subscriptions.of(scope)
 
-        keys: list[object] = [Limits, Clock, Request, Response, Caller, WebSocket]
+        keys: list[object] = [Limits, Clock, Request, Response, Tasks, Caller, WebSocket]
         keys += [settings, *bases]
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
@@ -310,6 +322,9 @@ class House:
         # A path may hold line ends, which would begin a line of the log.
         place = where or quote_path(connection.path)
         self._logger.error("error %s at %s", error_id, place, exc_info=error)
+
+    def _work_failed(self, error: BaseException, work: str) -> None:
+        self._logger.error("background work %s failed", work, exc_info=error)
 
 
 def _below(root: Module) -> Iterator[Module]:

@@ -6,6 +6,7 @@ from nexios.adapters.asgi.multidict import FormData, ImmutableMultiDict, MultiDi
 from nexios.adapters.asgi.params import Body, Cookie, File, Form, Header, Path, Query
 from nexios.adapters.asgi.state import RouteParam, State
 from nexios.adapters.asgi.url import URL, Address, URLPath
+from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.context import Context
 from nexios.adapters.http.controller import (
@@ -19,6 +20,7 @@ from nexios.adapters.http.controller import (
     put,
     route,
 )
+from nexios.adapters.http.files import FileResponse
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import (
     Accepted,
@@ -32,6 +34,9 @@ from nexios.adapters.http.response import (
     RedirectResponse,
     TextResponse,
 )
+from nexios.adapters.http.sse import EventStream, ServerSentEvent
+from nexios.adapters.http.static import StaticFiles
+from nexios.adapters.http.stream import StreamingResponse
 from nexios.adapters.http.uploads import UploadedFile
 from nexios.adapters.http.views import APIHandler, APIView
 from nexios.application.keyring import Secret
@@ -51,7 +56,9 @@ __all__ = [
     "Controller",
     "Cookie",
     "Created",
+    "EventStream",
     "File",
+    "FileResponse",
     "Form",
     "FormData",
     "HTMLResponse",
@@ -73,7 +80,11 @@ __all__ = [
     "Response",
     "RouteParam",
     "Secret",
+    "ServerSentEvent",
     "State",
+    "StaticFiles",
+    "StreamingResponse",
+    "Tasks",
     "TextResponse",
     "URLPath",
     "UploadedFile",

@@ -24,6 +24,7 @@ from nexios.adapters.http.response import (
     JSONResponse,
     NoContent,
 )
+from nexios.adapters.http.stream import StreamingResponse
 from nexios.container.keys import MISSING
 from nexios.domain.values import Identity
 
@@ -263,8 +264,9 @@ def test_streams_are_not_encoded_as_if_they_were_lists() -> None:
         yield 1
 
     for value in ((n for n in [1]), chunks()):
-        with pytest.raises(Unencodable, match="stream"):
-            encode(value)
+        answer = encode(value)
+        assert isinstance(answer, StreamingResponse)
+        assert answer.content is value
 
 
 def test_an_annotation_without_serialiser_is_refused_at_start() -> None:

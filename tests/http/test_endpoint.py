@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,25 +62,6 @@ async def test_what_cannot_be_encoded_is_a_500_without_a_word_of_it(value: Any) 
     assert "GET /" in str(error)
     assert where == "/"
     assert answer.json()["error_id"] == error_id
-
-
-async def test_generators_are_refused_clearly() -> None:
-    router = Router()
-
-    @router.get("/async")
-    async def streaming() -> AsyncIterator[str]:
-        yield "a"
-
-    @router.get("/sync")
-    def generating() -> Iterator[str]:
-        yield "a"
-
-    async with Served(router) as served:
-        for path in ("/async", "/sync"):
-            assert (await served.get(path)).status == 500
-        texts = [str(error) for error, _, _ in served.reports]
-    assert len(texts) == 2
-    assert all("generator" in text and "GET /" in text for text in texts)
 
 
 async def test_a_circle_in_a_value_is_a_500() -> None:

@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from nexios.adapters.asgi.types import ASGIApp, Message, Scope
+from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import compile_routes
 from nexios.adapters.http.gateway import Gateway
@@ -49,6 +52,7 @@ class Peer:
 
     chunks: Sequence[bytes] = (b"",)
     leaves: bool = False
+    stays: bool = False  # waits for more of the answer, as a client does
     sent: list[Message] = field(default_factory=list)
     asked: int = 0
 
@@ -57,6 +61,8 @@ class Peer:
         index = self.asked - 1
         if self.leaves and index >= len(self.chunks):
             return {"type": "http.disconnect"}
+        if self.stays and index >= len(self.chunks):
+            await anyio.sleep_forever()
         if index >= len(self.chunks):
             raise AssertionError("the body was over, and more was asked for")
         more = self.leaves or index + 1 < len(self.chunks)
@@ -136,9 +142,9 @@ class Served:
         self.settings = settings or HttpSettings()
         self.reports: list[tuple[BaseException, str, str]] = []
         given = Module("everywhere")
-        for key in (Request, Response, Caller):
+        for key in (Request, Response, Caller, Tasks):
             given.bind(key).given()
-        given.export(Request, Response, Caller)
+        given.export(Request, Response, Caller, Tasks)
         home = root or Module("app")
         home.include(*modules)
         compiled = compile_routes(router, self.settings)

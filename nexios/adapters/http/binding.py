@@ -18,6 +18,7 @@ from nexios.adapters.asgi.annotations import (
 )
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.params import MISSING, Marker
+from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.context import Context, context_of
 from nexios.adapters.http.fields import is_body, is_structure
@@ -31,6 +32,7 @@ from nexios.adapters.http.readers import (
     response_of,
     stream_of,
     structure,
+    tasks_of,
 )
 from nexios.adapters.http.uploads import UploadedFile
 from nexios.application.limits import Limits
@@ -152,6 +154,8 @@ class RequestSource:
                 return _REQUEST
             if issubclass(inner, Response):
                 return _RESPONSE
+            if issubclass(inner, Tasks):
+                return _TASKS
         if get_origin(inner) is AsyncIterator and get_args(inner) == (bytes,):
             return _STREAM
         if ask.annotated and _is_file(inner):
@@ -342,6 +346,7 @@ _REQUEST: Final = Getter(request_of)
 _RESPONSE: Final = Getter(response_of)
 _STREAM: Final = Getter(stream_of)
 _CONTEXT: Final = Getter(context_of)
+_TASKS: Final = Getter(tasks_of)
 _ROLES: Final = {"request": _REQUEST, "response": _RESPONSE}
 
 

@@ -39,6 +39,7 @@ class BodyReader:
         "_limit",
         "_reading",
         "_receive",
+        "_refused",
         "_total",
         "_waiting",
         "_whole",
@@ -56,6 +57,7 @@ class BodyReader:
         self._dropped = False
         self._whole: bytes | None = None
         self._reading = False
+        self._refused: BodyTooLarge | None = None
         self._waiting: anyio.Event | None = None
 
     async def read(self) -> bytes:
@@ -121,12 +123,47 @@ class BodyReader:
         self._take(message, keep=True)
         return False
 
+    async def departed(self) -> None:
+        """Wait until the peer has left, while an answer is sent.
+
+        Whoever reads the body meanwhile is not robbed of it: what comes is kept, and past the
+        limit the wait goes on only when somebody has read further.
+        """
+        while True:
+            if self._reading or (self._total >= KEPT_BYTES and not self._finished):
+                await self._other_reader()
+                continue
+            self._reading = True
+            try:
+                message = await self._receive()
+            finally:
+                self._read_on()
+            if message["type"] == "http.disconnect":
+                return
+            if not self._finished and not self._refused:
+                try:
+                    self._take(message, keep=True)
+                except BodyTooLarge as error:
+                    # It is for the reader; what comes now is dropped.
+                    self._refused = error
+
+    async def _other_reader(self) -> None:
+        if self._waiting is None:
+            self._waiting = anyio.Event()
+        await self._waiting.wait()
+
+    def _read_on(self) -> None:
+        self._reading = False
+        if self._waiting is not None:
+            self._waiting.set()
+            self._waiting = None
+
     async def _advance(self, *, keep: bool = True) -> bytes:
         """Read one message, or wait until another reader has read one."""
+        if self._refused is not None:
+            raise self._refused
         if self._reading:
-            if self._waiting is None:
-                self._waiting = anyio.Event()
-            await self._waiting.wait()
+            await self._other_reader()
             return b""
         limit, length = self._limit, self._length
         if limit is not None and length is not None and length > limit:
@@ -137,10 +174,7 @@ class BodyReader:
                 return self._take(await self._receive(), keep=keep)
             raise BodyStalled(self._idle_s)
         finally:
-            self._reading = False
-            if self._waiting is not None:
-                self._waiting.set()
-                self._waiting = None
+            self._read_on()
 
     def _take(self, message: Message, *, keep: bool) -> bytes:
         if message["type"] == "http.disconnect":

@@ -1,6 +1,5 @@
 """``Response``: the answer of one request while it is being made."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -8,8 +7,11 @@ from urllib.parse import urlsplit
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.headers import InvalidHeader, MutableHeaders
 from nexios.adapters.asgi.types import HeaderBlock, Scope
+from nexios.adapters.http.carrying import Carrying
+from nexios.adapters.http.conditions import conditional
+from nexios.adapters.http.files import FileResponse
 from nexios.adapters.http.head import cache_control, location, put_header
-from nexios.adapters.http.ranges import matches_tag, quoted_tag
+from nexios.adapters.http.ranges import quoted_tag
 from nexios.adapters.http.response import (
     BYTES_BLOCK,
     HTML_BLOCK,
@@ -20,7 +22,7 @@ from nexios.adapters.http.response import (
     checked_status,
     encode_json,
 )
-from nexios.adapters.http.shortcuts import Shortcuts
+from nexios.adapters.http.stream import StreamingResponse
 
 Hook = HeaderBlock | Callable[[MutableHeaders], None]
 """What is added to whatever answer is sent: a prebuilt block, or a change of the headers."""
@@ -36,7 +38,7 @@ _OF_A_BODY: Final = (
 )
 
 
-class Response(Shortcuts):
+class Response(Carrying):
     """Made for one request and never shared. Every method but the readers returns it.
 
     Status, headers and cookies stay whatever is done to the body, and the order of the chain
@@ -64,6 +66,7 @@ class Response(Shortcuts):
         """Begin an empty answer; the scope of the request is for conditions and redirects."""
         self._scope = scope
         self.hooks: list[Hook] | None = None
+        self.tasks = None
         self._status: int | None = None
         self._body = b""
         self._block = NO_BLOCK
@@ -84,6 +87,11 @@ class Response(Shortcuts):
     def status_set(self) -> bool:
         """Whether a status was set."""
         return self._status is not None
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the content is made while it is sent."""
+        return isinstance(self._carrier, StreamingResponse)
 
     @property
     def headers(self) -> MutableHeaders:
@@ -175,7 +183,7 @@ class Response(Shortcuts):
     def set_body(self, body: bytes) -> Self:
         """Replace the content and keep everything else; without a type it is bytes."""
         block = NO_BLOCK if self.has_header("content-type") else BYTES_BLOCK
-        self._carrier = None
+        self._forget_carried()
         self._body = bytes(body)
         self.headers.raw.extend(block)
         self.touched = True
@@ -199,6 +207,17 @@ class Response(Shortcuts):
         self.touched = True
         return self
 
+    def _carry(self, final: BaseResponse, status_code: int | None = None) -> Self:
+        kept = None if self._typed else final.content_type
+        self._content(b"", NO_BLOCK, status_code, None)
+        for name, value in final.headers.multi_items():
+            if name != "content-type":
+                put_header(self.headers, name, value)
+        if kept is not None:
+            self.headers["content-type"] = kept
+        self._carrier = final
+        return self
+
     def _content(
         self,
         body: bytes,
@@ -206,7 +225,7 @@ class Response(Shortcuts):
         status_code: int | None,
         headers: Mapping[str, str] | None,
     ) -> Self:
-        self._carrier = None
+        self._forget_carried()
         self._body = body
         self.touched = True
         if status_code is not None:
@@ -219,6 +238,14 @@ class Response(Shortcuts):
         if headers:
             self.set_headers(headers)
         return self
+
+    def _forget_carried(self) -> None:
+        """Take back what the content before this one set, unless it was changed since."""
+        carrier, self._carrier = self._carrier, None
+        if isinstance(carrier, (FileResponse, StreamingResponse)):
+            for name, value in carrier.headers.multi_items():
+                if name != "content-type" and self.headers[name] == value:
+                    del self.headers[name]
 
     # Redirects.
 
@@ -302,7 +329,8 @@ class Response(Shortcuts):
     def etag(self, value: str | None = None) -> Self:
         """Tag the answer: with ``value``, else with a digest of the content sent in the end.
 
-        A GET or HEAD whose ``If-None-Match`` has the tag gets 304 (RFC 9110, 13.1.2).
+        A GET or HEAD whose ``If-None-Match`` has the tag gets 304, one whose ``If-Match`` lacks
+        it 412 (RFC 9110, 13.1). A file has a tag of its own, a stream only one that is given.
 
         Raises:
             InvalidHeader: ``value`` holds a quote inside or a control character.
@@ -331,8 +359,9 @@ class Response(Shortcuts):
         return self
 
     def drop_body(self) -> Self:
-        """Forget the status, the content and what described it; headers and cookies stay."""
+        """Forget status, content, what described it, and its work; headers and cookies stay."""
         self._carrier = None
+        self.tasks = None
         self._body = b""
         self._block = NO_BLOCK
         self._tag = None
@@ -344,7 +373,11 @@ class Response(Shortcuts):
         return self
 
     def get_response(self) -> BaseResponse:
-        """Return the answer as it stands, ready to be sent."""
+        """Return the answer as it stands, ready to be sent.
+
+        Raises:
+            PreconditionFailed: It has a tag, and the request's ``If-Match`` names another.
+        """
         carrier = self._carrier
         status = self.status_code
         if carrier is not None:
@@ -353,17 +386,6 @@ class Response(Shortcuts):
             final = BaseResponse.made(self._body, status, self._block)
             if self._headers is not None:
                 final = final.with_head(status, MutableHeaders(list(self._headers.raw)))
-        if self._tag is not None and 200 <= status < 300:
-            return self._conditional(final)
-        return final
-
-    def _conditional(self, final: BaseResponse) -> BaseResponse:
-        tag = self._tag or quoted_tag(hashlib.blake2b(final.body, digest_size=16).hexdigest())
-        final.headers["etag"] = tag
-        scope = self._scope
-        if scope is None or scope["method"] not in ("GET", "HEAD"):
-            return final
-        asked = Connection(scope).headers.getlist("if-none-match")
-        if asked and matches_tag(", ".join(asked), tag):
-            final.status_code = 304
-        return final
+        if self._tag is None or not 200 <= status < 300 or isinstance(carrier, FileResponse):
+            return final  # a file looks at its own conditions when it is opened
+        return conditional(final, self._tag, self._scope)

@@ -10,17 +10,18 @@ from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.asgi.params import Marker
 from nexios.adapters.asgi.sublife import SubApp
 from nexios.adapters.asgi.url import URLPath
+from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.binding import Reading, RequestSource
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.controller import Controller
-from nexios.adapters.http.encode import compile_encoder
+from nexios.adapters.http.encode import compile_encoder, may_stream
 from nexios.adapters.http.entries import Holder
 from nexios.adapters.http.exchange import Exchange, is_json
 from nexios.adapters.http.flatten import Flat, Surroundings, by_name, flatten
 from nexios.adapters.http.forms import FORM_TYPES
 from nexios.adapters.http.leaving import cancelled_on_disconnect
 from nexios.adapters.http.pipeline import check_middleware
-from nexios.adapters.http.readers import request_of, response_of
+from nexios.adapters.http.readers import request_of, response_of, tasks_of
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.targets import target_of
@@ -46,6 +47,7 @@ def _caller_of(exchange: Exchange) -> Caller:
 _SUPPLIES: Final[Mapping[AnyKey, Callable[..., object]]] = {
     Key(Request): request_of,
     Key(Response): response_of,
+    Key(Tasks): tasks_of,
     Key(Caller): _caller_of,
 }
 
@@ -201,6 +203,7 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         before=(*guards, *dependencies, *checks),
         supplies=_SUPPLIES,
         finish=compile_encoder(returned, options.get("status"), handler=label),
+        streams=may_stream,
     )
     return Unit(flat, templates, point, source, guards, limits)
 

@@ -8,6 +8,7 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Generator,
+    Iterable,
     Iterator,
     Mapping,
 )
@@ -34,6 +35,8 @@ from nexios.adapters.http.response import (
     encode_json,
     unencodable,
 )
+from nexios.adapters.http.sse import EventStream, ServerSentEvent
+from nexios.adapters.http.stream import StreamingResponse
 from nexios.container.keys import MISSING
 
 
@@ -48,6 +51,41 @@ class Encoded(BaseResponse):
         self.status_code = status_code
         self._block = block
         self._headers = None
+
+
+class _EncodedStream(StreamingResponse):
+    """Made here of a generator."""
+
+    __slots__ = ()
+
+
+class _EncodedEvents(EventStream):
+    """Made here of a generator of events."""
+
+    __slots__ = ()
+
+
+_IMPLICIT: Final = frozenset((Encoded, _EncodedStream, _EncodedEvents))
+
+
+def is_implicit(answer: object) -> bool:
+    """Return whether an answer was made here, so that a status set on the builder holds."""
+    return type(answer) in _IMPLICIT
+
+
+def is_streamed(answer: object) -> bool:
+    """Return whether an answer, or what the builder carries, is made while it is sent."""
+    if isinstance(answer, Response):
+        return answer.is_streamed
+    return isinstance(answer, StreamingResponse)
+
+
+def may_stream(answer: object) -> bool:
+    """Return whether the scope has to stay open for what a handler's result became.
+
+    None may stand for a builder that was given a stream; whoever knows it decides.
+    """
+    return answer is None or is_streamed(answer)
 
 
 Encoder = Callable[[Any], BaseResponse | Response | None]
@@ -85,15 +123,20 @@ def compile_encoder(
     Raises:
         UnusableAnnotation: No serialiser can be made of the annotation.
     """
-    return _Encoder(_to_json(annotation, handler), status, handler).encode
+    streamed, item = _of_the_stream(annotation)
+    to_json = _to_json(item if streamed else annotation, handler)
+    return _Encoder(to_json, status, handler, streamed).encode
 
 
 class _Encoder:
     """One row for each type that was ever returned; the next value of it is one dict lookup."""
 
-    __slots__ = ("_handler", "_ok", "_rows", "_status", "_to_json")
+    __slots__ = ("_handler", "_ok", "_rows", "_status", "_streamed", "_to_json")
 
-    def __init__(self, to_json: ToJson, status: int | None, handler: str) -> None:
+    def __init__(
+        self, to_json: ToJson, status: int | None, handler: str, streamed: type | None
+    ) -> None:
+        self._streamed = streamed
         self._to_json = to_json
         self._status = status
         self._ok = status or 200
@@ -182,9 +225,11 @@ class _Encoder:
             answer.set_headers(value[2])
         return answer
 
-    def _stream(self, value: object) -> BaseResponse:
-        kind = type(value).__qualname__
-        raise Unencodable("$", kind, handler=self._handler, reason="a stream of values")
+    def _stream(self, value: Any) -> BaseResponse:
+        if self._streamed is ServerSentEvent:
+            return _EncodedEvents(value, self._ok, to_json=self._to_json)
+        kind = "application/octet-stream" if self._streamed is bytes else "text/plain"
+        return _EncodedStream(value, self._ok, content_type=kind)
 
 
 def _under(answer: BaseResponse | Response, status: int) -> BaseResponse | Response:
@@ -261,6 +306,25 @@ def _of_anything(wanted: Any) -> bool:
     """Return whether it is a collection whose members may be anything: ``dict[str, object]``."""
     *keys, members = get_args(wanted) or (None,)
     return get_origin(wanted) in _PLAIN and members in (Any, object) and set(keys) <= {str}
+
+
+def _of_the_stream(annotation: object) -> tuple[type | None, Any]:
+    """Return what a stream consists of, and for events the type of their data.
+
+    The first is ``ServerSentEvent``, ``bytes``, ``str``, or None where nothing streams.
+    """
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    origin, arguments = get_origin(bare), get_args(bare)
+    items = arguments[:1]
+    if items and get_origin(items[0]) in _UNIONS:
+        items = get_args(items[0])
+    kind = origin or bare
+    for item in items if kind in (*_STREAMS, Iterable) else ():
+        if (get_origin(item) or item) is ServerSentEvent:
+            return ServerSentEvent, next(iter(get_args(item)), MISSING)
+    if kind not in _STREAMS:
+        return None, MISSING
+    return (bytes, MISSING) if bytes in items else (str, MISSING)
 
 
 def _of_the_value(annotation: object) -> Any:

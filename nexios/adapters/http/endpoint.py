@@ -1,13 +1,13 @@
 """One route, compiled: the container's plan, what its result becomes, who answers its errors."""
 
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.encode import Encoded
+from nexios.adapters.http.encode import is_implicit, is_streamed
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse
 from nexios.application.limits import Limits
-from nexios.container.entry import Entry
+from nexios.container.entry import Entry, Held
 
 
 class Endpoint:
@@ -55,7 +55,11 @@ class Endpoint:
                 answer = await answer  # type: ignore[misc]  # the plan says so; a cast is a call
             if plan.finish is not None:
                 answer = plan.finish(answer)
+            if type(answer) is Held:
+                answer = await self._hold(exchange, answer)
         except Exception as error:
+            if exchange.noted is not None:
+                exchange.noted.clear()
             # The scope has closed: what is made of the error now cannot undo a roll-back.
             answered = await self._errors.answer(exchange, error)
             if answered is None:
@@ -68,9 +72,19 @@ class Endpoint:
             return take(builder, self._nothing)
         return join(builder, answer)  # type: ignore[arg-type]  # what the encoder made
 
+    async def _hold(self, exchange: Exchange, held: Held) -> object:
+        """Keep the scope open for a stream; anything else has closed it before it goes out."""
+        answer = held.result
+        if not is_streamed(exchange.builder if answer is None else answer):
+            await held.close(None)
+        else:
+            exchange.held = held.close
+            exchange.errors = self._errors
+        return answer
+
 
 def join(builder: Response, answer: Answer | None) -> Response:
     """Return the builder with the answer; headers, cookies and a status set on it stay."""
-    own = builder.status_code if builder.status_set and type(answer) is Encoded else None
+    own = builder.status_code if builder.status_set and is_implicit(answer) else None
     take(builder, answer)
     return builder if own is None else builder.status(own)

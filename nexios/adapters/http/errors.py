@@ -58,6 +58,21 @@ class UpgradeRequired(HTTPException):
         super().__init__(426, None, {"upgrade": "websocket", "connection": "Upgrade"})
 
 
+class PreconditionFailed(HTTPException):
+    """What the client has is not what stands here: 412 (RFC 9110, 15.5.13)."""
+
+    def __init__(self) -> None:
+        super().__init__(412)
+
+
+class RangeNotSatisfiable(HTTPException):
+    """No part that was asked for lies in the file: 416 (RFC 9110, 15.5.17)."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(416, None, {"content-range": f"bytes */{size}"})
+
+
 class InputRefused(HttpError):
     """Something is wrong with what the client sent; the text reaches the client."""
 

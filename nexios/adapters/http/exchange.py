@@ -1,12 +1,13 @@
 """The slots of one request: the wire, its path values, and what was made of it so far."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import DEFAULT_LIMITS
 from nexios.adapters.asgi.multidict import FormData, QueryParams
-from nexios.adapters.asgi.types import Receive, Scope, Send
+from nexios.adapters.asgi.types import Message, Receive, Scope, Send
+from nexios.adapters.http.background import Tasks, Work
 from nexios.adapters.http.body import BodyReader
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HttpError, UnsupportedMediaType
@@ -17,6 +18,13 @@ from nexios.application.limits import Limits
 
 NO_PARAMS: Final[Mapping[str, Any]] = {}
 NO_FORM: Final = FormData()
+
+
+class Policy(Protocol):
+    """Who answers errors at one place."""
+
+    async def answer(self, exchange: "Exchange", error: Exception) -> Any:
+        """Return the answer for ``error``, an ``Answer``; None when nobody here knows it."""
 
 
 class Exchange:
@@ -35,6 +43,9 @@ class Exchange:
         miss: What a path or method without an endpoint is answered with.
         builder: The builder, if somebody asked for it.
         form: The reader of forms, if somebody asked for it; its files are closed at the end.
+        errors: Who answers errors at this endpoint, while a stream is under way.
+        held: Closes the scope a stream was made in; None where there is nothing to close.
+        noted: Work for after the answer, if a handler or service asked for ``Tasks``.
     """
 
     __slots__ = (
@@ -43,11 +54,14 @@ class Exchange:
         "_request",
         "builder",
         "depth",
+        "errors",
         "faults",
         "form",
+        "held",
         "inputs",
         "limits",
         "miss",
+        "noted",
         "path_params",
         "receive",
         "route",
@@ -71,6 +85,9 @@ class Exchange:
         self.miss: BaseResponse | HttpError | None = None
         self.builder: Response | None = None
         self.form: FormReader | None = None
+        self.errors: Policy | None = None
+        self.held: Callable[[BaseException | None], Awaitable[None]] | None = None
+        self.noted: Tasks | None = None
         self._request: Request | None = None
         self._reader: BodyReader | None = None
         self._query: QueryParams | None = None
@@ -91,6 +108,35 @@ class Exchange:
             builder = self.builder = Response(self.scope)
             builder.exchange = self
         return builder
+
+    @property
+    def tasks(self) -> Tasks:
+        """Takes work for after the answer; made when first asked for."""
+        tasks = self.noted
+        if tasks is None:
+            tasks = self.noted = Tasks()
+        return tasks
+
+    def works(self) -> list[Work]:
+        """Return what is to be done after the answer, however it was noted."""
+        builder = self.builder
+        given = [self.noted, None if builder is None else builder.tasks]
+        return [work for tasks in given if tasks is not None for work in tasks.noted]
+
+    async def release(self, error: BaseException | None = None) -> None:
+        """Close the scope that a stream kept open, if there is one; ``error`` is thrown into it.
+
+        Raises:
+            Exception: A clean-up failed.
+        """
+        close, self.held = self.held, None
+        if close is not None:
+            await close(error)
+
+    async def departure(self) -> Message:
+        """Wait until the peer has left: the ``receive`` of an answer that takes its time."""
+        await self.reader.departed()
+        return {"type": "http.disconnect"}
 
     @property
     def reader(self) -> BodyReader:

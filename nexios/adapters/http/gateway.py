@@ -9,20 +9,23 @@ from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.errors import ClientDisconnect, tell_client
-from nexios.adapters.asgi.headers import MutableHeaders
-from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
-from nexios.adapters.http.builder import Hook, Response
+from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
+from nexios.adapters.http.background import Background
+from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.debug import debug_problem
 from nexios.adapters.http.dispatch import Dispatcher
-from nexios.adapters.http.encode import Encoded, encode
+from nexios.adapters.http.encode import Encoded, encode, is_streamed
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.problems import internal_error
 from nexios.adapters.http.response import BaseResponse, has_no_body
+from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.http.sse import OpenStreams
+from nexios.application.caller import ANONYMOUS
 from nexios.container.entry import Entry, EntryPoint
 
 _log: Final = logging.getLogger("nexios.http")
@@ -56,6 +59,7 @@ class Gateway:
         server_error_handler: Callable[..., Any] | None = None,
         settings: HttpSettings,
         report: Report,
+        background: Background | None = None,
     ) -> None:
         """Plan every route and put the table together.
 
@@ -67,6 +71,7 @@ class Gateway:
             server_error_handler: The last word on a 500, in debug too.
             settings: Frozen with the configuration.
             report: Must not raise.
+            background: Runs what is noted for after the answer.
 
         Raises:
             MiddlewareOrderError: Middleware cannot be put in order, or one it needs is absent.
@@ -76,6 +81,8 @@ class Gateway:
         self._container = container
         self._settings = settings
         self._report = report
+        self._background = background
+        self.streams = OpenStreams()
         self._server_error_handler = server_error_handler
         self._limits = settings.limits
         self._middleware = tuple(middleware)
@@ -145,6 +152,8 @@ class Gateway:
                     headers = answer.raw_headers
                 else:
                     answer = _final(answer)
+                    if exchange.held is not None and not is_streamed(answer):
+                        await exchange.release()  # middleware has put another answer in its place
                     headers = _headers(exchange, answer)
             except Exception as error:
                 rescued = await self._rescue(exchange, error)
@@ -152,8 +161,12 @@ class Gateway:
                     return
                 answer = rescued
                 headers = self._rescued_headers(exchange, answer)
+            except BaseException as error:
+                await exchange.release(error)
+                raise
             if type(answer).__call__ is not BaseResponse.__call__:
                 await self._send_itself(exchange, answer)
+                self._start_work(exchange)
                 return
             status = answer.status_code
             hidden = scope["method"] == "HEAD" or (status != 200 and has_no_body(status))
@@ -163,6 +176,9 @@ class Gateway:
             except OSError:
                 # ASGI 2.4: a server may say so when the peer has left.
                 _log.debug("the client left before its answer was sent")
+            builder = exchange.builder
+            if exchange.noted is not None or (builder is not None and builder.tasks is not None):
+                self._start_work(exchange)
         finally:
             if exchange.form is not None:
                 exchange.form.close()
@@ -175,14 +191,24 @@ class Gateway:
         if answer is not None:
             await answer(scope, receive, send)
 
+    def _start_work(self, exchange: Exchange) -> None:
+        works = exchange.works()
+        if not works:
+            return
+        if self._background is None:
+            raise RuntimeError("this gateway was given nothing to run background work with")
+        caller = exchange.scope.get("caller", ANONYMOUS)
+        self._background.start(works, caller, exchange.route or "")
+
     async def _send_itself(self, exchange: Exchange, answer: BaseResponse) -> None:
-        """Send an answer that writes its own messages: another app's."""
-        sender = _Sender(exchange)
+        """Send an answer that writes its own messages: a file, a stream, another app's."""
+        sender = Sender(exchange)
         try:
-            await answer(exchange.scope, exchange.receive, sender)
+            await sender.run(answer, self.streams)
         except ClientDisconnect:
             _log.debug("the client left before its answer was sent")
         except Exception as error:
+            _drop_work(exchange)
             if sender.begun:
                 # There is no second head: the server cuts the connection, so that a part
                 # cannot pass for the whole.
@@ -196,10 +222,13 @@ class Gateway:
         """Return the answer to what nobody within answered; None when the peer has left."""
         if isinstance(error, ClientDisconnect):
             _log.debug("the client left before its request was read")
+            await self._let_go(exchange, error)
             return None
+        await self._let_go(exchange, error)
         if not isinstance(error, HandlerFailed):
+            policy = exchange.errors or self._errors
             try:
-                answer = await self._errors.answer(exchange, error)
+                answer = await policy.answer(exchange, error)
             except Exception as failed:
                 error = failed
             else:
@@ -220,6 +249,14 @@ class Gateway:
         if exchange.builder is None:
             return problem
         return exchange.builder.drop_body().make_response(problem).get_response()
+
+    async def _let_go(self, exchange: Exchange, error: Exception) -> None:
+        """Close what a stream held open that will not be sent."""
+        _drop_work(exchange)
+        try:
+            await exchange.release(error)
+        except Exception as failed:
+            self._note(exchange, failed)
 
     def _rescued_headers(self, exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
         try:
@@ -250,49 +287,20 @@ def _note_served(handler: Callable[..., Any]) -> None:
         handler.__nexios_served__ = True  # type: ignore[attr-defined]  # read by guarded()
 
 
+def _drop_work(exchange: Exchange) -> None:
+    """Forget the work of a request that failed."""
+    if exchange.noted is not None:
+        exchange.noted.clear()
+    if exchange.builder is not None:
+        exchange.builder.tasks = None
+
+
 def _final(answer: Answer) -> BaseResponse:
     return answer.get_response() if isinstance(answer, Response) else answer
-
-
-class _Sender:
-    """A ``send`` that adds what the hooks want and knows whether a head went out."""
-
-    __slots__ = ("_exchange", "begun")
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self.begun = False
-
-    async def __call__(self, message: Message) -> None:
-        kind = message["type"]
-        if kind == "http.response.start":
-            self.begun = True
-            builder = self._exchange.builder
-            if builder is not None and builder.hooks:
-                message["headers"] = _hooked(list(message.get("headers", ())), builder.hooks)
-        elif kind == "http.response.body" and self._exchange.scope["method"] == "HEAD":
-            # Many an application leaves this to its server (RFC 9110, 9.3.2).
-            message = {**message, "body": b""}
-        await self._exchange.send(message)
 
 
 def _headers(exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
     headers = answer.raw_headers
     if exchange.builder is not None and exchange.builder.hooks:
-        return _hooked(headers, exchange.builder.hooks)
+        return hooked(headers, exchange.builder.hooks)
     return headers
-
-
-def _hooked(fields: list[RawHeader], hooks: Sequence[Hook]) -> list[RawHeader]:
-    """Return the fields with the hooks' own; what the handler set stays as it is."""
-    names = {name for name, _ in fields}
-    for hook in hooks:
-        if isinstance(hook, tuple):
-            fields += [pair for pair in hook if pair[0] not in names]
-            names = {name for name, _ in fields}
-        else:
-            headers = MutableHeaders(fields)
-            hook(headers)
-            fields = headers.raw
-            names = {name for name, _ in fields}
-    return fields

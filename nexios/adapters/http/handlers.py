@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from nexios.adapters.asgi.errors import ClientDisconnect
-from nexios.adapters.http.encode import Encoded, encode
+from nexios.adapters.http.encode import encode, is_implicit
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.pipeline import Answer, take
@@ -104,7 +104,7 @@ async def _ask(handler: Handler, exchange: Exchange, error: Exception, status: i
         return builder if builder.status_set else builder.status(status)
     own = builder.status_code if builder.status_set else status
     take(builder, final)
-    return builder.status(own) if type(final) is Encoded else builder
+    return builder.status(own) if is_implicit(final) else builder
 
 
 def single(error: Exception) -> Exception:

@@ -10,6 +10,7 @@ from nexios.adapters.asgi.cookies import SameSite, serialize_cookie
 from nexios.adapters.asgi.headers import InvalidHeader, MutableHeaders
 
 YEAR_S: Final = 365 * 24 * 3600
+_CODINGS: Final = 64  # further ones are not read
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 
@@ -162,3 +163,24 @@ def location(url: str) -> str:
     if scheme is not None and scheme[1].lower() not in ("http", "https"):
         raise InvalidHeader("location", f"an address is http or https, not {scheme[1]}")
     return quote(text, safe="/:@!$&'()*+,;=~-._?#[]%")
+
+
+def accepts_encoding(accepted: str, coding: str) -> bool:
+    """Return whether ``Accept-Encoding`` takes this content coding (RFC 9110, 12.5.3).
+
+    Args:
+        accepted: The header's value, several joined by commas; "" when there is none.
+        coding: ``gzip`` or ``br``.
+    """
+    anything = False
+    for part in accepted.lower().split(",", _CODINGS)[:_CODINGS]:
+        name, _, parameters = part.partition(";")
+        named = name.strip().removeprefix("x-")
+        if named not in (coding, "*"):
+            continue
+        weight = parameters.replace(" ", "").removeprefix("q=")
+        wanted = not parameters.strip() or weight.strip("0.") != ""
+        if named == coding:
+            return wanted
+        anything = wanted
+    return anything

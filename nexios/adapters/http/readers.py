@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.annotations import is_many, is_text, values_by_text
 from nexios.adapters.asgi.params import MISSING
+from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.fields import members_of
@@ -22,6 +23,11 @@ def request_of(exchange: Exchange) -> Request:
 def response_of(exchange: Exchange) -> Response:
     """Return the builder, made when first asked for."""
     return exchange.response
+
+
+def tasks_of(exchange: Exchange) -> Tasks:
+    """Return what takes work for after the answer."""
+    return exchange.tasks
 
 
 def stream_of(exchange: Exchange) -> AsyncIterator[bytes]:

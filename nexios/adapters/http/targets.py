@@ -24,6 +24,8 @@ def target_of(handler: Handler, path: Iterable[str], *, threaded: bool | None) -
     target = handler
     if threaded is not False and kind_of(handler) in (SourceKind.FUNCTION, SourceKind.GENERATOR):
         target = _in_thread(handler)
+    elif kind_of(handler) is SourceKind.ASYNC_GENERATOR:
+        target = _awaited(handler)
     return _spelled_out(target, path)
 
 
@@ -33,6 +35,19 @@ def _in_thread(handler: Handler) -> Handler:
         return await to_thread.run_sync(partial(handler, *args, **kwargs))
 
     return in_thread
+
+
+def _awaited(handler: Handler) -> Handler:
+    """Return a coroutine function in place of an async generator's, which awaits nothing itself.
+
+    What is made for it may await then.
+    """
+
+    @functools.wraps(handler)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return handler(*args, **kwargs)
+
+    return awaited
 
 
 def _spelled_out(handler: Handler, path: Iterable[str]) -> Handler:

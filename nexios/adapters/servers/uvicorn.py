@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nexios.adapters.asgi.types import ASGIApp
@@ -67,6 +68,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abortion = self.loop.call_later(seconds, self.transport.abort)
 
 
+# httptools where it is installed, else h11: a class, though its type is that of a variable.
+_Http: Final[Any] = AutoHTTPProtocol
+
+
+class HttpProtocol(_Http):  # type: ignore[misc]  # see above
+    """uvicorn's own engine for requests, which lets an app end what would never end.
+
+    It waits for every connection before it stops an app, and event streams go on for ever.
+    """
+
+    def shutdown(self) -> None:
+        """Close when the request under way is answered, because the server stops."""
+        drain = getattr(self.app, "drain", None)
+        if drain is not None:
+            drain()
+        super().shutdown()
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """Where and how to serve.
@@ -107,6 +126,7 @@ class _Settings(TypedDict):
     port: int
     uds: str | None
     log_level: str
+    http: Any  # uvicorn's type for it is an alias of its own
     ws: type[asyncio.Protocol]
     ws_max_size: int
     lifespan: Literal["on"]
@@ -153,6 +173,7 @@ def _settings(options: ServerOptions) -> _Settings:
         port=options.port,
         uds=options.uds,
         log_level=options.log_level,
+        http=HttpProtocol,
         ws=SocketProtocol,
         ws_max_size=sys.maxsize if options.message_bytes is None else options.message_bytes,
         lifespan="on",
