@@ -8,7 +8,7 @@ import pytest
 from nexios.adapters.asgi.headers import InvalidHeader
 from nexios.adapters.asgi.types import Scope
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.errors import Unencodable
+from nexios.adapters.http.errors import PreconditionFailed, Unencodable
 from nexios.adapters.http.response import BaseResponse, JSONResponse
 
 
@@ -377,3 +377,30 @@ def test_what_cannot_be_encoded_is_refused_with_its_place_and_leaves_the_answer_
     with pytest.raises(Unencodable, match=r"object at \$\.a\[1\]"):
         response.json({"a": [1, object()]})
     assert response.get_response().body == b'{"ok":1}'
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "refused"),
+    [
+        ("GET", '"v1"', False),
+        ("GET", '"x", "v1"', False),
+        ("GET", "*", False),
+        ("GET", '"v2"', True),
+        ("GET", 'W/"v1"', True),
+        ("HEAD", '"v2"', True),
+        ("PUT", '"v2"', False),  # it is done: the tag is of what stands there now
+    ],
+)
+def test_if_match(method: str, asked: str, refused: bool) -> None:
+    response = Response(scope(method, (b"if-match", asked.encode()))).json({}).etag("v1")
+    if refused:
+        with pytest.raises(PreconditionFailed):
+            response.get_response()
+    else:
+        assert response.get_response().status_code == 200
+
+
+def test_a_stream_has_only_the_tag_it_is_given() -> None:
+    known = scope("GET", (b"if-none-match", b'"v1"'))
+    assert Response(known).stream(["a"]).cache().get_response().headers["etag"] is None
+    assert Response(known).stream(["a"]).etag("v1").get_response().status_code == 304

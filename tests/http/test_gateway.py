@@ -442,3 +442,19 @@ async def test_a_hook_that_breaks_is_a_500_and_not_the_end_of_the_connection() -
         assert answer.status == 500
         assert b"hook" not in answer.body
         assert str(served.reports[0][0]) == "in a hook"
+
+
+async def test_a_tagged_answer_meets_the_conditions_of_the_request() -> None:
+    router = Router()
+
+    @router.get("/")
+    async def show(response: Response) -> Response:
+        return response.json({"a": 1}).etag("v1").set_header("x-kept", "1")
+
+    async with Served(router) as served:
+        assert (await served.get("/", headers={"if-none-match": '"v1"'})).status == 304
+        refused = await served.get("/", headers={"if-match": '"v2"'})
+        assert (refused.status, refused.json()["title"]) == (412, "Precondition Failed")
+        assert refused.header("etag") is None
+        assert refused.header("x-kept") == "1"
+        assert served.reports == []
