@@ -2,7 +2,14 @@
 
 from nexios.middleware.base import BaseMiddleware
 from nexios.middleware.cors import CORSMiddleware
+from nexios.middleware.gzip import GZipMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.security import SecurityMiddleware
 
-__all__ = ["BaseMiddleware", "CORSMiddleware", "SecurityMiddleware", "TrustedHostMiddleware"]
+__all__ = [
+    "BaseMiddleware",
+    "CORSMiddleware",
+    "GZipMiddleware",
+    "SecurityMiddleware",
+    "TrustedHostMiddleware",
+]
