@@ -1,7 +1,10 @@
 """Work after the answer: when it starts, in which scope, and what becomes of its errors."""
 
+import functools
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,8 +14,8 @@ import pytest
 
 from nexios import Depend, HTTPException, MakeConfig, Module, NexiosApp, Response, Tasks
 from nexios.adapters.asgi.types import Message
-from nexios.adapters.http.background import Work
-from nexios.application.caller import Caller
+from nexios.adapters.http.background import Background, Work
+from nexios.application.caller import ANONYMOUS, Caller
 from nexios.testing import AsyncTestClient
 from tests.support.asgi import Peer, ask
 from tests.support.server import serving
@@ -216,6 +219,77 @@ async def test_work_is_awaited_at_shutdown_up_to_the_grace_time() -> None:
             await client.get("/")
             assert log == []
     assert log == ["done"]
+
+
+async def test_callables_of_every_kind() -> None:
+    log: list[Any] = []
+
+    class Sync:
+        def __call__(self, text: str, session: Session = Depend()) -> None:
+            log.append(("object", text, session.open))
+
+    class Async:
+        async def __call__(self, text: str) -> None:
+            log.append(("async object", text))
+
+    async def both(one: str, two: str) -> None:
+        log.append((one, two))
+
+    def plain(text: str) -> None:
+        log.append(("plain", text))
+
+    @functools.wraps(plain)
+    def decorated(text: str) -> None:
+        plain(text.upper())
+
+    app = NexiosApp(sessions())
+
+    @app.get("/")
+    async def order(tasks: Tasks) -> None:
+        tasks.add(Sync(), "a")
+        tasks.add(Async(), "b")
+        tasks.add(functools.partial(both, "c"), two="d")
+        tasks.add(plain, "e")
+        tasks.add(decorated, "f")
+
+    async with AsyncTestClient(app) as client:
+        assert (await client.get("/")).status_code == 204
+        await settled(log, 5)
+        functools.update_wrapper(decorated, plain)  # takes over what was kept on the other
+        await client.get("/")
+        await settled(log, 10)
+    wanted = [("object", "a", True), ("async object", "b"), ("c", "d"), ("plain", "e"),
+              ("plain", "F")]  # fmt: skip
+    assert sorted(log) == sorted(wanted * 2)
+
+
+async def test_a_function_of_a_handler_is_not_kept() -> None:
+    gone: list[weakref.ref[Any]] = []
+    app = NexiosApp()
+
+    @app.get("/")
+    async def order(tasks: Tasks) -> None:
+        class Mailer:
+            def send(self) -> None: ...
+
+        mailer = Mailer()
+        gone.append(weakref.ref(mailer))
+        tasks.add(mailer.send)
+
+    async with AsyncTestClient(app) as client:
+        await client.get("/")
+        with anyio.fail_after(5):
+            while gone[0]() is not None:  # the collector tells nobody
+                await anyio.sleep(0.01)
+                gc.collect()
+
+
+async def test_work_that_comes_too_late_is_told() -> None:
+    told: list[str] = []
+    background = Background(NexiosApp().container, lambda error, work: told.append(str(error)))
+    background.start([Work(test_work_that_comes_too_late_is_told)], ANONYMOUS, "/x")
+    assert len(told) == 1
+    assert "was not started" in told[0]
 
 
 async def test_what_cannot_be_called_is_refused_where_it_is_noted() -> None:

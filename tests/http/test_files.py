@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,29 @@ async def test_a_tag_set_by_hand_is_the_files(path: Path) -> None:
         assert (await served.get("/", headers={"if-none-match": '"v1"'})).status == 304
         whole = await served.get("/", headers={"if-none-match": '"v2"'}, peer=Peer(stays=True))
         assert (whole.status, whole.header("etag")) == (200, '"v1"')
+
+
+async def test_a_routers_own_handler_answers_for_its_files_and_streams(tmp_path: Path) -> None:
+    async def own(request: Request, response: Response, error: Exception) -> Any:
+        return {"mine": type(error).__name__}
+
+    inner = Router("/inner", exception_handlers={404: own, LookupError: own})
+
+    @inner.get("/file")
+    async def show() -> FileResponse:
+        return FileResponse(tmp_path / "nothing")
+
+    @inner.get("/stream")
+    async def stream() -> AsyncIterator[str]:
+        raise LookupError
+        yield ""
+
+    router = Router()
+    router.mount_router(inner)
+    async with Served(router) as served:
+        assert (await served.get("/inner/file")).json() == {"mine": "NotFoundException"}
+        late = await served.get("/inner/stream", peer=Peer(stays=True))
+        assert (late.status, late.json()) == (500, {"mine": "LookupError"})
 
 
 @pytest.mark.parametrize(

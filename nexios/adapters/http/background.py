@@ -3,8 +3,8 @@
 import functools
 import inspect
 import types
-import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
 )
+_KEPT: Final = "__nexios_background__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,12 @@ class _Shape:
     """How to call a function by the names of its parameters; found out once.
 
     Attributes:
-        target: What is called; in a worker thread where that is a ``def``.
+        of: The function.
+        target: What is called for it; in a worker thread where it is a ``def``.
         names: Of the parameters that take positional arguments, the object of a method first.
     """
 
+    of: Callable[..., object]
     target: Callable[..., object]
     names: tuple[str, ...]
 
@@ -98,7 +101,7 @@ class _Shape:
 class Background:
     """Runs the work of one app while it is open."""
 
-    __slots__ = ("_done", "_failed", "_running", "_scopes", "_shapes", "_tasks")
+    __slots__ = ("_done", "_failed", "_running", "_scopes", "_tasks")
 
     def __init__(self, scopes: Scopes, failed: Callable[[BaseException, str], None]) -> None:
         """Prepare; nothing runs before ``open``.
@@ -112,8 +115,6 @@ class Background:
         self._tasks: TaskGroup | None = None
         self._running = 0
         self._done: anyio.Event | None = None
-        # Weak: a function defined in a handler must not be kept for its shape.
-        self._shapes: weakref.WeakKeyDictionary[Any, _Shape] = weakref.WeakKeyDictionary()
 
     def open(self, tasks: TaskGroup) -> None:
         """Run work in ``tasks`` from now on."""
@@ -143,9 +144,10 @@ class Background:
 
     async def _run(self, work: Work, caller: Caller, place: str) -> None:
         try:
-            shape = self._shape(work.function)
-            owner = getattr(work.function, "__self__", None)
-            values = work.args if owner is None else (owner, *work.args)
+            function = work.function
+            shape = _shape(function)
+            bound = (function.__self__,) if isinstance(function, types.MethodType) else ()
+            values = (*bound, *work.args)
             if len(values) > len(shape.names):
                 raise TypeError(f"{work.name}() takes no {len(work.args)} positional arguments")
             given = {**dict(zip(shape.names, values, strict=False)), **work.kwargs}
@@ -158,27 +160,33 @@ class Background:
             if self._done is not None:
                 self._done.set()
 
-    def _shape(self, function: Callable[..., object]) -> _Shape:
-        # A method is called as a function of its object: the container remembers what it called,
-        # and would keep the object with it.
-        plain = function.__func__ if isinstance(function, types.MethodType) else function
-        shape = self._shapes.get(plain)
-        if shape is None:
-            shape = self._shapes[plain] = _shape_of(plain)
-        return shape
 
-
-def _shape_of(function: Callable[..., object]) -> _Shape:
-    parameters = inspect.signature(function).parameters.values()
+def _shape(function: Callable[..., Any]) -> _Shape:
+    """Return how to call a function. It is kept on the function, and ends with it."""
+    # A method is called as a function of its object: the container remembers what it called,
+    # and would keep the object with it.
+    plain = function.__func__ if isinstance(function, types.MethodType) else function
+    known: _Shape | None = getattr(plain, _KEPT, None)
+    # functools.wraps() copies attributes, so this may be another function's.
+    if known is not None and known.of is plain:
+        return known
+    parameters = inspect.signature(plain).parameters.values()
     names = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
-    if inspect.iscoroutinefunction(function):
-        return _Shape(function, names)
+    direct = isinstance(plain, types.FunctionType) and inspect.iscoroutinefunction(plain)
+    shape = _Shape(plain, plain if direct else _in_thread(plain), names)
+    with suppress(AttributeError, TypeError):
+        setattr(plain, _KEPT, shape)
+    return shape
 
+
+def _in_thread(function: Callable[..., Any]) -> Callable[..., object]:
     @functools.wraps(function)
     async def in_thread(*args: Any, **kwargs: Any) -> Any:
-        return await to_thread.run_sync(functools.partial(function, *args, **kwargs))
+        result = await to_thread.run_sync(functools.partial(function, *args, **kwargs))
+        # An object or partial may turn out to be async only now.
+        return await result if inspect.isawaitable(result) else result
 
-    return _Shape(in_thread, names)
+    return in_thread
 
 
 class NotRunning(RuntimeError):

@@ -49,6 +49,7 @@ class Endpoint:
     async def _call(self, exchange: Exchange) -> Answer:
         # An override swaps the plan by one assignment, so it is read for each call.
         plan = self._entry.plan
+        exchange.errors = self._errors
         try:
             answer = plan.call(exchange)
             if plan.awaits:
@@ -79,7 +80,6 @@ class Endpoint:
             await held.close(None)
         else:
             exchange.held = held.close
-            exchange.errors = self._errors
         return answer
 
 

@@ -43,7 +43,7 @@ class Exchange:
         miss: What a path or method without an endpoint is answered with.
         builder: The builder, if somebody asked for it.
         form: The reader of forms, if somebody asked for it; its files are closed at the end.
-        errors: Who answers errors at this endpoint, while a stream is under way.
+        errors: Who answers errors of the endpoint that was reached, a file's while it is sent.
         held: Closes the scope a stream was made in; None where there is nothing to close.
         noted: Work for after the answer, if a handler or service asked for ``Tasks``.
     """

@@ -16,7 +16,7 @@ from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.debug import debug_problem
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode, is_streamed
-from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
@@ -214,11 +214,13 @@ class Gateway:
                 # cannot pass for the whole.
                 self._note(exchange, error)
                 raise
-            rescued = await self._rescue(exchange, error)
+            rescued = await self._rescue(exchange, error, exchange.errors)
             if rescued is not None:
                 await rescued(exchange.scope, exchange.receive, sender)
 
-    async def _rescue(self, exchange: Exchange, error: Exception) -> BaseResponse | None:
+    async def _rescue(
+        self, exchange: Exchange, error: Exception, policy: Policy | None = None
+    ) -> BaseResponse | None:
         """Return the answer to what nobody within answered; None when the peer has left."""
         if isinstance(error, ClientDisconnect):
             _log.debug("the client left before its request was read")
@@ -226,9 +228,8 @@ class Gateway:
             return None
         await self._let_go(exchange, error)
         if not isinstance(error, HandlerFailed):
-            policy = exchange.errors or self._errors
             try:
-                answer = await policy.answer(exchange, error)
+                answer = await (policy or self._errors).answer(exchange, error)
             except Exception as failed:
                 error = failed
             else:
