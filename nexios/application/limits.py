@@ -45,6 +45,9 @@ class Limits:
     keyed_items: int = 1000
     errors: int = 50
 
+    # Answers.
+    ranges: int = 16
+
     # Credentials.
     token_bytes: int = 8 * KIB
 

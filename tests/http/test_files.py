@@ -11,7 +11,7 @@ import anyio
 import httpx2
 import pytest
 
-from nexios import FileResponse, HTTPException, NexiosApp, Request, Response
+from nexios import FileResponse, HTTPException, MakeConfig, NexiosApp, Request, Response
 from nexios.adapters.http.files import FileShrank, disposition
 from nexios.adapters.http.router import Router
 from tests.support.asgi import Answer, Peer, Served, ask, http_scope
@@ -116,6 +116,21 @@ async def test_range_abuse(path: Path, asked: str) -> None:
     assert answer.status in (200, 206, 416)
     if answer.status != 416:
         assert len(answer.body) <= len(CONTENT)
+
+
+@pytest.mark.parametrize(("asked", "status"), [("0-0,5-5", 206), ("0-0,5-5,9-9", 200)])
+async def test_the_parts_of_an_answer_are_limited(tmp_path: Path, asked: str, status: int) -> None:
+    path = tmp_path / "big"
+    await anyio.Path(path).write_bytes(b"x" * 10_000)
+    app = NexiosApp(config=MakeConfig(limits={"ranges": 2}))
+
+    @app.get("/")
+    async def show(response: Response) -> Response:
+        return response.file(path)
+
+    headers = {"range": f"bytes={asked}"}
+    answer = await ask(app, "GET", "/", headers=headers, peer=Peer(stays=True))
+    assert answer.status == status
 
 
 async def test_no_part_of_the_file_is_416_with_its_size(path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
@@ -167,8 +168,6 @@ async def test_levels_are_one_to_nine() -> None:
 
 
 async def test_over_a_real_server() -> None:
-    import anyio
-
     app = NexiosApp()
 
     @app.get("/")

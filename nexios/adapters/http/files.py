@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from anyio import to_thread
 
+from nexios.adapters.asgi.connection import DEFAULT_LIMITS
 from nexios.adapters.asgi.headers import Headers, MutableHeaders
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.http.errors import (
@@ -31,6 +32,7 @@ from nexios.adapters.http.ranges import (
 )
 from nexios.adapters.http.response import BaseResponse
 from nexios.adapters.http.stream import body, until_gone, with_charset
+from nexios.application.limits import Limits
 
 Disposition = Literal["inline", "attachment"]
 
@@ -172,7 +174,8 @@ class FileResponse(BaseResponse):
             FileShrank: The head is out, and the file is shorter than it said.
         """
         method: str = scope["method"]
-        plan = await to_thread.run_sync(self._plan, method, Headers(scope["headers"]))
+        asked, limits = Headers(scope["headers"]), _limits(scope)
+        plan = await to_thread.run_sync(self._plan, method, asked, limits)
         file = plan.file
         try:
             head = {"type": "http.response.start", "status": plan.status, "headers": plan.fields}
@@ -205,11 +208,11 @@ class FileResponse(BaseResponse):
                 await send(body(chunk))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _plan(self, method: str, asked: Headers) -> _Plan:
+    def _plan(self, method: str, asked: Headers, limits: Limits) -> _Plan:
         """Open the file and decide; runs in a worker thread."""
         opened = open_file(self.path)
         try:
-            plan = self._decide(method, asked, opened)
+            plan = self._decide(method, asked, opened, limits)
         except BaseException:
             opened.file.close()
             raise
@@ -217,7 +220,7 @@ class FileResponse(BaseResponse):
             opened.file.close()
         return plan
 
-    def _decide(self, method: str, asked: Headers, opened: Opened) -> _Plan:
+    def _decide(self, method: str, asked: Headers, opened: Opened, limits: Limits) -> _Plan:
         headers = MutableHeaders(list(self.headers.raw))
         size, whole = opened.size, (Span(0, opened.size),)
         if self.status_code != 200:
@@ -225,14 +228,15 @@ class FileResponse(BaseResponse):
         tag = headers.setdefault("etag", quoted_tag(f"{opened.tag}{self.variant}"))
         headers.setdefault("last-modified", http_date(opened.modified_s))
         headers.setdefault("accept-ranges", "bytes")
-        outcome = verdict(method, asked, tag, opened.modified_s)
+        modified_s = opened.modified_s
+        outcome = verdict(method, asked, tag, modified_s, limit=limits.list_items)
         if outcome is Verdict.FAILED:
             raise PreconditionFailed
         if outcome is Verdict.NOT_MODIFIED:
             left = [field for field in headers.raw if field[0] not in _OF_A_BODY]
             return _Plan(304, left, (), None)
         try:
-            spans = wanted_spans(method, asked, size, tag, opened.modified_s)
+            spans = wanted_spans(method, asked, size, tag, modified_s, limit=limits.ranges)
         except Unsatisfiable:
             raise RangeNotSatisfiable(size) from None
         if len(spans) == 1:
@@ -244,6 +248,12 @@ class FileResponse(BaseResponse):
                 headers["content-type"] = f"multipart/byteranges; boundary={boundary}"
                 return _planned(206, headers, pieces, opened.file)
         return _planned(200, headers, whole, opened.file)
+
+
+def _limits(scope: Scope) -> Limits:
+    # Files are also served below other frameworks, whose app has none.
+    limits = getattr(scope.get("app"), "limits", None)
+    return limits if isinstance(limits, Limits) else DEFAULT_LIMITS
 
 
 def _planned(

@@ -9,9 +9,6 @@ from typing import Final
 
 from nexios.adapters.asgi.headers import Headers
 
-RANGES: Final = 16
-"""``limits.ranges``: how many parts of a file one answer holds, after merging."""
-
 _READING: Final = frozenset(("GET", "HEAD"))
 # Longer than any file is large; what has more digits is never converted.
 _DIGITS: Final = 18
@@ -137,12 +134,20 @@ def wanted_spans(
     tag: str,
     modified_s: int,
     *,
-    limit: int = RANGES,
+    limit: int = 16,
 ) -> tuple[Span, ...]:
     """Return the parts of a file to send in ascending order; none when it is sent whole.
 
     What is no range, of another unit, or would not be less than the file is ignored, as
     RFC 9110, 14.2 allows.
+
+    Args:
+        method: Of the request.
+        headers: Of the request.
+        size: Of the file, in bytes.
+        tag: Of the file, in quotes.
+        modified_s: When it changed, in whole seconds since 1970.
+        limit: ``limits.ranges``: the parts of one answer, after merging.
 
     Raises:
         Unsatisfiable: No range lies in the file: 416.
