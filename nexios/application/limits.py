@@ -18,7 +18,12 @@ class Limits:
     allows it. Every bound that stands here is enforced.
     """
 
-    # Head of a request.
+    # Head of a request. ``target`` is path and query as they stand on the wire;
+    # ``header_bytes`` bounds each name and each value, ``headers_bytes`` all of them together.
+    target: int = 8 * KIB
+    headers: int = 100
+    headers_bytes: int = 32 * KIB
+    header_bytes: int = 8 * KIB
     cookie_bytes: int = 8 * KIB
     cookie_pairs: int = 64
     cookie_out_bytes: int = 4096
@@ -42,7 +47,7 @@ class Limits:
     spool: int = 256 * KIB
     json_depth: int = 200
     json_tokens: int = 100_000
-    keyed_items: int = 1000
+    keyed_items: int = 1_000
     errors: int = 50
 
     # Answers.

@@ -74,11 +74,19 @@ class CORSMiddleware(BaseMiddleware):
         asked = request.headers.getlist("access-control-request-method")
         if request.method == "OPTIONS" and origins and asked:
             return await self._preflight(policy, request, response)
-        granted = len(origins) == 1 and await policy.allows(origins[0])
-        response.on_send(policy.granting(origins[0]) if granted else _vary)
+        await self.mark(request, response)
         if not origins and policy.settings.strict_origin_checking:
             return policy.refusal(response, "missing_origin")
         return await call_next()
+
+    async def mark(self, request: Request, response: Response) -> None:
+        """Note the grant on whatever is answered, refusals made further out included."""
+        policy = self._policy
+        if policy is None or not policy.configured:
+            return
+        origins = request.headers.getlist("origin")
+        granted = len(origins) == 1 and await policy.allows(origins[0])
+        response.on_send(policy.granting(origins[0]) if granted else _vary)
 
     async def _preflight(
         self, policy: "CorsPolicy", request: Request, response: Response

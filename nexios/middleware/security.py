@@ -61,10 +61,16 @@ class SecurityMiddleware(BaseMiddleware):
         policy = self._policy
         if policy is None:
             return await call_next()
-        response.on_send(policy.headers_for(request.scope, secure=request.is_secure))
+        await self.mark(request, response)
         if policy.settings.ssl_redirect and not request.is_secure:
             return self._to_https(policy.settings, request, response)
         return await call_next()
+
+    async def mark(self, request: Request, response: Response) -> None:
+        """Note the headers on whatever is answered, refusals made further out included."""
+        policy = self._policy
+        if policy is not None:
+            response.on_send(policy.headers_for(request.scope, secure=request.is_secure))
 
     async def handshake(self, websocket: Any) -> None:
         """Refuse a socket in clear text where http is not served either.

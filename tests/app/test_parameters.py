@@ -177,6 +177,6 @@ async def test_a_path_writes_no_line_into_the_log(caplog: pytest.LogCaptureFixtu
         raise RuntimeError
 
     app = NexiosApp(middleware=[broken])
-    await ask(app, "GET", "/a\nERROR forged\x1b[31m")
+    await ask(app, "GET", "/a\u2028ERROR forged")
     ((_, _, text),) = caplog.record_tuples
-    assert text.endswith("at /a%0AERROR%20forged%1B%5B31m")
+    assert text.endswith("at /a%E2%80%A8ERROR%20forged")

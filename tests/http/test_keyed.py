@@ -10,7 +10,8 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from nexios import Body
-from nexios.adapters.http.keyed import capped_validator
+from nexios.adapters.http.bounds import BoundedValidator
+from nexios.adapters.http.keyed import capped
 from nexios.adapters.http.router import Router
 from nexios.application.limits import Limits
 from tests.support.asgi import Served
@@ -96,7 +97,7 @@ async def test_colliding_number_keys_are_refused_before_the_map_is_built() -> No
         return key
 
     adapter: TypeAdapter[Any] = TypeAdapter(dict[Annotated[int, AfterValidator(note)], int])
-    validate = capped_validator(adapter, LIMIT).validate_json
+    validate = BoundedValidator(adapter, LIMIT)
     with pytest.raises(ValueError, match="at most 1000"):
         validate(_map(LIMIT + 1))
     assert built == []
@@ -106,7 +107,7 @@ async def test_colliding_number_keys_are_refused_before_the_map_is_built() -> No
 @pytest.mark.parametrize("annotation", [dict[str, int], list[int], set[str], dict[str, Any]])
 async def test_what_is_hashed_with_a_secret_is_not_capped(annotation: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    assert capped_validator(adapter, LIMIT) is adapter.validator
+    assert capped(adapter.core_schema, LIMIT) is adapter.core_schema
 
 
 async def test_a_models_own_length_and_the_routes_limit_replace_the_default() -> None:

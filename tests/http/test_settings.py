@@ -133,9 +133,9 @@ async def test_the_other_slash(setting: str, status: int) -> None:
 async def test_a_redirect_to_the_other_slash_keeps_any_query() -> None:
     app = NexiosApp(config=MakeConfig(trailing_slash="redirect"))
     app.get("/é/{x}", first)
-    answer = await ask(app, "GET", "/é/\\a/?q=\\&r=%5c&s=a%20b")
+    answer = await ask(app, "GET", "/é/a/?q=\\&r=%5c&s=a%20b")
     assert answer.status == 308, answer.body
-    assert answer.header("location") == "/%C3%A9/%5Ca?q=%5C&r=%5c&s=a%20b"
+    assert answer.header("location") == "/%C3%A9/a?q=%5C&r=%5c&s=a%20b"
 
 
 async def test_no_warning_without_cause() -> None:

@@ -190,7 +190,7 @@ class TestRedirect:
             (b"//evil.example/x", b"", "//evil.example/x"),
             (b"/\\evil.example", b"", "/%5Cevil.example"),
             (b"/a b", b"q=a b", "/a%20b?q=a%20b"),
-            (b"/x\r\nset-cookie: a=b", b"y\r\nz", "/x%0D%0Aset-cookie:%20a=b?y%0D%0Az"),
+            (b"/x\r\nset-cookie: a=b", b"", "/x%0D%0Aset-cookie:%20a=b"),
             ("/ä".encode(), "ö".encode(), "/%C3%A4?%C3%B6"),
             (b"*", b"", "/*"),
             (b"", b"", "/decoded%20path"),
@@ -217,18 +217,19 @@ class TestRedirect:
             ("shop.example:80", "shop.example"),
             ("shop.example:8000", "shop.example:8000"),
             ("[::1]:80", "[::1]"),
-            ("evil.example/path", "testserver"),
-            ("a@evil.example", "testserver"),
-            ("evil.example\r\nx: y", "testserver"),
-            ("evil.example#", "testserver"),
-            ("", "testserver"),
         ],
     )
-    async def test_a_host_that_is_none_leads_to_the_server_itself(
-        self, host: str, located: str
-    ) -> None:
+    async def test_the_target_is_on_the_host_that_was_named(self, host: str, located: str) -> None:
         answer = await get(app_with(ssl_redirect=True), "/x", host=host)
         assert answer.header("location") == f"https://{located}/x"
+
+    @pytest.mark.parametrize(
+        "host", ["evil.example/path", "a@evil.example", "evil.example\r\nx: y", "evil#", ""]
+    )
+    async def test_a_host_that_is_none_leads_nowhere(self, host: str) -> None:
+        answer = await get(app_with(ssl_redirect=True), "/x", host=host)
+        assert (answer.status, answer.header("location")) == (400, None)
+        assert answer.header("x-content-type-options") == "nosniff"
 
     async def test_no_forwarded_host_is_ever_read(self) -> None:
         answer = await get(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 
@@ -85,7 +86,9 @@ def http_scope(
 ) -> Scope:
     """Return the scope of one request, as a server makes it."""
     path, _, query = target.partition("?")
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if not any(key.lower() == "host" for key, _ in pairs):
+        pairs.insert(0, ("host", "testserver"))
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -93,7 +96,7 @@ def http_scope(
         "method": method,
         "scheme": "http",
         "path": path,
-        "raw_path": path.encode(),
+        "raw_path": quote(path, safe="/%:@!$&'()*+,;=~\\").encode(),
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(key.lower().encode(), value.encode("latin-1")) for key, value in pairs],

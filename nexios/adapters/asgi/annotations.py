@@ -221,7 +221,7 @@ def members_validator(members: Sequence[Member]) -> Any:
 
 
 def members_adapter(members: Sequence[Member]) -> TypeAdapter[Any]:
-    """Return the adapter of such a typed dict."""
+    """Return the adapter of a typed dict with these members; nan and inf are refused."""
     shape = {m.key: m.annotation if m.required else NotRequired[m.annotation] for m in members}
     make: Any = TypedDict  # made from data, which no type checker follows
     fields = make("Fields", shape)

@@ -16,6 +16,28 @@ class ClientDisconnect(WireError):
         return "the client left before its request was complete"
 
 
+class RequestRefused(WireError):
+    """The firewall lets no such request in; ``reason`` reaches the client.
+
+    Attributes:
+        status: 400, 405, 414, 431 or 505.
+        code: The end of the problem's type.
+        headers: Fields of the answer, such as ``Allow``.
+    """
+
+    def __init__(
+        self, status: int, code: str, reason: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.reason = reason
+        self.headers = headers
+        super().__init__(status, code, reason)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class TooManyQueryFields(WireError):
     """The query string has more fields than ``limits.query_fields``."""
 

@@ -16,6 +16,9 @@ _NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+_RAW_NAME: Final = re.compile(_NAME.pattern.encode())
+
+
 class InvalidHeader(WireError, ValueError):
     """A header name or value that must not go out: it could start a header of its own."""
 
@@ -26,6 +29,12 @@ class InvalidHeader(WireError, ValueError):
 
     def __str__(self) -> str:
         return f"header {self.name!r} was refused: {self.reason}"
+
+
+@lru_cache(maxsize=512)
+def is_field_name(name: bytes) -> bool:
+    """Tell whether a name from the wire is one we would send ourselves."""
+    return _RAW_NAME.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=512)

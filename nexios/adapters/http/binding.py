@@ -107,10 +107,10 @@ class RequestSource:
             self._known[question] = self._decide(asker, parameter, before)
         return self._known[question]
 
-    def seal(self) -> None:
-        """Build the validators of everything that was asked for."""
+    def seal(self, limits: Limits) -> None:
+        """Build the validators of everything that was asked for; ``limits`` are the route's."""
         for inputs in (self._main, *self._before.values()):
-            inputs.seal()
+            inputs.seal(limits)
 
     def _decide(self, asker: Asker, parameter: Parameter, before: bool) -> Getter | None:
         ask = _Question(asker, parameter, self._inputs_for(asker, before))

@@ -15,7 +15,7 @@ from nexios.adapters.asgi.annotations import (
     members_adapter,
     without_none,
 )
-from nexios.adapters.http.keyed import capped_validator
+from nexios.adapters.http.bounds import BoundedValidator
 
 
 def is_structure(annotation: object) -> bool:
@@ -70,16 +70,16 @@ def _wire_names(name: str, info: Any) -> list[str]:
     return [alias if isinstance(alias, str) else name]
 
 
-def body_validator(annotation: Any, keyed_items: int) -> Any:
-    """Return the core validator of a JSON body of this type.
+def body_validator(annotation: Any, keyed_items: int) -> BoundedValidator:
+    """Return what validates the bytes of a JSON body of this type.
 
     Args:
         annotation: What the parameter says.
         keyed_items: ``limits.keyed_items`` of the route.
     """
-    return capped_validator(TypeAdapter(annotation), keyed_items)
+    return BoundedValidator(TypeAdapter(annotation), keyed_items)
 
 
-def embedded_validator(members: Sequence[Member], keyed_items: int) -> Any:
-    """Return the core validator of a JSON object whose members are parameters."""
-    return capped_validator(members_adapter(members), keyed_items)
+def embedded_validator(members: Sequence[Member], keyed_items: int) -> BoundedValidator:
+    """Return what validates a JSON object whose members are parameters."""
+    return BoundedValidator(members_adapter(members), keyed_items)

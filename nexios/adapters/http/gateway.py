@@ -3,12 +3,13 @@
 import inspect
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.errors import ClientDisconnect, tell_client
+from nexios.adapters.asgi.errors import ClientDisconnect, RequestRefused, tell_client
+from nexios.adapters.asgi.firewall import Firewall
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.http.background import Background
 from nexios.adapters.http.builder import Response
@@ -17,10 +18,11 @@ from nexios.adapters.http.debug import debug_problem
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode, is_streamed
 from nexios.adapters.http.exchange import Exchange, Policy
-from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed
+from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.problems import internal_error
+from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, has_no_body
 from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
@@ -37,6 +39,9 @@ class Planner(Protocol):
     def entry(self, point: EntryPoint) -> Entry:
         """Return the plan of an entry point; wiring errors are raised here."""
 
+
+Mark = Callable[[Request, Response], Awaitable[None]]
+"""Notes on an answer what every answer of the app carries, whoever made it."""
 
 Report = Callable[[BaseException, Connection, str, str], None]
 """Told once of each error nobody answered: error, connection, its id, the route or ""."""
@@ -85,6 +90,8 @@ class Gateway:
         self.streams = OpenStreams()
         self._server_error_handler = server_error_handler
         self._limits = settings.limits
+        self._firewall = Firewall(settings.limits).check
+        self._marks: tuple[Mark, ...] = ()
         self._middleware = tuple(middleware)
         self._handlers = dict(exception_handlers or {})
         self._errors = ErrorPolicy([self._handlers], self._settings)
@@ -135,11 +142,12 @@ class Gateway:
         for unit in routes.units:
             if unit.point not in entries:
                 entries[unit.point] = self._container.entry(unit.point)
-                unit.source.seal()
+                unit.source.seal(unit.limits or self._limits)
         entries = {unit.point: entries[unit.point] for unit in routes.units}
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
         serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH)
         self._entries = entries
+        self._marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,6 +155,7 @@ class Gateway:
         exchange = Exchange(scope, receive, send, self._limits)
         try:
             try:
+                self._firewall(scope)
                 answer = await self._serve(exchange)
                 if type(answer) is Encoded and exchange.builder is None:
                     headers = answer.raw_headers
@@ -222,6 +231,9 @@ class Gateway:
         self, exchange: Exchange, error: Exception, policy: Policy | None = None
     ) -> BaseResponse | None:
         """Return the answer to what nobody within answered; None when the peer has left."""
+        if type(error) is RequestRefused:
+            await self._mark(exchange)
+        error = without_disconnects(error)
         if isinstance(error, ClientDisconnect):
             _log.debug("the client left before its request was read")
             await self._let_go(exchange, error)
@@ -258,6 +270,14 @@ class Gateway:
             await exchange.release(error)
         except Exception as failed:
             self._note(exchange, failed)
+
+    async def _mark(self, exchange: Exchange) -> None:
+        """Let middleware further in note its headers on an answer made before it was asked."""
+        for mark in self._marks:
+            try:
+                await mark(exchange.request, exchange.response)
+            except Exception as error:
+                self._note(exchange, error)
 
     def _rescued_headers(self, exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
         try:

@@ -64,15 +64,31 @@ class ErrorPolicy:
             return self._by_status[status]
         return next((self._catch_all[kind] for kind in kinds if kind in self._catch_all), None)
 
+    def _handler_of_group(self, error: Exception) -> Handler | None:
+        """Return the handler somebody wrote for groups; it comes before those for its leaves."""
+        if not isinstance(error, ExceptionGroup):
+            return None
+        kinds = type(error).__mro__
+        kinds = kinds[: kinds.index(BaseExceptionGroup) + 1]
+        return next(
+            (layer[kind] for layer in self._by_class for kind in kinds if kind in layer), None
+        )
+
     async def answer(self, exchange: Exchange, error: Exception) -> Answer | None:
         """Return the answer for ``error``; None when neither a handler nor the table knows it.
 
         Raises:
             HandlerFailed: The user's handler raised something the table does not know.
         """
-        error = single(error)
+        error = without_disconnects(error)
         if isinstance(error, ClientDisconnect):
             return None
+        whole, error = error, single(error)
+        handler = self._handler_of_group(whole)
+        if handler is not None:
+            problem = problem_for(whole, exchange.scope)
+            status = 500 if problem is None else problem.status_code
+            return await _ask(handler, exchange, whole, status)
         problem = problem_for(error, exchange.scope)
         status = 500 if problem is None else problem.status_code
         handler = self.handler_for(error, status)
@@ -112,3 +128,17 @@ def single(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def without_disconnects(error: Exception) -> Exception:
+    """Return what is left of a group when the peers that went are taken out of it.
+
+    A group of nothing else is one `ClientDisconnect`. Several tasks that read one body all
+    learn that its sender has gone, and that is no error of theirs.
+    """
+    if not isinstance(error, ExceptionGroup):
+        return error
+    gone, rest = error.split(ClientDisconnect)
+    if gone is None:
+        return error
+    return ClientDisconnect() if rest is None else rest

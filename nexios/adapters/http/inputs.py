@@ -22,6 +22,7 @@ from nexios.adapters.http.faults import (
 )
 from nexios.adapters.http.fields import body_validator, embedded_validator
 from nexios.adapters.http.readers import Raw
+from nexios.application.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,9 @@ class JsonBody:
         self._embedded = parts[0].embed
         if self._embedded:
             members = [Member(p.name, p.annotation, p.default is MISSING) for p in parts]
-            validator = embedded_validator(members, keyed_items)
+            self._validate: Callable[[bytes], Any] = embedded_validator(members, keyed_items)
         else:
-            validator = body_validator(parts[0].annotation, keyed_items)
-        self._validate: Callable[[bytes], Any] = validator.validate_json
+            self._validate = body_validator(parts[0].annotation, keyed_items)
         self._missing = [
             missing("body", part.name if self._embedded else "")
             for part in parts
@@ -245,8 +245,12 @@ class Inputs:
 
         return read
 
-    def seal(self) -> None:
-        """Build the validators. Called once, when every parameter is known."""
+    def seal(self, limits: Limits) -> None:
+        """Build the validators. Called once, when every parameter is known.
+
+        Args:
+            limits: Of the route, for what is compiled into them.
+        """
         simple = self._simple
         self._readers = tuple((item.key, item.raw) for item in simple)
         self._places = {item.key: (item.place, item.name) for item in simple}
@@ -257,7 +261,7 @@ class Inputs:
             members = [Member(s.key, s.annotation, s.default is MISSING) for s in simple]
             self._validate = members_validator(members).validate_python
         if self._parts:
-            self._body = JsonBody(self._parts, self._keyed_items)
+            self._body = JsonBody(self._parts, limits.keyed_items)
         elif self._form:
             self._body = FormBody(self._form)
 

@@ -7,8 +7,7 @@ megabyte of well-chosen keys costs seconds (security-and-production.md, 1.10).
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-from pydantic_core import PydanticKnownError, SchemaValidator
+from pydantic_core import PydanticKnownError
 
 _NUMBERS: Final = frozenset(("int", "float", "decimal", "uuid", "complex"))
 _SETS: Final = frozenset(("set", "frozenset"))
@@ -16,25 +15,16 @@ _SETS: Final = frozenset(("set", "frozenset"))
 _VALUES: Final = frozenset(("metadata", "serialization", "default", "cls", "expected", "members"))
 
 
-def capped_validator(adapter: TypeAdapter[Any], limit: int) -> Any:
-    """Return the core validator of a JSON body.
+def capped(schema: Any, limit: int) -> Any:
+    """Return a core schema with caps in it: the very same object where there is nothing to cap.
 
     Args:
-        adapter: Of the body's type.
+        schema: Of a body's type.
         limit: Items of a map or set keyed by numbers, wherever in the type it stands; its own
             ``max_length`` replaces this.
     """
-    capped = _capped(adapter.core_schema, limit)
-    if capped is adapter.core_schema:
-        return adapter.validator
-    # Ready-made validators of nested models do not know of the cap.
-    return SchemaValidator(capped, _use_prebuilt=False)
-
-
-def _capped(schema: Any, limit: int) -> Any:
-    """Return the schema with caps in it: the very same object where there is nothing to cap."""
     if isinstance(schema, (list, tuple)):
-        items = [_capped(item, limit) for item in schema]
+        items = [capped(item, limit) for item in schema]
         same = all(new is old for new, old in zip(items, schema, strict=True))
         return schema if same else type(schema)(items)
     if not isinstance(schema, dict):
@@ -42,7 +32,7 @@ def _capped(schema: Any, limit: int) -> Any:
     changed = {
         key: new
         for key, old in schema.items()
-        if key not in _VALUES and (new := _capped(old, limit)) is not old
+        if key not in _VALUES and (new := capped(old, limit)) is not old
     }
     result = {**schema, **changed} if changed else schema
     return _with_cap(result, limit) if _is_keyed_by_numbers(result) else result

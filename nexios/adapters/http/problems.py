@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from nexios.adapters.asgi.errors import CookiesTooLarge, NulInQuery, TooManyQueryFields
+from nexios.adapters.asgi.errors import (
+    CookiesTooLarge,
+    NulInQuery,
+    RequestRefused,
+    TooManyQueryFields,
+)
 from nexios.adapters.asgi.types import Scope
 from nexios.adapters.http.errors import (
     BodyStalled,
@@ -57,6 +62,9 @@ _TITLES: Final[Mapping[str, str]] = {
     "too-many-query-fields": "Query has too many fields",
     "nul-in-query": "Query is not valid",
     "cookies-too-large": "Cookies are too large",
+    "malformed-request": "Request is malformed",
+    "target-too-long": "Address is too long",
+    "headers-too-large": "Header fields are too large",
 }
 
 
@@ -104,6 +112,11 @@ def _http(error: HTTPException, _scope: Scope) -> Problem:
     if detail is None or isinstance(detail, str):
         return Problem(error.status_code, detail=detail, headers=headers)
     return Problem(error.status_code, headers=headers, members={"data": detail})
+
+
+def _refused(error: RequestRefused, _scope: Scope) -> Problem:
+    title = _TITLES.get(error.code) or phrase(error.status)
+    return Problem(error.status, URN + error.code, title, error.reason, error.headers)
 
 
 def _invalid(error: RequestInvalid, _scope: Scope) -> Problem:
@@ -158,6 +171,7 @@ ROWS: Final[dict[type[BaseException], Row]] = {
     StorageFull: _wire(507, "storage-full"),
     PaginationError: _own(400, "page-invalid"),
     InputRefused: _own(400, "malformed-body"),
+    RequestRefused: _refused,
     TooManyQueryFields: _wire(400, "too-many-query-fields"),
     NulInQuery: _own(422, "nul-in-query"),
     CookiesTooLarge: _wire(431, "cookies-too-large"),

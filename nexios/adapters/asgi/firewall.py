@@ -1,0 +1,192 @@
+"""Refuses what no request may be, before anything is routed: target, host, header fields.
+
+The server's parser has seen the bytes first, but servers differ, and what one of them lets pass
+another part of the house would have to bear. Nothing is repaired here: it passes or is refused.
+"""
+
+import re
+from collections import Counter
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from nexios.adapters.asgi.errors import RequestRefused
+from nexios.adapters.asgi.headers import is_field_name
+from nexios.adapters.asgi.types import RawHeader, Scope
+from nexios.adapters.asgi.url import parse_authority
+from nexios.application.limits import Limits
+
+CHECKED: Final = "nexios.checked"
+"""Key of ``scope["extensions"]`` by which a server says that it has asked all of this already."""
+
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_COMMON: Final = frozenset(_METHODS)
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0", "3"})
+# RFC 9110, 5.6.2.
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# Control characters of both sets, the backslash, and what no UTF-8 decodes to.
+_NO_PATH: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
+_NO_QUERY: Final = re.compile(rb"[\x00-\x1f\x7f]")
+_NO_VALUE: Final = re.compile(rb"[\x00\r\n]")
+_ONCE: Final = (b"host", b"content-length", b"content-type")
+_NAME_BYTES: Final = 32  # no name among those known is longer
+_HOSTS_KEPT: Final = 256
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_PLAIN_PATH: Final = bytes(one for one in range(0x21, 0x7F) if one not in b"%\\")
+# Names that need no look of their own; those that say where a message ends are not among them.
+_KNOWN: Final = frozenset(
+    b"accept accept-charset accept-encoding accept-language access-control-request-headers "
+    b"access-control-request-method authorization cache-control connection content-length "
+    b"content-type cookie date dnt forwarded from host if-match if-modified-since if-none-match "
+    b"if-range if-unmodified-since last-event-id origin pragma priority range referer "
+    b"sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site "
+    b"sec-fetch-user te traceparent tracestate upgrade-insecure-requests user-agent via "
+    b"x-api-key x-csrftoken x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
+    b"x-request-id x-requested-with".split()
+)
+
+
+class Firewall:
+    """The checks of one app: its bounds, and some hosts that were found to be ones."""
+
+    __slots__ = ("_count", "_each", "_hosts", "_in_all", "_room", "_target")
+
+    def __init__(self, limits: Limits) -> None:
+        """Take the bounds of the app: those of a route come too late for its head."""
+        self._target = limits.target
+        self._count = limits.headers
+        self._in_all = limits.headers_bytes
+        self._each = limits.header_bytes
+        # What target and values may have together so that no single bound needs a look.
+        self._room = min(self._target, self._each, self._in_all - _NAME_BYTES * self._count)
+        self._hosts: set[bytes | None] = set()
+
+    def check(self, scope: Scope) -> None:
+        """Let an HTTP request pass, or refuse it.
+
+        Raises:
+            RequestRefused: With the status that answers it.
+        """
+        if CHECKED in (scope.get("extensions") or ()):
+            return
+        headers: list[RawHeader] = scope["headers"]
+        raw: bytes = scope.get("raw_path") or b""
+        table = dict(headers)
+        text = b"".join((raw, scope["query_string"], *table.values()))
+        # Nearly every request is found plain by a few C-level questions, each of which errs on
+        # the side of a closer look: 0.8 us with one field and 1.5 with ten, 10 us looked at
+        # (CPython 3.11, process time).
+        if (
+            raw[:1] == b"/"
+            and not raw.translate(None, _PLAIN_PATH)
+            and not text.translate(None, _PRINTABLE)
+            and len(text) < self._room
+            and len(table) == len(headers) <= self._count
+            and _KNOWN.issuperset(table)
+            and table.get(b"host") in self._hosts
+            and table.get(b"content-length", b"0").isdigit()
+            and scope["method"] in _COMMON
+            and scope.get("http_version", "1.1") in _VERSIONS
+        ):
+            return
+        self._examine(scope, headers)
+        if len(self._hosts) >= _HOSTS_KEPT:
+            self._hosts.clear()
+        self._hosts.add(dict(headers)[b"host"])
+
+    def _examine(self, scope: Scope, headers: list[RawHeader]) -> None:
+        raw: bytes | None = scope.get("raw_path")
+        query: bytes = scope["query_string"]
+        if scope.get("http_version", "1.1") not in _VERSIONS:
+            raise _refused(505, "http-version-not-supported", "the version of HTTP is not known")
+        method: str = scope["method"]
+        if _TOKEN.fullmatch(method) is None:
+            raise _malformed("the method is no token")
+        path: str = scope["path"]
+        length = len(path.encode("utf-8", "surrogatepass") if raw is None else raw)
+        if length + len(query) + bool(query) > self._target:
+            raise _refused(414, "target-too-long", f"the target is over {self._target} bytes")
+        if method in _NEVER:
+            allow = (("allow", ", ".join(_METHODS)),)
+            raise _refused(405, "method-not-allowed", "this method is never served", allow)
+        _check_path(path, raw, method)
+        if _NO_QUERY.search(query) is not None:
+            raise _malformed("the query holds a control character")
+        self._measure(headers)
+        _check_fields(headers)
+        _check_framing(dict(headers))
+
+    def _measure(self, headers: list[RawHeader]) -> None:
+        if len(headers) > self._count:
+            raise _too_large(f"there are more than {self._count} header fields")
+        if any(len(name) > self._each or len(value) > self._each for name, value in headers):
+            raise _too_large(f"a header field is over {self._each} bytes")
+        if sum(len(name) + len(value) for name, value in headers) > self._in_all:
+            raise _too_large(f"the header fields are over {self._in_all} bytes together")
+
+
+def _check_path(path: str, raw: bytes | None, method: str) -> None:
+    # "*" asks about the server as a whole (RFC 9112, 3.2.4).
+    if path[:1] != "/" and not (path == "*" and method == "OPTIONS"):
+        raise _malformed("the target does not begin with a slash")
+    if _NO_PATH.search(path) is not None:
+        raise _malformed("the path holds a control character or a backslash")
+    if raw is None:
+        # Without the raw path a server's replacement character is all that is left to see.
+        if "\ufffd" in path:
+            raise _malformed("the path is not UTF-8")
+        return
+    try:
+        unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _malformed("the path is not UTF-8") from None
+    # Whoever hides a dot segment wants it to be seen by one reader of the path and not by
+    # another. Those that stand there openly are what they say and match what spells them.
+    if _dot_segments(path) > _dot_segments(raw.decode("latin-1")):
+        raise _malformed("the path hides a dot segment")
+
+
+def _dot_segments(path: str) -> int:
+    return sum(segment in (".", "..") for segment in path.split("/"))
+
+
+def _check_fields(headers: list[RawHeader]) -> None:
+    for name, value in headers:
+        if not is_field_name(name):
+            raise _malformed("the name of a header field is none")
+        if _NO_VALUE.search(value) is not None:
+            raise _malformed("a header field holds CR, LF or NUL")
+    told = Counter(name for name, _ in headers)
+    for name in _ONCE:
+        if told[name] > 1:
+            raise _malformed(f"the header field {name.decode()} is given twice", close=True)
+    if not _is_host(dict(headers).get(b"host")):
+        raise _malformed("the header field host is missing or names no host")
+
+
+def _check_framing(table: dict[bytes, bytes]) -> None:
+    # Where a message ends must not be a matter of opinion (RFC 9112, 6.3 and 11.2).
+    length, coding = table.get(b"content-length"), table.get(b"transfer-encoding")
+    if length is not None and not length.isdigit():
+        raise _malformed("the content length is no number", close=True)
+    if coding is not None and (length is not None or coding.strip().lower() != b"chunked"):
+        raise _malformed("the length of the body is ambiguous", close=True)
+    if b"upgrade" in table and (coding is not None or (length or b"0").strip(b"0")):
+        raise _malformed("a request that asks for another protocol has no body", close=True)
+
+
+def _is_host(value: bytes | None) -> bool:
+    return value is not None and parse_authority(value.decode("latin-1")) is not None
+
+
+def _refused(status: int, code: str, reason: str, headers: Any = ()) -> RequestRefused:
+    return RequestRefused(status, code, reason, headers)
+
+
+def _too_large(reason: str) -> RequestRefused:
+    return _refused(431, "headers-too-large", reason)
+
+
+def _malformed(reason: str, *, close: bool = False) -> RequestRefused:
+    headers = (("connection", "close"),) if close else ()
+    return _refused(400, "malformed-request", reason, headers)
