@@ -12,7 +12,8 @@ from nexios.adapters.asgi.errors import (
     TooManyQueryFields,
 )
 from nexios.adapters.http import errors as http
-from nexios.adapters.http.debug import MASK, debug_problem, is_secret, shown
+from nexios.adapters.http.debug import MASK, is_secret, shown
+from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.problems import (
     internal_error,
     leaves,
@@ -243,13 +244,13 @@ def _debugged() -> tuple[str, dict[str, Any]]:
             (b"authorization", SECRET.encode()),
             (b"cookie", SECRET.encode()),
             (b"x-api-key", SECRET.encode()),
-            (b"accept", b"text/html"),
+            (b"accept", b"application/json"),
         ],
     }
     try:
         _fails(SECRET, scope)
     except ValueError as error:
-        answer = debug_problem(error, scope, "e-1", route="GET /orders")
+        answer = debug_answer(error, scope, "e-1", route="GET /orders")
         return answer.body.decode(), json.loads(answer.body)
     raise AssertionError
 
@@ -257,7 +258,7 @@ def _debugged() -> tuple[str, dict[str, Any]]:
 def test_the_debug_problem_masks_headers_and_locals() -> None:
     text, body = _debugged()
     assert SECRET not in text
-    assert ["accept", "text/html"] in body["request"]["headers"]
+    assert ["accept", "application/json"] in body["request"]["headers"]
     assert ["authorization", MASK] in body["request"]["headers"]
     local = body["frames"][-1]["locals"]
     assert (local["password"], local["api_key"]) == (MASK, MASK)
@@ -287,7 +288,7 @@ class HostileError(Exception):
         raise RuntimeError("no text")
 
 
-def test_hostile_values_do_not_break_the_debug_problem() -> None:
+def test_hostile_values_do_not_break_the_debug_answer() -> None:
     assert shown(Hostile()) == "<Hostile>"
     circle: list[object] = []
     circle.append(circle)
@@ -295,7 +296,7 @@ def test_hostile_values_do_not_break_the_debug_problem() -> None:
     assert len(shown("x" * 10_000)) < 300
     assert len(shown({str(n): "x" * 100 for n in range(1000)})) < 300
     hostile, value = HostileError(), Hostile()  # noqa: F841
-    assert debug_problem(hostile, SCOPE, "e").status_code == 500
+    assert debug_answer(hostile, SCOPE, "e").status_code == 500
 
 
 @pytest.mark.parametrize(

@@ -1,48 +1,67 @@
-"""What a developer sees of an error: only with ``debug=True``, with secrets masked."""
+"""What a developer is told of an error: only with ``debug=True``, with secrets masked."""
 
 import dataclasses
 import linecache
-from collections.abc import Mapping
-from types import FrameType
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType, TracebackType
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from nexios.adapters.asgi.types import Scope
-from nexios.adapters.http.problems import internal_error
-from nexios.adapters.http.response import ProblemResponse
+from nexios.container.errors import Step
 
 MASK: Final = "********"
-_SECRET: Final = ("password", "secret", "token", "key", "authorization", "cookie")
+_SECRET: Final = (
+    *("password", "passwd", "secret", "token", "authorization", "cookie", "key", "dsn"),
+    "credential",
+)
 _FRAMES: Final = 30
 _LOCALS: Final = 24
 _ITEMS: Final = 8
 _DEPTH: Final = 3
 _CHARS: Final = 200
+_TEXT: Final = 4000
+_AROUND: Final = 3  # lines of source on either side of the one that failed
+_LEAVES: Final = 10
 _SCALARS: Final = (str, bytes, int, float, complex, bool, type(None))
+_USERINFO: Final = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
+_CREDENTIAL: Final = re.compile(r"(?i)\b(bearer|basic) +[A-Za-z0-9\-._~+/]{8,}=*")
+# Control characters but line end and tab, and what changes the direction of what follows.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# Of the scope, what stands elsewhere on the page or is no value of this request.
+_ELSEWHERE: Final = frozenset(
+    ("app", "base_app", "headers", "method", "path", "query_string", "raw_path", "extensions")
+)
+
+Facts = dict[str, Any]  # a JSON object
 
 
-def debug_problem(
-    error: BaseException, scope: Scope, error_id: str, *, route: str | None = None
-) -> ProblemResponse:
-    """Return the 500 with what is known about it.
+def facts_of(error: BaseException, scope: Scope, *, route: str | None = None) -> Facts:
+    """Return what is known about an error, as members of its problem.
 
-    The members beside those of every 500 are ``error`` (class, message, notes), ``causes``
-    (the same of what led to it), ``frames`` (file, line, function, source, locals; the innermost
-    last), ``route`` and ``request``.
+    ``error`` (class, message, notes, and of wiring errors who asked and the line that mends
+    it), ``causes`` (the same of what led to it), ``leaves`` of a group, ``frames`` (file, line,
+    function, source, locals; the innermost last), ``route``, ``request`` and the ASGI ``scope``
+    at the time of the failure.
     """
-    members = {
+    return {
         "error": _about(error),
         "causes": [_about(cause) for cause in _causes(error)],
+        "leaves": [
+            {**_about(leaf), "frames": _frames(leaf)[-1:]} for leaf in _first_leaves(error)
+        ],
         "frames": _frames(error),
         "route": route,
-        "request": {
-            "method": scope.get("method"),
-            "headers": [
-                [_text(name), MASK if is_secret(name) else _text(value)]
-                for name, value in scope.get("headers", ())
-            ],
+        "request": _request(scope),
+        "scope": {
+            str(name): _masked(name, value, _DEPTH)
+            for name, value in scope.items()
+            if name not in _ELSEWHERE
         },
     }
-    return internal_error(scope, error_id, members)
 
 
 def is_secret(name: object) -> bool:
@@ -54,7 +73,7 @@ def is_secret(name: object) -> bool:
 def shown(value: object, depth: int = _DEPTH) -> str:
     """Return a short text of a value; of objects that cannot be looked into only their class."""
     if isinstance(value, _SCALARS):
-        return _cut(repr(value))
+        return _cut(scrubbed(repr(value)))
     kind = type(value).__qualname__
     if depth == 0:
         return f"<{kind}>"
@@ -100,13 +119,52 @@ def _first(items: Any) -> list[Any]:
     return [item for item, _ in zip(items, range(_ITEMS), strict=False)]
 
 
-def _about(error: BaseException) -> dict[str, object]:
-    kind = type(error)
+def _request(scope: Scope) -> Facts:
+    query = parse_qsl(
+        scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True
+    )
     return {
-        "class": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-        "message": _cut(_safe_str(error), 2000),
-        "notes": list(getattr(error, "__notes__", ())),
+        "method": scope.get("method"),
+        "path": seen(_text(scope.get("path", ""))),
+        "query": [[seen(name), _value(name, text)] for name, text in query],
+        "headers": [
+            [seen(_text(name)), _value(name, value)] for name, value in scope.get("headers", ())
+        ],
     }
+
+
+def _value(name: str | bytes, value: str | bytes) -> str:
+    return MASK if is_secret(name) else _cut(scrubbed(_text(value)))
+
+
+def _about(error: BaseException) -> Facts:
+    kind = type(error)
+    message = _cut(scrubbed(_safe_str(error)), _TEXT)
+    about: Facts = {
+        "class": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+        "message": message,
+        "notes": [scrubbed(str(note)) for note in getattr(error, "__notes__", ())],
+    }
+    steps = getattr(error, "asked_by", ())
+    if isinstance(steps, Sequence) and steps and all(isinstance(one, Step) for one in steps):
+        about["asked_by"] = [str(step).strip() for step in steps]
+    lines = (line.strip() for line in message.splitlines())
+    fixes = [line.removeprefix("fix:").strip() for line in lines if line.startswith("fix:")]
+    if fixes:
+        about["fix"] = fixes
+    return about
+
+
+def _first_leaves(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    waiting = [error] if isinstance(error, BaseExceptionGroup) else []
+    while waiting and len(found) < _LEAVES:
+        for one in waiting.pop(0).exceptions:
+            if isinstance(one, BaseExceptionGroup):
+                waiting.append(one)
+            else:
+                found.append(one)
+    return found[:_LEAVES]
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -123,25 +181,43 @@ def _causes(error: BaseException) -> list[BaseException]:
     return causes
 
 
-def _frames(error: BaseException) -> list[dict[str, object]]:
-    frames: list[dict[str, object]] = []
+def _frames(error: BaseException) -> list[Facts]:
+    return [_frame(trace.tb_frame, trace.tb_lineno) for trace in _traces(error)][-_FRAMES:]
+
+
+def _traces(error: BaseException) -> Iterator[TracebackType]:
     trace = error.__traceback__
     while trace is not None:
-        frames.append(_frame(trace.tb_frame, trace.tb_lineno))
+        yield trace
         trace = trace.tb_next
-    return frames[-_FRAMES:]
 
 
-def _frame(frame: FrameType, line: int) -> dict[str, object]:
+def _frame(frame: FrameType, line: int) -> Facts:
     code = frame.f_code
     held = list(frame.f_locals.items())[:_LOCALS]
+    lines = {
+        number: linecache.getline(code.co_filename, number, frame.f_globals).rstrip()
+        for number in range(max(1, line - _AROUND), line + _AROUND + 1)
+    }
     return {
         "file": code.co_filename,
         "line": line,
         "function": code.co_qualname,
-        "source": linecache.getline(code.co_filename, line, frame.f_globals).strip(),
+        "source": lines[line].strip(),
+        "around": [[number, text] for number, text in lines.items() if text or number <= line],
         "locals": {name: _masked(name, value, _DEPTH + 1) for name, value in held},
     }
+
+
+def scrubbed(text: str) -> str:
+    """Return the text with passwords of addresses and credentials of headers masked."""
+    text = _CREDENTIAL.sub(rf"\1 {MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
+    return seen(text)
+
+
+def seen(text: str) -> str:
+    """Return the text with what cannot be seen, or moves what can, written as an escape."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _text(value: object) -> str:

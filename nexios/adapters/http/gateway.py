@@ -14,14 +14,14 @@ from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.http.background import Background
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
-from nexios.adapters.http.debug import debug_problem
+from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode, is_streamed
 from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
-from nexios.adapters.http.problems import internal_error
+from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, has_no_body
 from nexios.adapters.http.sender import Sender, hooked
@@ -256,12 +256,12 @@ class Gateway:
             except Exception as failed:
                 self._note(exchange, failed)
         if self._settings.debug:
-            problem = debug_problem(error, scope, error_id, route=exchange.route)
+            answer = debug_answer(error, scope, error_id, route=exchange.route)
         else:
-            problem = internal_error(scope, error_id)
+            answer = internal_answer(scope, error_id, self._settings.not_found)
         if exchange.builder is None:
-            return problem
-        return exchange.builder.drop_body().make_response(problem).get_response()
+            return answer
+        return exchange.builder.drop_body().make_response(answer).get_response()
 
     async def _let_go(self, exchange: Exchange, error: Exception) -> None:
         """Close what a stream held open that will not be sent."""

@@ -1,10 +1,13 @@
-"""What a path without a route is answered with, where the settings want more than a problem."""
+"""What misses and failures are answered with, where the settings want more than a problem."""
 
 from collections.abc import Callable
 from html import escape
 from typing import Final
 
+from nexios.adapters.asgi.types import Scope
+from nexios.adapters.http.accept import preferred
 from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.problems import internal_error
 from nexios.adapters.http.response import BaseResponse, HTMLResponse, PlainTextResponse
 from nexios.application.sections import NotFoundSettings
 
@@ -12,6 +15,7 @@ Page = Callable[[Exchange], BaseResponse | None]
 """Returns None to those who get a problem."""
 
 _TITLE: Final = "Not Found"
+_NOTED: Final = "Something went wrong here. It was noted under"
 _HTML: Final = (
     "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1>{1}</body></html>"
 )
@@ -32,3 +36,19 @@ def page_of(settings: NotFoundSettings) -> Page | None:
         return None if settings.return_json else PlainTextResponse(text, 404)
 
     return page if settings.use_html or not settings.return_json else None
+
+
+def internal_answer(scope: Scope, error_id: str, settings: NotFoundSettings) -> BaseResponse:
+    """Return the 500 of an app that shows nothing of itself: a problem, or a page with its id.
+
+    Args:
+        settings: ``use_html`` lets those have a page who like one better than JSON.
+    """
+    if settings.use_html:
+        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+        if preferred(told, ("application/problem+json", "text/html")) == "text/html":
+            below = f"<p>{escape(_NOTED)} {escape(error_id)}</p>"
+            answer = HTMLResponse(_HTML.format("Internal Server Error", below), 500)
+            answer.headers.add_vary("Accept")
+            return answer
+    return internal_error(scope, error_id)
