@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 
@@ -28,14 +29,18 @@ class NotStarted(RuntimeError):
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
+def serving(app: ASGIApp, *, http: Literal["auto", "h11", "httptools"] = "auto") -> Iterator[str]:
     """Serve ``app`` with its lifespan and yield ``host:port``; stopped and joined at the end.
+
+    Args:
+        http: Which of uvicorn's parsers reads the requests.
 
     Raises:
         NotStarted: The start failed.
     """
     settled = threading.Event()
     config = server(app, ServerOptions(log_level="critical")).config
+    config.http = http
     running = _Server(config, settled)
     with socket.create_server(("127.0.0.1", 0)) as listening:
 

@@ -21,7 +21,7 @@ CHECKED: Final = "nexios.checked"
 _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _COMMON: Final = frozenset(_METHODS)
 _NEVER: Final = frozenset({"CONNECT", "TRACE"})
-_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "2.0", "3"})
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})  # as ASGI writes them
 # RFC 9110, 5.6.2.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Control characters of both sets, the backslash, and what no UTF-8 decodes to.
@@ -114,7 +114,7 @@ class Firewall:
             raise _malformed("the query holds a control character")
         self._measure(headers)
         _check_fields(headers)
-        _check_framing(dict(headers))
+        _check_framing(dict(headers), chunks=scope.get("http_version") != "1.0")
 
     def _measure(self, headers: list[RawHeader]) -> None:
         if len(headers) > self._count:
@@ -164,12 +164,13 @@ def _check_fields(headers: list[RawHeader]) -> None:
         raise _malformed("the header field host is missing or names no host")
 
 
-def _check_framing(table: dict[bytes, bytes]) -> None:
-    # Where a message ends must not be a matter of opinion (RFC 9112, 6.3 and 11.2).
+def _check_framing(table: dict[bytes, bytes], *, chunks: bool) -> None:
+    # Where a message ends must not be a matter of opinion (RFC 9112, 6.1, 6.3 and 11.2).
     length, coding = table.get(b"content-length"), table.get(b"transfer-encoding")
     if length is not None and not length.isdigit():
         raise _malformed("the content length is no number", close=True)
-    if coding is not None and (length is not None or coding.strip().lower() != b"chunked"):
+    chunked = chunks and length is None and (coding or b"").strip().lower() == b"chunked"
+    if coding is not None and not chunked:
         raise _malformed("the length of the body is ambiguous", close=True)
     if b"upgrade" in table and (coding is not None or (length or b"0").strip(b"0")):
         raise _malformed("a request that asks for another protocol has no body", close=True)

@@ -1,5 +1,6 @@
 """Reads a request's body within its limits, and checks JSON before it is parsed."""
 
+import math
 import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
@@ -22,6 +23,10 @@ from nexios.application.limits import Limits
 KEPT_BYTES: Final = 2 * 2**20
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# A number beyond a float's range has a long exponent, or very many digits before a short one.
+# It stands where a value may: the "1e234" within an identifier does not cause a closer look.
+_FAR: Final = re.compile(rb"(?:^|[\[,:\s])-?(?:[0-9][0-9.]*+[eE]\+?[0-9]{3}|[0-9]{200})")
+_NUMBER: Final = re.compile(rb"[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _STRUCTURE: Final = (b",", b":", b"[", b"{")
 
@@ -235,20 +240,22 @@ def content_length(headers: Iterable[RawHeader]) -> int | None:
 
 
 def check_json(body: bytes, limits: Limits) -> None:
-    """Refuse JSON that is too complex, or holds NaN or an infinity.
+    """Refuse JSON that is too complex, or holds NaN or what would become an infinity.
 
-    The engine refuses everything else that is no JSON. Four C-level counts decide almost always;
-    only a body that may be over a limit is looked at more closely.
+    The engine refuses everything else that is no JSON. Four C-level counts and a scan decide
+    almost always; only a body that may be over a limit is looked at more closely.
 
     Raises:
         JsonTooComplex: Over ``limits.json_depth`` or ``limits.json_tokens``.
-        MalformedBody: There is a NaN or an infinity, which are no JSON (RFC 8259, 6).
+        MalformedBody: There is a NaN or an infinity, which are no JSON, or a number such as
+            ``1e999`` that no float holds (RFC 8259, 6).
     """
     opened = body.count(b"[") + body.count(b"{")
     tokens = opened + body.count(b",") + body.count(b":")
     deep, many = opened > limits.json_depth, tokens > limits.json_tokens
     odd = b"NaN" in body or b"Infinity" in body
-    if not (deep or many or odd):
+    far = _FAR.search(body) is not None
+    if not (deep or many or odd or far):
         return
     bare = _STRING.sub(b'""', body)
     if odd and (b"NaN" in bare or b"Infinity" in bare):
@@ -257,6 +264,13 @@ def check_json(body: bytes, limits: Limits) -> None:
         raise JsonTooComplex(f"the body has more than {limits.json_tokens} JSON tokens")
     if deep and _deeper_than(limits.json_depth, bare):
         raise JsonTooComplex(f"the body is nested deeper than {limits.json_depth} levels")
+    if far and any(map(_is_infinite, _NUMBER.findall(bare))):
+        raise MalformedBody("the body holds a number that is too large")
+
+
+def _is_infinite(number: bytes) -> bool:
+    # Whole numbers without an exponent are read exactly, however many digits they have.
+    return not number.isdigit() and math.isinf(float(number))
 
 
 def _deeper_than(limit: int, bare: bytes) -> bool:

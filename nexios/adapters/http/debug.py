@@ -120,9 +120,7 @@ def _first(items: Any) -> list[Any]:
 
 
 def _request(scope: Scope) -> Facts:
-    query = parse_qsl(
-        scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True
-    )
+    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     return {
         "method": scope.get("method"),
         "path": seen(_text(scope.get("path", ""))),

@@ -250,6 +250,7 @@ def internal_error(
 
 
 _INTERNAL: Final = "Something went wrong here. It was noted under error_id."
+_INSTANCE_CHARS: Final = 256
 _FIXED: Final = frozenset(("type", "title", "status", "detail", "instance", "headers"))
 
 
@@ -260,7 +261,7 @@ def _answer(problem: Problem, scope: Scope, members: Mapping[str, object]) -> Pr
         type=problem.type,
         title=problem.title or phrase(problem.status),
         detail=problem.detail,
-        instance=scope.get("path"),
+        instance=_instance(scope),
         headers=None,
         request_id=scope.get("request_id"),
         **extension,
@@ -268,6 +269,12 @@ def _answer(problem: Problem, scope: Scope, members: Mapping[str, object]) -> Pr
     for key, value in problem.headers:
         answer.set_header(key, value, override=False)
     return answer
+
+
+def _instance(scope: Scope) -> str | None:
+    # Nobody needs the whole of a path that long, and it would be sent back to whoever asks.
+    path = scope.get("path")
+    return path if path is None or len(path) <= _INSTANCE_CHARS else path[:_INSTANCE_CHARS] + "..."
 
 
 def _brief(problem: Problem) -> dict[str, object]:

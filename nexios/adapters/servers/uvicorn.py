@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypedDict
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidMessage
 
 from nexios.adapters.asgi.types import ASGIApp
 from nexios.application.limits import Limits
@@ -19,16 +20,31 @@ CLOSE_S: Final = 2.0
 """How long a peer has to read what was written before its connection was closed."""
 
 
+_NO_HANDSHAKE: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own engine for sockets, with two things mended that 0.54.0 leaves open.
+    """uvicorn's own engine for sockets, with three things mended that 0.54.0 leaves open.
 
     * A handshake denied by `websocket.http.response` never counts as complete there, so each
       denial is followed by an ERROR in the log although the client has its answer.
     * A closing transport waits for ever for a peer that does not read: its handler stays in
       ``send``, and SIGTERM takes all of the graceful time.
+    * A handshake that cannot be read (a POST, fields over the library's bounds) is never
+      answered, and its connection stays open for as long as the peer likes.
     """
 
     _abortion: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the wire; the first are the handshake."""
+        super().data_received(data)
+        if isinstance(self.conn.handshake_exc, InvalidMessage) and not self.disconnected:
+            self.disconnected = True
+            self.transport.write(_NO_HANDSHAKE)
+            self.transport.close()
 
     async def send(self, message: Any) -> None:
         """Send one ASGI message."""
