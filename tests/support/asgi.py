@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import anyio
 
@@ -95,7 +95,7 @@ def http_scope(
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
+        "path": unquote(path),
         "raw_path": quote(path, safe="/%:@!$&'()*+,;=~\\").encode(),
         "query_string": query.encode(),
         "root_path": "",

@@ -69,13 +69,17 @@ def _page(facts: Facts, error_id: str) -> str:
     request = facts["request"]
     title = escape(facts["error"]["class"])
     parts = [
-        "<!doctype html><html lang=en><head><meta charset=utf-8>"
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>",
+        (
+            "<!doctype html><html lang=en><head><meta charset=utf-8>"
+            f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+        ),
         f"<h1>{title}</h1>",
         *_error(facts["error"]),
-        f"<p>{escape(str(request['method']))} <code>{escape(request['path'])}</code>"
-        f", route <code>{escape(str(facts['route']))}</code>"
-        f", error_id <code>{escape(error_id)}</code></p>",
+        (
+            f"<p>{escape(str(request['method']))} <code>{escape(request['path'])}</code>"
+            f", route <code>{escape(str(facts['route']))}</code>"
+            f", error_id <code>{escape(error_id)}</code></p>"
+        ),
     ]
     for heading, errors in (("In the group", facts["leaves"]), ("Led to by", facts["causes"])):
         for one in errors:

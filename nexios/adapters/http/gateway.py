@@ -19,9 +19,9 @@ from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode, is_streamed
 from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
+from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
-from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, has_no_body
 from nexios.adapters.http.sender import Sender, hooked

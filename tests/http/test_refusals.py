@@ -1,0 +1,205 @@
+"""What the firewall refuses is answered like every other error, before anything else runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nexios import MakeConfig, NexiosApp, Request, Response
+from nexios.adapters.asgi.errors import RequestRefused
+from nexios.adapters.http.pipeline import CallNext
+from nexios.middleware import CORSMiddleware, SecurityMiddleware
+from tests.support.asgi import Answer, Peer, ask
+
+pytestmark = pytest.mark.asyncio
+
+ORIGIN = "https://page.test"
+
+
+def app_with(*middleware: Any, **settings: Any) -> NexiosApp:
+    app = NexiosApp(config=MakeConfig(**settings))
+    for one in middleware:
+        app.add_middleware(one)
+
+    @app.get("/a")
+    async def handler(request: Request) -> dict[str, str]:
+        return {"host": request.host, "url": str(request.url)}
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "status", "kind"),
+    [
+        ("GET", "/a%00", {}, 400, "urn:nexios:problem:malformed-request"),
+        ("GET", "/a", {"host": "a@b"}, 400, "urn:nexios:problem:malformed-request"),
+        ("", "/a", {}, 400, "urn:nexios:problem:malformed-request"),
+        ("TRACE", "/a", {}, 405, "urn:nexios:problem:method-not-allowed"),
+        ("GET", "/" + "a" * 8192, {}, 414, "urn:nexios:problem:target-too-long"),
+        ("GET", "/a", {"x-a": "a" * 8193}, 431, "urn:nexios:problem:headers-too-large"),
+    ],
+)
+async def test_a_refusal_is_a_problem_with_all_that_every_answer_carries(
+    method: str, target: str, headers: dict[str, str], status: int, kind: str
+) -> None:
+    app = app_with(SecurityMiddleware(), CORSMiddleware(allow_origins=[ORIGIN]))
+    answer = await ask(app, method, target, headers={"origin": ORIGIN, **headers})
+    assert (answer.status, answer.json()["type"]) == (status, kind)
+    assert answer.header("content-type") == "application/problem+json"
+    assert answer.header("x-content-type-options") == "nosniff"
+    assert answer.header("access-control-allow-origin") == ORIGIN
+    assert "Origin" in (answer.header("vary") or "")
+    assert len(answer.body) < 1024
+
+
+async def test_another_origin_is_granted_nothing_on_a_refusal() -> None:
+    app = app_with(CORSMiddleware(allow_origins=[ORIGIN]))
+    for origins in ([("origin", "https://evil.test")], [("origin", ORIGIN)] * 2):
+        answer = await ask(app, "GET", "/a%00", headers=origins)
+        assert answer.status == 400
+        assert answer.header("access-control-allow-origin") is None
+        assert answer.header("vary") == "Origin"
+
+
+async def test_a_ten_kib_origin_is_431_and_granted_nothing() -> None:
+    app = app_with(CORSMiddleware(allow_origins=["*"]))
+    answer = await ask(app, "GET", "/a", headers={"origin": "https://" + "a" * 10_240})
+    assert answer.status == 431
+    assert answer.header("access-control-allow-origin") is None
+
+
+async def test_no_middleware_and_no_handler_sees_what_is_refused() -> None:
+    seen: list[str] = []
+
+    async def watching(request: Request, response: Response, call_next: CallNext) -> Any:
+        seen.append(request.path)
+        return await call_next()
+
+    app = app_with(watching)
+    assert (await ask(app, "GET", "/a%5c")).status == 400
+    assert seen == []
+    assert (await ask(app, "GET", "/a")).status == 200
+    assert seen == ["/a"]
+
+
+def answering(text: str) -> Callable[..., Any]:
+    async def handler(request: Request, response: Response, error: Exception) -> Any:
+        return response.text(text)
+
+    return handler
+
+
+async def test_handlers_by_class_and_status_answer_refusals_too() -> None:
+    app = app_with()
+    app.add_exception_handler(414, answering("by status"))
+    answer = await ask(app, "GET", "/" + "a" * 9000)
+    assert (answer.status, answer.text) == (414, "by status")
+    app.add_exception_handler(RequestRefused, answering("by class"))
+    answer = await ask(app, "GET", "/a%00")
+    assert (answer.status, answer.text) == (400, "by class")
+
+
+async def test_a_mark_that_fails_costs_its_headers_and_not_the_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(SecurityMiddleware):
+        async def mark(self, request: Request, response: Response) -> None:
+            raise RuntimeError("in a mark")
+
+    answer = await ask(app_with(Broken(), CORSMiddleware(allow_origins=["*"])), "GET", "/a%00")
+    assert answer.status == 400
+    assert answer.header("vary") == "Origin"
+    assert "in a mark" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("shop.test", "http://shop.test/a"), ("SHOP.test:81", "http://SHOP.test:81/a")],
+)
+async def test_a_sound_host_is_the_urls(host: str, url: str) -> None:
+    answer = await ask(app_with(), "GET", "/a", headers={"host": host})
+    assert answer.json() == {"host": host, "url": url}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *([("host", host)] for host in ("a b", "a@b", "a/b", "a\r\nb", "", "a:99999")),
+        [("host", "a"), ("host", "b")],
+        [("host", "a"), ("host", "a")],
+    ],
+)
+async def test_host_header_junk(headers: list[tuple[str, str]]) -> None:
+    app = app_with(trailing_slash="redirect")
+    for path in ("/a", "/a/"):
+        answer = await ask(app, "GET", path, headers=headers)
+        assert (answer.status, answer.header("location")) == (400, None)
+
+
+async def asked(length: int, **request: Any) -> Answer:
+    return await ask(app_with(), "GET", "/a" * (length // 2) + "a" * (length % 2), **request)
+
+
+async def test_long_and_deep_paths() -> None:
+    assert (await asked(8191)).status == 404
+    assert (await asked(8192)).status == 404
+    assert (await asked(8193)).status == 414
+
+
+async def test_a_long_path_is_not_sent_back_whole() -> None:
+    problem = (await asked(8192)).json()
+    assert problem["instance"] == "/a" * 128 + "..."
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "status"),
+    [
+        ({"cookie_pairs": 3}, {"cookie": "a=1; b=2; c=3"}, 200),
+        ({"cookie_pairs": 3}, {"cookie": "a=1; b=2; c=3; d=4"}, 431),
+        ({"cookie_bytes": 9}, {"cookie": "a=1234567"}, 200),
+        ({"cookie_bytes": 9}, {"cookie": "a=12345678"}, 431),
+    ],
+)
+async def test_cookies_at_their_bounds(
+    settings: dict[str, int], headers: dict[str, str], status: int
+) -> None:
+    app = NexiosApp(config=MakeConfig(limits=settings))
+
+    @app.get("/")
+    async def handler(request: Request) -> dict[str, str]:
+        return dict(request.cookies)
+
+    assert (await ask(app, "GET", "/", headers=headers)).status == status
+
+
+@pytest.mark.parametrize(("count", "status"), [(255, 200), (256, 200), (257, 400)])
+async def test_query_fields_at_their_bound(count: int, status: int) -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def handler(request: Request) -> int:
+        return len(request.query_params.multi_items())
+
+    answer = await ask(app, "GET", "/?" + "&".join(["a=1"] * count))
+    assert answer.status == status
+    assert (answer.body == b"%d" % count) == (status == 200)
+
+
+@pytest.mark.parametrize(("size", "status"), [(9, 200), (10, 200), (11, 413)])
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_at_its_bound(size: int, status: int, declared: bool) -> None:
+    app = NexiosApp(config=MakeConfig(limits={"body": 10}))
+
+    @app.post("/")
+    async def handler(request: Request) -> int:
+        return len(await request.body)
+
+    headers = [] if declared else [("transfer-encoding", "chunked")]
+    body = {"body": b"a" * size} if declared else {"peer": _chunks(size)}
+    answer = await ask(app, "POST", "/", headers=headers, **body)
+    assert answer.status == status
+    assert (answer.header("connection") == "close") == (status == 413)
+
+
+def _chunks(size: int) -> Peer:
+    return Peer([b"a"] * size)
