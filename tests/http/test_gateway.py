@@ -21,6 +21,7 @@ from nexios.application.errors import (
     Unauthenticated,
     Unavailable,
 )
+from nexios.application.sections import NotFoundSettings
 from nexios.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -458,3 +459,88 @@ async def test_a_tagged_answer_meets_the_conditions_of_the_request() -> None:
         assert refused.header("etag") is None
         assert refused.header("x-kept") == "1"
         assert served.reports == []
+
+
+# Groups of errors.
+
+
+def group_of(*errors: Exception) -> ExceptionGroup[Exception]:
+    return ExceptionGroup("several", list(errors))
+
+
+class Failures(ExceptionGroup[Exception]):
+    pass
+
+
+async def test_a_handler_for_a_group_comes_before_those_for_its_leaves() -> None:
+    handlers: dict[Any, Any] = {NotFound: _text("leaf"), ExceptionGroup: _text("group")}
+    for error, status in ((group_of(NotFound("a")), 404), (group_of(KeyError()), 500)):
+        async with Served(raising(error), exception_handlers=handlers) as served:
+            answer = await served.get("/orders/1")
+            assert (answer.status, answer.text) == (status, "group")
+    handlers[Failures] = _text("own group")
+    own = Failures("several", [NotFound("a"), RuleViolated("b")])
+    async with Served(raising(own), exception_handlers=handlers) as served:
+        answer = await served.get("/orders/1")
+        assert (answer.status, answer.text) == (409, "own group")
+
+
+async def test_a_handler_for_its_one_leaf_answers_a_group_nobody_else_does() -> None:
+    for key in (NotFound, 404, Exception):
+        served = Served(raising(group_of(NotFound("a"))), exception_handlers={key: _text("x")})
+        async with served:
+            answer = await served.get("/orders/1")
+            assert (answer.status, answer.text) == (404, "x")
+
+
+async def test_several_leaves_list_the_others_and_an_unmapped_one_is_logged_with_all() -> None:
+    async with Served(raising(group_of(NotFound("a"), RuleViolated("b")))) as served:
+        answer = await served.get("/orders/1")
+    assert (answer.status, answer.json()["detail"]) == (409, "b")
+    assert [other["detail"] for other in answer.json()["errors"]] == ["a"]
+    error = group_of(NotFound("a"), group_of(KeyError("b")))
+    async with Served(raising(error)) as served:
+        answer = await served.get("/orders/1")
+        assert answer.status == 500
+        assert "errors" not in answer.json()
+        ((reported, _, _),) = served.reports
+    assert reported is error
+
+
+async def test_peers_that_left_are_no_errors_of_a_group() -> None:
+    gone = group_of(ClientDisconnect(), group_of(ClientDisconnect()))
+    async with Served(raising(gone)) as served:
+        with pytest.raises(AssertionError, match="nothing was answered"):
+            await served.get("/orders/1")
+        assert served.reports == []
+    async with Served(raising(group_of(ClientDisconnect(), NotFound("a")))) as served:
+        assert (await served.get("/orders/1")).status == 404
+
+
+async def test_readers_in_a_task_group_learn_that_the_peer_left() -> None:
+    router = Router()
+
+    @router.post("/")
+    async def handler(request: Request) -> None:
+        async def read() -> None:
+            await request.body
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(read)
+
+    async with Served(router) as served:
+        with pytest.raises(AssertionError, match="nothing was answered"):
+            await served.post("/", peer=Peer((b"a",), leaves=True))
+        assert served.reports == []
+
+
+async def test_a_500_is_a_page_where_the_settings_say_so() -> None:
+    settings = HttpSettings(not_found=NotFoundSettings(use_html=True))
+    async with Served(raising(KeyError("secret")), settings=settings) as served:
+        page = await served.get("/orders/1", headers={"accept": "text/html"})
+        problem = await served.get("/orders/1", headers={"accept": "*/*"})
+    assert (page.status, page.header("content-type")) == (500, "text/html; charset=utf-8")
+    assert served.reports[0][1] in page.text
+    assert "secret" not in page.text
+    assert problem.json()["error_id"] == served.reports[1][1]
