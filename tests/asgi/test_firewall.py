@@ -180,10 +180,7 @@ def test_versions(version: str, status: int | None) -> None:
 @pytest.mark.parametrize(
     "pair",
     [
-        *(
-            (name, b"1")
-            for name in (b"x_a", b"", b"x a", b"x:a", b"x\r\ny", b"x\x00", "é".encode())
-        ),
+        *((name, b"1") for name in (b"x_a", b"", b"x a", b"x:a", b"x\r\ny", b"x\x00", b"\xe9")),
         *((b"accept", value) for value in (b"a\r\nx: b", b"a\nb", b"a\rb", b"a\x00b")),
     ],
 )
@@ -210,10 +207,7 @@ def test_what_stands_once_must_not_stand_twice(name: bytes) -> None:
         *((good, None) for good in (b"shop.test", b"shop.test:8000", b"[::1]:80", b"127.0.0.1")),
         *((good, None) for good in (b"SHOP.test.", b"shop.test:", b"a_b", b"%41")),
         *((bad, 400) for bad in (b"", b" ", b"a b", b"a@b", b"u:p@shop.test", b"a/b", b"a\\b")),
-        *(
-            (bad, 400)
-            for bad in (b"a:99999", b"a:b", b"[::1", b"::1", b"[zz]", b"a\r\nb", b"a,b@")
-        ),
+        *((bad, 400) for bad in (b"a:99999", b"a:b", b"[::1", b"::1", b"[zz]", b"a\nb", b"a,b@")),
         (b"sh\xc3\xb6p", 400),
     ],
 )
