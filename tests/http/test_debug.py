@@ -176,6 +176,18 @@ async def test_nothing_of_it_without_debug() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_browser_gets_its_404_as_a_page_and_nobody_else_does() -> None:
+    for headers, debug, kind in (
+        (HTML, True, "text/html; charset=utf-8"),
+        ({}, True, "application/problem+json"),
+        ({"accept": "*/*"}, True, "application/problem+json"),
+        (HTML, False, "application/problem+json"),
+    ):
+        answer = await asked("/missing", headers, debug=debug)
+        assert (answer.status, answer.header("content-type")) == (404, kind)
+
+
+@pytest.mark.asyncio
 async def test_only_a_500_has_one() -> None:
     answer = await asked("/missing", HTML)
     assert answer.status == 404

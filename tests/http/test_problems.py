@@ -283,6 +283,11 @@ class Hostile:
     __str__ = __repr__
 
 
+class Sealed(dict[str, str]):
+    def items(self) -> Any:
+        raise RuntimeError("not now")
+
+
 class HostileError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -290,6 +295,7 @@ class HostileError(Exception):
 
 def test_hostile_values_do_not_break_the_debug_answer() -> None:
     assert shown(Hostile()) == "<Hostile>"
+    assert shown({"a": Sealed()}) == "{'a': <Sealed>}"
     circle: list[object] = []
     circle.append(circle)
     assert "<list>" in shown(circle)

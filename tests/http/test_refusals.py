@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from nexios import MakeConfig, NexiosApp, Request, Response
@@ -203,3 +204,86 @@ async def test_a_body_at_its_bound(size: int, status: int, declared: bool) -> No
 
 def _chunks(size: int) -> Peer:
     return Peer([b"a"] * size)
+
+
+@pytest.mark.parametrize(("faults", "listed"), [(1, 1), (2, 2), (3, 2)])
+async def test_errors_are_listed_up_to_their_bound(faults: int, listed: int) -> None:
+    app = NexiosApp(config=MakeConfig(limits={"errors": 2}))
+
+    @app.get("/")
+    async def handler(a: int = 0, b: int = 0, c: int = 0) -> None: ...
+
+    answer = await ask(app, "GET", "/?" + "&".join(f"{name}=x" for name in "abc"[:faults]))
+    assert answer.status == 422
+    assert len(answer.json()["errors"]) == listed
+    assert str(faults) in answer.json()["detail"]
+
+
+async def test_a_stalled_body_is_408_and_the_handler_never_ran() -> None:
+    ran: list[object] = []
+    app = NexiosApp(config=MakeConfig(limits={"body_idle_s": 0.01}))
+
+    class Silent(Peer):
+        async def receive(self) -> Any:
+            if self.asked:
+                await anyio.sleep_forever()
+            self.asked += 1
+            return {"type": "http.request", "body": b'{"a"', "more_body": True}
+
+    @app.post("/")
+    async def handler(data: dict[str, int]) -> None:
+        ran.append(data)
+
+    headers = {"content-type": "application/json", "content-length": "99"}
+    answer = await ask(app, "POST", "/", headers=headers, peer=Silent())
+    assert (answer.status, answer.header("connection")) == (408, "close")
+    assert ran == []
+
+
+async def test_a_body_over_its_limit_by_length_is_never_received() -> None:
+    app = NexiosApp()
+
+    @app.post("/")
+    async def handler(data: dict[str, int]) -> None: ...
+
+    peer = Peer((b"{}",))
+    headers = {"content-type": "application/json", "content-length": str(2 * 2**20 + 1)}
+    assert (await ask(app, "POST", "/", headers=headers, peer=peer)).status == 413
+    assert peer.asked == 0
+
+
+async def test_state_is_private() -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def handler(request: Request) -> list[object]:
+        before = request.state.x
+        request.state.x = 1
+        return [before, request.state.x]
+
+    for _ in range(2):
+        assert (await ask(app, "GET", "/")).json() == [None, 1]
+    assert "x" not in app.state
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "192.0.2.66, 198.51.100.1, 10.0.0.2", "198.51.100.1"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+    ],
+)
+async def test_forwarded_for_spoofed(peer: str, forwarded: str, client: str) -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def handler(request: Request) -> str:
+        return request.get_client_ip()
+
+    async def from_peer(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": (peer, 5000)}, receive, send)
+
+    answer = await ask(from_peer, "GET", "/", headers={"x-forwarded-for": forwarded})
+    assert answer.text == client

@@ -24,12 +24,11 @@ KEPT_BYTES: Final = 2 * 2**20
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 # A number beyond a float's range has a long exponent, or very many digits before a short one.
-# The first pattern is cheap (6 us a KiB, CPython 3.11) and also finds the "1e234" within an
-# identifier; the second wants it to stand where a value may.
-_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
-_FAR: Final = re.compile(rb"(?:^|[\[,:\s])-?(?:[0-9][0-9.]*+[eE]\+?[0-9]{3}|[0-9]{200})")
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+# With every digit a zero that is found in 2 us a KiB, against 6 by a pattern (CPython 3.11);
+# so is the "1e234" within an identifier, hence the pattern: it stands where a value may.
+_FOLDED: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _MANY_DIGITS: Final = b"0" * 200
+_FAR: Final = re.compile(rb"(?:^|[\[,:\s])-?(?:[0-9][0-9.]*+[eE]\+?[0-9]{3}|[0-9]{200})")
 _NUMBER: Final = re.compile(rb"[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _STRUCTURE: Final = (b",", b":", b"[", b"{")
@@ -273,9 +272,8 @@ def check_json(body: bytes, limits: Limits) -> None:
 
 
 def _may_be_far(body: bytes) -> bool:
-    if _EXPONENT.search(body) is not None:
-        return True
-    return len(body) > len(_MANY_DIGITS) and _MANY_DIGITS in body.translate(_DIGITS)
+    folded = body.translate(_FOLDED)
+    return b"0e000" in folded or b"0e+000" in folded or _MANY_DIGITS in folded
 
 
 def _is_infinite(number: bytes) -> bool:

@@ -72,6 +72,14 @@ def is_secret(name: object) -> bool:
 
 def shown(value: object, depth: int = _DEPTH) -> str:
     """Return a short text of a value; of objects that cannot be looked into only their class."""
+    try:
+        return _shown(value, depth)
+    except Exception:
+        # A mapping of the application's own, say, whose items cannot be listed just now.
+        return f"<{type(value).__qualname__}>"
+
+
+def _shown(value: object, depth: int) -> str:
     if isinstance(value, _SCALARS):
         return _cut(scrubbed(repr(value)))
     kind = type(value).__qualname__

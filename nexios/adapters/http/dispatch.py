@@ -46,7 +46,7 @@ class Dispatcher:
         """
         self._errors = ErrorPolicy([handlers], settings)
         self._message = settings.not_found.custom_message
-        self._page = page_of(settings.not_found)
+        self._page = page_of(settings.not_found, debug=settings.debug)
         self._slash = settings.trailing_slash
         self._socket_at = settings.socket_at
         table: Table[Endpoint] = Table(

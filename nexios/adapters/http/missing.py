@@ -21,8 +21,12 @@ _HTML: Final = (
 )
 
 
-def page_of(settings: NotFoundSettings) -> Page | None:
-    """Return what answers a miss, or None when everybody gets a problem."""
+def page_of(settings: NotFoundSettings, *, debug: bool = False) -> Page | None:
+    """Return what answers a miss, or None when everybody gets a problem.
+
+    Args:
+        debug: Browsers get a page whatever the settings say; whoever asks for JSON does not.
+    """
     message = settings.custom_message
     below = "" if message is None else f"<p>{escape(message)}</p>"
     html = _HTML.format(_TITLE, below)
@@ -33,9 +37,16 @@ def page_of(settings: NotFoundSettings) -> Page | None:
             exchange.response.add_vary("Accept")
             if exchange.request.accepts_html:
                 return HTMLResponse(html, 404)
+        elif debug and _likes_html(exchange.scope):
+            return HTMLResponse(html, 404)
         return None if settings.return_json else PlainTextResponse(text, 404)
 
-    return page if settings.use_html or not settings.return_json else None
+    return page if settings.use_html or debug or not settings.return_json else None
+
+
+def _likes_html(scope: Scope) -> bool:
+    told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    return preferred(told, ("application/problem+json", "text/html")) == "text/html"
 
 
 def internal_answer(scope: Scope, error_id: str, settings: NotFoundSettings) -> BaseResponse:
@@ -44,11 +55,9 @@ def internal_answer(scope: Scope, error_id: str, settings: NotFoundSettings) -> 
     Args:
         settings: ``use_html`` lets those have a page who like one better than JSON.
     """
-    if settings.use_html:
-        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
-        if preferred(told, ("application/problem+json", "text/html")) == "text/html":
-            below = f"<p>{escape(_NOTED)} {escape(error_id)}</p>"
-            answer = HTMLResponse(_HTML.format("Internal Server Error", below), 500)
-            answer.headers.add_vary("Accept")
-            return answer
+    if settings.use_html and _likes_html(scope):
+        below = f"<p>{escape(_NOTED)} {escape(error_id)}</p>"
+        answer = HTMLResponse(_HTML.format("Internal Server Error", below), 500)
+        answer.headers.add_vary("Accept")
+        return answer
     return internal_error(scope, error_id)
