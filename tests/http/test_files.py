@@ -113,8 +113,8 @@ async def test_several_ranges_come_as_parts(tmp_path: Path) -> None:
 )
 async def test_range_abuse(path: Path, asked: str) -> None:
     answer = await send(path, range=asked)
-    assert answer.status in (200, 206, 416)
-    if answer.status != 416:
+    assert answer.status in (200, 206, 416, 431)  # a thousand ranges are too long a field
+    if answer.status < 400:
         assert len(answer.body) <= len(CONTENT)
 
 

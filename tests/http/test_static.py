@@ -101,7 +101,7 @@ async def test_files_with_tags_ranges_and_cache_control(assets: Path) -> None:
 )
 async def test_static_traversal(assets: Path, path: str) -> None:
     answer = await get(app_of(assets), path)
-    assert answer.status == 404
+    assert answer.status in (400, 404)  # 400 where no path may be so, before any route
     assert SECRET not in answer.body
     assert str(assets) not in answer.text
 

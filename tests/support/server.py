@@ -33,14 +33,15 @@ def serving(app: ASGIApp, *, http: Literal["auto", "h11", "httptools"] = "auto")
     """Serve ``app`` with its lifespan and yield ``host:port``; stopped and joined at the end.
 
     Args:
-        http: Which of uvicorn's parsers reads the requests.
+        http: Which of uvicorn's parsers reads the requests, in a bare engine of its own.
 
     Raises:
         NotStarted: The start failed.
     """
     settled = threading.Event()
     config = server(app, ServerOptions(log_level="critical")).config
-    config.http = http
+    if http != "auto":
+        config.http = http
     running = _Server(config, settled)
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
