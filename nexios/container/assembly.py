@@ -154,8 +154,9 @@ class Assembly:
     def instead(self, slots: Mapping[int, int | None], affected: frozenset[int]) -> None:
         """Walk and plan from now on with these slots standing in for others."""
         self.interpreter.paths = Paths(self.graph, slots)
-        self.resolver.makers = {}
         self.plans.settle(affected)
+        # After it: what another thread remembers from here on knows what is affected.
+        self.resolver.makers = {}
 
     def stand_in_value(self, slot: int, value: object) -> object:
         """Return a provider of ``value``.

@@ -68,6 +68,14 @@ class _Known:
     why_not: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """What ``scope.get`` runs for a key, and the singletons made at start that it reads."""
+
+    make: Callable[[ScopeContext], object]
+    constants: frozenset[int]
+
+
 class Plans:
     """The plans of a container's entries and keys, swapped as overrides come and go.
 
@@ -85,7 +93,7 @@ class Plans:
         self._host = host
         self._known: dict[EntryPoint, _Known] = {}
         self._affected: frozenset[int] = frozenset()
-        self._makers: dict[int, Callable[[ScopeContext], object] | None] = {}
+        self._makers: dict[int, _Maker | None] = {}
         self._namespace = _namespace(host, self)
         self._roles: dict[tuple[int, bool], Roles] = {}
 
@@ -150,13 +158,15 @@ class Plans:
     def maker(self, slot: int) -> Callable[[ScopeContext], object] | None:
         """Return what makes the object of a slot in a request's scope, without awaiting.
 
-        None where its graph awaits, where an override is active, or where it is interpreted.
+        None where its graph awaits, where an override is active, where it is interpreted, or
+        while a singleton it reads is missing: one that a stand-in kept from being made at start.
         """
         if not self.compiled or self._affected or not self._host.running:
             return None
         if slot not in self._makers:
             self._makers[slot] = self._write_maker(slot)
-        return self._makers[slot]
+        maker = self._makers[slot]
+        return maker.make if maker is not None and self._take(maker.constants) else None
 
     def fold(self, slot: int, value: object) -> None:
         """Make a constant of a singleton that was made at first use."""
@@ -172,10 +182,7 @@ class Plans:
         written = known.written
         if written is None:
             return self._later(known)
-        if all(slot in host.root.cache for slot in written.constants):
-            self._take(written.constants)
-            return written.plan
-        return self._stub(known)
+        return written.plan if self._take(written.constants) else self._stub(known)
 
     def _stub(self, known: _Known) -> Plan:
         host = self._host
@@ -229,7 +236,7 @@ class Plans:
             return
         known.written = written
 
-    def _write_maker(self, slot: int) -> Callable[[ScopeContext], object] | None:
+    def _write_maker(self, slot: int) -> "_Maker | None":
         roles = self._roles_of(above=False)
         title = self._host.graph.nodes[slot].title
         if roles.paths.first_awaiting((slot,), roles.eager) is not None:
@@ -239,14 +246,16 @@ class Plans:
             made = writer.maker(slot)
         except Unplanned:
             return None
-        self._take(writer.constants)
-        return cast("Callable[[ScopeContext], object]", made)
+        return _Maker(cast("Callable[[ScopeContext], object]", made), writer.constants)
 
-    def _take(self, constants: frozenset[int]) -> None:
+    def _take(self, constants: frozenset[int]) -> bool:
+        """Let these singletons be constants; return False when one of them is not made."""
+        # One cache all along: an override that begins in another thread puts another in its place.
         cache = self._host.root.cache
-        self._namespace.objects.update(
-            {f"s{slot}": cache.get(slot, MISSING) for slot in constants}
-        )
+        if not constants <= cache.keys():
+            return False
+        self._namespace.objects.update({f"s{slot}": cache[slot] for slot in constants})
+        return True
 
     def _roles_of(self, *, above: bool) -> Roles:
         graph = self._host.graph

@@ -104,13 +104,15 @@ class Resolution:
 
     def _remember(self, form: object, slot: int) -> None:
         """Let scopes make what was asked on their own, next time."""
+        # Of now: an override that begins in another thread puts other makers in their place.
+        makers = self.makers
         make = self._owner.assembly.plans.maker(slot)
         if make is None:
             return
-        if len(self.makers) >= _REMEMBERED_CALLS:
-            self.makers = {}
+        if len(makers) >= _REMEMBERED_CALLS:
+            makers.clear()
         with suppress(TypeError):  # a form without a hash, such as Annotated with a list in it
-            self.makers[form] = make
+            makers[form] = make
 
     def tags(self, slot: int) -> frozenset[int]:
         """Return the overrides under which a root object is made; scopes below carry none."""

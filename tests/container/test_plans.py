@@ -15,7 +15,7 @@ from nexios.container.entry import EntryPoint
 from nexios.container.errors import ContainerNotRunning, Deadlock, ScopeClosed
 from nexios.container.keys import Key
 from nexios.container.module import Module
-from nexios.container.plans import COMPILED_AT_START
+from nexios.container.plans import COMPILED_AT_START, Plans
 from nexios.container.scope import Scope, ScopeContext
 from tests.support.wiring import FromValues, module_of, point, run
 
@@ -435,6 +435,43 @@ async def test_what_a_scope_was_asked_before_it_makes_by_a_plan() -> None:
             assert (await scope.get(Service)).users.session is not fake
         with pytest.raises(ScopeClosed):
             await scope.get(Service)
+
+
+async def test_what_a_scope_is_asked_after_a_start_under_an_override_is_the_real_object() -> None:
+    container = compiled(app())
+    fake = Clock()
+    override = container.override(Clock).value(fake)
+    for start in range(2):
+        override.__enter__()
+        async with container:
+            override.__exit__(None, None, None)
+            clocks: list[Clock] = []
+            for _ in range(3):
+                async with container.enter() as scope:
+                    clocks.append((await scope.get(Service)).clock)
+            real = await container.get(Clock)
+            assert clocks == [real] * 3, f"start {start}"
+            assert Service in container._resolution.makers
+
+
+async def test_what_is_remembered_while_an_override_begins_is_not_asked_under_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = Clock()
+    async with compiled(app()) as container, container.enter() as scope:
+        maker, override = Plans.maker, container.override(Clock).value(fake)
+
+        def slowly(self: Plans, slot: int) -> object:
+            made = maker(self, slot)
+            monkeypatch.undo()
+            override.__enter__()  # as another thread might, just now
+            return made
+
+        monkeypatch.setattr(Plans, "maker", slowly)
+        await scope.get(Service)
+        async with container.enter() as later:
+            assert (await later.get(Service)).clock is fake
+        override.__exit__(None, None, None)
 
 
 async def test_a_form_without_a_hash_is_asked_like_any_other() -> None:
