@@ -234,6 +234,7 @@ class Assembly:
         self.builder = draft
         self.engine.grow(draft.graph, values)
         self.interpreter.paths = Paths(draft.graph, self.interpreter.paths.instead)
+        self.overrides.grown()
 
 
 def _eager(nodes: Iterable[Node]) -> frozenset[int]:

@@ -200,7 +200,7 @@ class _Explainer:
         has_source = binding.answer is Answer.SOURCE
         source = "" if binding.origin is Origin.FUNCTION else answering(binding)
         awaiting, at_start = self._awaiting(slot)
-        reached = self._graph.dependents((slot,))
+        reached = self._graph.dependents((slot,), self._graph.askers())
         entries = tuple(
             plain(wired.point.label)
             for wired in self._graph.wired.values()

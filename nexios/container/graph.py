@@ -190,16 +190,21 @@ class Graph:
                     stack.append(inner)
         return shortest
 
-    def dependents(self, slots: Iterable[int]) -> frozenset[int]:
-        """Return the nodes that reach one of ``slots``, those included, handles counted."""
-        above: dict[int, list[int]] = {}
+    def askers(self) -> Mapping[int, Sequence[int]]:
+        """Return who asks for each slot that is asked for, handles counted."""
+        found: dict[int, list[int]] = {}
         for node in self.nodes:
             for inner in node.slots:
-                above.setdefault(inner, []).append(node.slot)
+                found.setdefault(inner, []).append(node.slot)
+        return found
+
+    @staticmethod
+    def dependents(slots: Iterable[int], askers: Mapping[int, Sequence[int]]) -> frozenset[int]:
+        """Return the nodes that reach one of ``slots`` by ``askers``, those included."""
         found = set(slots)
         stack = list(found)
         while stack:
-            for outer in above.get(stack.pop(), ()):
+            for outer in askers.get(stack.pop(), ()):
                 if outer not in found:
                     found.add(outer)
                     stack.append(outer)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar, overload
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar, overload
 
 from nexios.container.closing import Exit, Shield, close_exits, close_exits_now
 from nexios.container.graph import Graph
@@ -50,6 +50,13 @@ class Token:
     instead: int | None
 
 
+class _Raw(NamedTuple):
+    """Providers put by hand over the provider of a slot, and their number among the overrides."""
+
+    stack: tuple[object, ...]
+    number: int
+
+
 @dataclass(slots=True)
 class Overrides:
     """All active overrides, and the root's objects made under other sets of them.
@@ -62,6 +69,7 @@ class Overrides:
     tokens: list[Token] = field(default_factory=list)
     _shelf: dict[tuple[int, frozenset[int]], object] = field(default_factory=dict)
     _reached: dict[int, frozenset[int]] = field(default_factory=dict)
+    _raw: dict[int, list[_Raw]] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=count)
     # Threads make objects of the root while others begin and end overrides.
     _changing: threading.RLock = field(default_factory=threading.RLock)
@@ -95,11 +103,18 @@ class Overrides:
 
     def noticed(self, slot: int) -> None:
         """Follow a raw ``provider.override`` or ``reset`` done by hand."""
-        number = _raw(slot)
         with self._changing:
+            before = self._raw.get(slot, [])
             self._change(lambda: None, None, ())
-            if number not in self._reached:
-                self.host.root.exits += self._drop(number)
+            for raw in before:
+                if raw not in self._raw.get(slot, []):
+                    self.host.root.exits += self._drop(raw.number)
+
+    def grown(self) -> None:
+        """Look at a graph that has grown: the active overrides may reach what is new in it."""
+        with self._changing:
+            if self._reached:
+                self._settle()
 
     def forget(self) -> None:
         """Drop what is shelved; the root has ended."""
@@ -130,20 +145,33 @@ class Overrides:
 
     def _settle(self) -> dict[int, int | None]:
         graph = self.host.graph
+        # Once for all of them: 78 -> 12 ms for the hundredth of a hundred, 1,000 nodes.
+        askers = graph.askers()
         known = {id(token.provider): token for token in self.tokens}
         instead: dict[int, int | None] = {}
-        self._reached = {
-            token.number: graph.dependents([token.slot, *_slots(token)]) for token in self.tokens
+        reached = {
+            token.number: graph.dependents([token.slot, *_slots(token)], askers)
+            for token in self.tokens
         }
+        raws: dict[int, list[_Raw]] = {}
         for node in graph.nodes:
             stack = self.host.engine.overridden(node.slot)
             if not stack:
                 continue
             token = known.get(id(stack[-1]))
             instead[node.slot] = None if token is None else token.instead
-            if any(id(item) not in known for item in stack):
-                self._reached[_raw(node.slot)] = graph.dependents([node.slot])
+            if foreign := tuple(item for item in stack if id(item) not in known):
+                raws[node.slot] = self._raws(node.slot, foreign)
+                reached[raws[node.slot][-1].number] = graph.dependents([node.slot], askers)
+        self._reached, self._raw = reached, raws
         return instead
+
+    def _raws(self, slot: int, stack: tuple[object, ...]) -> list[_Raw]:
+        """Return what of the raw overrides of a slot is there still, the one on top last."""
+        raws = [raw for raw in self._raw.get(slot, []) if raw.stack == stack[: len(raw.stack)]]
+        if not raws or raws[-1].stack != stack:
+            raws.append(_Raw(stack, next(self._numbers)))
+        return raws
 
     def _drop(self, number: int) -> list[Exit]:
         for made in [item for item in self._shelf if number in item[1]]:
@@ -152,10 +180,6 @@ class Overrides:
         dropped = [item for item in root.exits if number in item.tags]
         root.exits = [item for item in root.exits if number not in item.tags]
         return dropped
-
-
-def _raw(slot: int) -> int:
-    return -1 - slot
 
 
 def _slots(token: Token) -> tuple[int, ...]:

@@ -359,6 +359,31 @@ async def test_raw_engine_override_is_seen_by_the_next_request() -> None:
 
 
 @pytest.mark.anyio
+async def test_raw_override_on_top_of_another_reaches_singletons_cached_under_that() -> None:
+    class Keeper:
+        def __init__(self, clock: Clock) -> None:
+            self.clock = clock
+
+    module = module_of(Clock, Keeper, scope=Scope.SINGLETON)
+    async with Container(module) as container:
+        clocks = container.engine.providers[slot_of(container, "Clock")]
+        real, one, two = await container.get(Keeper), Clock(), Clock()
+        clocks.override(providers.Object(one))
+        first = await container.get(Keeper)
+        clocks.override(providers.Object(two))
+        assert (await container.get(Keeper)).clock is two
+        with container.override(Clock).value(Clock()):
+            assert (await container.get(Keeper)).clock not in (one, two, real.clock)
+        clocks.reset_last_overriding()
+        assert await container.get(Keeper) is first
+        clocks.reset_override()
+        assert await container.get(Keeper) is real
+        clocks.override(providers.Object(two))
+        assert (await container.get(Keeper)).clock is two
+        clocks.reset_override()
+
+
+@pytest.mark.anyio
 async def test_mounted_dependency_injector_container_resolves_both_ways() -> None:
     # Claim 5 of 2.5.
     class Service:

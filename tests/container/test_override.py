@@ -89,6 +89,21 @@ async def test_leaving_override_restores_the_very_same_cached_objects() -> None:
         assert await container.get(Service) is service
 
 
+async def test_controller_of_an_entry_added_under_an_override_is_real_after_it() -> None:
+    class Pages:
+        def __init__(self, clock: Clock) -> None:
+            self.clock = clock
+
+        def show(self) -> str:
+            return self.clock.name
+
+    async with Container(app()) as container:
+        with container.override(Clock).to(Frozen):
+            entry = container.entry(point(Pages.show, owner=Pages))
+            assert await run(entry) == "frozen"
+        assert await run(entry) == "real"
+
+
 @pytest.mark.parametrize("first_out", [0, 1])
 async def test_overrides_may_end_in_any_order(first_out: int) -> None:
     async with Container(app()) as container:
