@@ -189,6 +189,7 @@ async def _afinish(
         except StopAsyncIteration:
             return
         except StopIteration:  # it yielded, without waiting first
+            limit.deadline = anyio.current_time() + shield.timeout_s
             await generator.aclose()
         except RuntimeError as wrapped:
             stopped = isinstance(error, StopIteration | StopAsyncIteration)

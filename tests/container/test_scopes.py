@@ -286,6 +286,23 @@ async def test_generator_yielding_twice_is_named() -> None:
                     await scope.get(key)
 
 
+async def test_generator_yielding_twice_and_then_hanging_is_abandoned() -> None:
+    module = Module("twice")
+
+    @module.provides()
+    async def a() -> AsyncIterator[A]:
+        try:
+            yield A()
+            yield A()
+        finally:
+            await anyio.sleep_forever()
+
+    async with Container(module, close_timeout_s=0.01) as container:
+        with pytest.raises(CleanupTimedOut, match="clean-up of A was abandoned"):
+            async with container.enter() as scope:
+                await scope.get(A)
+
+
 async def test_generator_without_a_value_is_named() -> None:
     module = Module("none")
 
