@@ -57,11 +57,17 @@ class Host(Running, Protocol):
 
 @dataclass(slots=True)
 class _Known:
-    """An entry with what was found out about it."""
+    """An entry with what was found out about it.
+
+    Attributes:
+        reach: All nodes below it.
+        needs: Those of them that are singletons made at start.
+    """
 
     entry: Entry
     wired: Wired
     reach: frozenset[int]
+    needs: frozenset[int]
     idle: bool
     interpreted: Plan | None = None
     written: Written | None = None
@@ -70,10 +76,11 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """What ``scope.get`` runs for a key, and the singletons made at start that it reads."""
+    """What ``scope.get`` runs for a key; the singletons made at start that it reads, or needs."""
 
     make: Callable[[ScopeContext], object]
     constants: frozenset[int]
+    needs: frozenset[int]
 
 
 class Plans:
@@ -119,7 +126,8 @@ class Plans:
         wired = host.graph.wired[point]
         reach = host.graph.reach(wired.slots)
         entry = Entry(point, interpreted(host, wired))
-        known = self._known[point] = _Known(entry, wired, reach, is_idle(host, wired))
+        needs, idle = reach & host.eager, is_idle(host, wired)
+        known = self._known[point] = _Known(entry, wired, reach, needs, idle)
         if self.compiled and host.running and not reach & self._affected:
             # Who adds an entry to a running container is about to call it.
             self._write(known)
@@ -166,7 +174,9 @@ class Plans:
         if slot not in self._makers:
             self._makers[slot] = self._write_maker(slot)
         maker = self._makers[slot]
-        return maker.make if maker is not None and self._take(maker.constants) else None
+        if maker is None or not self._take(maker.constants, maker.needs):
+            return None
+        return maker.make
 
     def fold(self, slot: int, value: object) -> None:
         """Make a constant of a singleton that was made at first use."""
@@ -179,15 +189,17 @@ class Plans:
             return self._stub(known)
         if not host.running and not known.idle:
             return self._stub(known)
+        # The interpreter, which a plan may call for one step, takes what it needs as made too.
         written = known.written
-        if written is None:
-            return self._later(known)
-        return written.plan if self._take(written.constants) else self._stub(known)
+        constants = frozenset() if written is None else written.constants
+        if host.running and not self._take(constants, known.needs):
+            return self._stub(known)
+        return self._later(known) if written is None else written.plan
 
     def _stub(self, known: _Known) -> Plan:
         host = self._host
         ordinary = not known.reach & self._affected and (
-            not host.running or known.reach & host.eager <= host.root.cache.keys()
+            not host.running or known.needs <= host.root.cache.keys()
         )
         if ordinary:
             known.interpreted = known.interpreted or interpreted(host, known.wired)
@@ -246,13 +258,15 @@ class Plans:
             made = writer.maker(slot)
         except Unplanned:
             return None
-        return _Maker(cast("Callable[[ScopeContext], object]", made), writer.constants)
+        needs = self._host.graph.reach((slot,)) & roles.eager
+        make = cast("Callable[[ScopeContext], object]", made)
+        return _Maker(make, writer.constants, needs)
 
-    def _take(self, constants: frozenset[int]) -> bool:
-        """Let these singletons be constants; return False when one of them is not made."""
+    def _take(self, constants: frozenset[int], needs: frozenset[int]) -> bool:
+        """Let singletons be constants; return False when one of those needed is not made."""
         # One cache all along: an override that begins in another thread puts another in its place.
         cache = self._host.root.cache
-        if not constants <= cache.keys():
+        if not needs <= cache.keys():
             return False
         self._namespace.objects.update({f"s{slot}": cache[slot] for slot in constants})
         return True

@@ -306,6 +306,41 @@ async def test_a_container_started_under_an_override_gives_the_real_objects_afte
         assert (await run(entry)).clock is real is await container.get(Clock)
 
 
+@pytest.mark.parametrize("ask", ["entry", "scope.get"])
+async def test_what_a_step_needs_is_made_after_a_start_under_an_override(ask: str) -> None:
+    module = Module("app")
+
+    @module.provides(scope=Scope.SINGLETON)
+    def clock() -> Iterator[Clock]:
+        yield Clock()
+
+    @module.provides(scope=Scope.TRANSIENT)
+    def session(clock: Clock) -> Iterator[Session]:
+        opened = Session()
+        opened.clock = clock  # type: ignore[attr-defined]  # of this test
+        yield opened
+
+    @module.provides()
+    def users(session: Session, later: Lazy[Clock]) -> Iterator[Users]:
+        yield Users(session, later())
+
+    def show(users: Users = Depend()) -> Users:
+        return users
+
+    entry_point = point(show)
+    container = compiled(module, entry_point)
+    override = container.override(Clock).value(Clock())
+    override.__enter__()
+    async with container:
+        override.__exit__(None, None, None)
+        for _ in range(3):
+            async with container.enter() as scope:
+                made = await (
+                    run(container.entry(entry_point)) if ask == "entry" else scope.get(Users)
+                )
+            assert made.session.clock is made.clock is await container.get(Clock)
+
+
 async def test_interpreted_container_has_no_plans() -> None:
     # Claim 2 of 2.5.
     entry_point = point(show)
