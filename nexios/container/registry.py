@@ -16,6 +16,8 @@ from nexios.container.scope import ScopeContext
 from nexios.container.typevars import is_open
 
 BUILT_IN: Final = Module("nexios.container")
+REMEMBERED_KEYS: Final = 50_000
+"""Looks of a module for a key that are kept; past it they are looked up anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,9 @@ class Registry:
         """Return what ``module`` sees for ``key``; nothing for an open one, which fits many."""
         found = self._seen.get((module, key))
         if found is None:
+            if len(self._seen) >= REMEMBERED_KEYS:
+                # Names that come with requests, ``Key(Cache, name) in container``, have no end.
+                self._seen.clear()
             found = self._seen[module, key] = self._look(module, key)
         return found
 

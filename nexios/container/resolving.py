@@ -190,6 +190,8 @@ class Resolution:
                     assembly.grow(draft)
                 self._asks[key] = found
             else:
+                if len(self._absent) >= _REMEMBERED_CALLS:
+                    self._absent.clear()
                 self._absent[key] = found
             return found
 

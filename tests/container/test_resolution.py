@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NewType, Protocol, TypeVar
 import anyio
 import pytest
 
+from nexios.container import registry, resolving
 from nexios.container.container import Container
 from nexios.container.depend import Depend, Lazy, Provider, Scopes
 from nexios.container.errors import (
@@ -760,3 +761,19 @@ async def test_asking_again_grows_nothing() -> None:
             assert await scope.get(list[Clock]) == []
             assert await scope.call(lambda: 3) == 3
         assert len(container.wiring.nodes) == size
+
+
+async def test_keys_that_nothing_provides_are_not_kept_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "REMEMBERED_KEYS", 50)
+    monkeypatch.setattr(resolving, "_REMEMBERED_CALLS", 50)
+    async with Container(module_of(Clock)) as container, container.enter() as scope:
+        for number in range(200):
+            key = Key(Clock, f"tenant {number}")
+            assert key not in container
+            with pytest.raises(MissingBinding):
+                await scope.get(key)
+        assert await scope.get(Clock) is await scope.get(Clock)
+        assert len(container.assembly.registry._seen) <= 50
+        assert len(container._resolution._absent) <= 50
