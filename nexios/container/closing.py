@@ -1,22 +1,29 @@
 """Clean-ups: last in, first out, all of them, shielded, each within a time limit."""
 
 import types
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
 from nexios.container.errors import CleanupTimedOut, YieldedTwice
+from nexios.container.nesting import innermost_of, nowhere
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A generator that yielded its value and has its clean-up ahead."""
+    """A generator that yielded its value and has its clean-up ahead.
+
+    Attributes:
+        inside: Whether it yielded inside a cancel scope of its own, such as a task group's. Such
+            scopes end inside out, so that one cannot be left inside of a shield of ours.
+    """
 
     name: str
     generator: Generator[object, None, None] | AsyncGenerator[object, None]
     tags: frozenset[int] = frozenset()
+    inside: bool = False
 
     @property
     def awaits(self) -> bool:
@@ -33,18 +40,21 @@ class Shield:
         scope_type: Makes the cancel scope. Found out once, when the container starts: anyio asks
             each time which event loop runs. 5.3 -> 2.3 us a clean-up that waits for nothing,
             benchmarks/container.py C2.
+        innermost: Tells which cancel scope the running task is in.
     """
 
     timeout_s: float
     scope_type: type[anyio.CancelScope] = anyio.CancelScope
+    innermost: Callable[[], object] = nowhere
 
     def settle(self) -> None:
         """Take the kind of cancel scope of the running event loop."""
         self.scope_type = type(anyio.CancelScope())
+        self.innermost = innermost_of(self.scope_type)
 
     def unsettle(self) -> None:
         """Ask anyio again: the next start may be on another event loop."""
-        self.scope_type = anyio.CancelScope
+        self.scope_type, self.innermost = anyio.CancelScope, nowhere
 
 
 async def close_exits(
@@ -65,6 +75,9 @@ async def close_exits(
         try:
             if isinstance(item.generator, Generator):
                 _finish(item.name, item.generator, current)
+                continue
+            if item.inside:
+                await _finish_inside(item.name, item.generator, current)
                 continue
             await _afinish(item.name, item.generator, current, shield)
         except BaseException as failure:  # all clean-ups run; it is raised below
@@ -99,6 +112,13 @@ class Place:
     awaits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A generator that a plan opened and that yielded inside a cancel scope of its own."""
+
+    generator: AsyncGenerator[object, None]
+
+
 Generators = tuple[Any, ...]
 """What a plan opened, place by place; None where it has not come so far."""
 
@@ -122,7 +142,9 @@ async def close_opened(places: Sequence[Place], opened: Generators, shield: Shie
     while at and failure is None:
         at -= 1
         try:
-            if places[at].awaits:
+            if isinstance(opened[at], Inside):
+                await _finish_inside(places[at].name, opened[at].generator, None)
+            elif places[at].awaits:
                 await _afinish(places[at].name, opened[at], None, shield)
             else:
                 _finish(places[at].name, opened[at], None)
@@ -148,10 +170,16 @@ def close_opened_now(places: Sequence[Place], opened: Generators) -> None:
 
 def _exits(places: Sequence[Place], opened: Generators) -> list[Exit]:
     return [
-        Exit(place.name, generator)
+        _exit(place.name, generator)
         for place, generator in zip(places, opened, strict=False)
         if generator is not None
     ]
+
+
+def _exit(name: str, opened: Any) -> Exit:
+    if isinstance(opened, Inside):
+        return Exit(name, opened.generator, inside=True)
+    return Exit(name, opened)
 
 
 def _finish(
@@ -200,6 +228,23 @@ async def _afinish(
             await generator.aclose()
     if limit.cancelled_caught:
         raise CleanupTimedOut(name, shield.timeout_s)
+    raise YieldedTwice(name)
+
+
+async def _finish_inside(
+    name: str, generator: AsyncGenerator[object, None], error: BaseException | None
+) -> None:
+    """Finish without shield and limit: cancelled or not, it ends as its own scope lets it."""
+    try:
+        await (anext(generator) if error is None else generator.athrow(error))
+    except StopAsyncIteration:
+        return
+    except RuntimeError as wrapped:
+        stopped = isinstance(error, StopIteration | StopAsyncIteration)
+        if stopped and wrapped.__cause__ is error:
+            return
+        raise
+    await generator.aclose()
     raise YieldedTwice(name)
 
 

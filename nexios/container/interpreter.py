@@ -294,11 +294,13 @@ class Interpreter:
         self, owner: ScopeContext, node: Node, generator: object, tags: frozenset[int]
     ) -> object:
         opened = cast("AsyncGenerator[object, None]", generator)
+        innermost = owner.resolver.shield.innermost
+        before = innermost()
         try:
             value = await anext(opened)
         except StopAsyncIteration:
             raise NothingYielded(node.title) from None
-        exit_ = Exit(node.title, opened, tags)
+        exit_ = Exit(node.title, opened, tags, innermost() is not before)
         if owner.closed:
             late = owner.over(node.title)
             await close_exits([exit_], late, owner.resolver.shield)

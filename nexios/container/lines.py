@@ -13,6 +13,7 @@ from nexios.container.graph import Argument, Call, Node
 from nexios.container.interpreted import waits, with_owner
 from nexios.container.interpreter import making
 from nexios.container.keys import AnyKey
+from nexios.container.nesting import may_hold
 from nexios.container.roles import Role, Roles, Unplanned
 from nexios.container.signature import SourceKind
 
@@ -167,12 +168,18 @@ class Lines:
         """Write the opening of a generator, up to its value."""
         note, waits_for = making(node, self._label), node.kind is SourceKind.ASYNC_GENERATOR
         held = self._emitter.local("h")
+        inside = waits_for and may_hold(node.binding.source)
+        if inside:
+            before = self._emitter.local("b")
+            self._line(f"{before} = shield.innermost()")
         self._line(f"{held} = {text}", comment=node.title, note=note)
         first = self._await(f"{held}.__anext__()", True) if waits_for else f"next({held})"
         with self._emitter.block("try:"):
             self._line(f"{target} = {first}", note=note)
         with self._emitter.block(f"except Stop{'Async' * waits_for}Iteration:"):
             self._line(f"raise nothing({self._name('x', node.title)}) from None")
+        if inside:
+            held = f"{held} if shield.innermost() is {before} else Inside({held})"
         self._line(f"g{len(self._places)} = {held}")
         self._places.append(Place(node.title, waits_for))
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, cast
 
 from nexios.container.closing import (
     Generators,
+    Inside,
     Place,
     Shield,
     close_opened,
@@ -301,7 +302,7 @@ def _namespace(host: Host, plans: Plans) -> Namespace:
         return interpreter.fetch_now(scope, slot, Ask((), label))
 
     return Namespace(
-        M=MISSING, Ask=Ask, Held=Held, Lazy=Lazy, Provider=Provider,
+        M=MISSING, Ask=Ask, Held=Held, Inside=Inside, Lazy=Lazy, Provider=Provider,
         lazy=lazy, lazy_now=lazy_now, fetch=fetch, fetch_now=fetch_now,
         note=_note, nothing=NothingYielded, given=given, wired=_wired,
         connection=_connection, later=_later, shield=host.shield,

@@ -246,6 +246,110 @@ async def test_cleanup_longer_than_close_timeout_is_abandoned_and_named() -> Non
     assert log == []
 
 
+class Jobs:
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+
+def holding(log: list[str], scope: Scope) -> Module:
+    """Return a module whose generators yield inside cancel scopes of their own."""
+    module = Module("holding")
+
+    @module.provides(scope=scope)
+    async def a() -> AsyncIterator[A]:
+        with anyio.fail_after(10):
+            yield A()
+            await anyio.lowlevel.checkpoint()
+        log.append("a in time")
+
+    @module.provides(scope=scope)
+    async def jobs(a: A) -> AsyncIterator[Jobs]:
+        async with anyio.create_task_group() as group:
+            try:
+                yield Jobs(group)
+            finally:
+                group.cancel_scope.cancel()
+        log.append("jobs over")
+
+    @module.provides(scope=scope)
+    async def b(jobs: Jobs, a: A) -> AsyncIterator[B]:
+        async with anyio.create_task_group():
+            pass
+        try:
+            yield B(a)
+        finally:
+            await anyio.sleep(0.01)
+            log.append("close b")
+
+    return module
+
+
+@pytest.mark.parametrize("scope", [Scope.SINGLETON, Scope.REQUEST])
+@pytest.mark.parametrize("ask", ["entry", "scope.get"])
+async def test_a_generator_may_yield_inside_a_task_group_or_a_timeout(
+    scope: Scope, ask: str
+) -> None:
+    log: list[str] = []
+
+    async def show(b: B = Depend(), jobs: Jobs = Depend()) -> None:
+        jobs.group.start_soon(anyio.sleep_forever)
+
+    entry_point = point(show)
+    async with Container(holding(log, scope), entries=[entry_point]) as container:
+        if ask == "entry":
+            await run(container.entry(entry_point))
+        else:
+            async with container.enter() as opened:
+                await show(await opened.get(B), await opened.get(Jobs))
+    assert log == ["close b", "jobs over", "a in time"]
+
+
+@pytest.mark.parametrize("ask", ["entry", "scope.get"])
+async def test_a_generator_inside_a_cancelled_task_group_ends_and_others_roll_back(
+    ask: str,
+) -> None:
+    log: list[str] = []
+    opened = anyio.Event()
+
+    async def wait(b: B = Depend()) -> None:
+        opened.set()
+        await anyio.sleep_forever()
+
+    entry_point = point(wait)
+    container = Container(holding(log, Scope.REQUEST), entries=[entry_point])
+
+    async def request() -> None:
+        if ask == "entry":
+            await run(container.entry(entry_point))
+        else:
+            async with container.enter() as scope:
+                await wait(await scope.get(B))
+
+    async with container, anyio.create_task_group() as group:
+        group.start_soon(request)
+        await opened.wait()
+        group.cancel_scope.cancel()
+    assert log[0] == "close b"
+
+
+@pytest.mark.parametrize("asked_twice", [False, True])
+async def test_a_generator_inside_a_timeout_that_yields_twice_is_named(asked_twice: bool) -> None:
+    module = Module("twice")
+
+    @module.provides()
+    async def a() -> AsyncIterator[A]:
+        with anyio.fail_after(10):
+            yield A()
+            if asked_twice:
+                await anyio.lowlevel.checkpoint()
+            yield A()
+
+    async with Container(module) as container:
+        with pytest.raises(YieldedTwice, match="A yielded twice"):
+            async with container.enter() as scope:
+                await scope.get(A)
+
+
 async def test_failure_half_way_through_wiring_closes_what_was_made() -> None:
     log: list[str] = []
     module = opening(log)
