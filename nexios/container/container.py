@@ -280,8 +280,17 @@ class Container:
         } or _inside_decorators(assembly, key, module)
         if not known and len(bindings) == 1 and bindings[0].base.open is not None:
             known = {assembly.closed(bindings[0])}
+        known = known or self._collection(key)
         if len(known) > 1:
-            homes = [assembly.graph.nodes[slot].module for slot in sorted(known)]
+            nodes = [assembly.graph.nodes[slot] for slot in sorted(known)]
+            if all(node.binding.many for node in nodes):
+                every: AnyKey = Key(list[key.form], key.name)  # type: ignore[name-defined]  # any
+                raise AmbiguousBinding(
+                    f"one {key} is replaced, several are added",
+                    key=key,
+                    fix=f"container.override({every}).value([...])",
+                )
+            homes = [node.module for node in nodes]
             binders = ", ".join(f'"{home.name}"' for home in homes)
             raise AmbiguousBinding(
                 f"{binders} bind {key}",
@@ -294,6 +303,17 @@ class Container:
             near = get_close_matches(str(key), sorted({*map(str, closed)}), n=3)
             raise UnknownKey(str(key), near, is_open=is_open(key))
         return known.pop()
+
+    def _collection(self, key: AnyKey) -> set[int]:
+        """Return the slot of what is collected and nobody asked for yet."""
+        registry, how = self.assembly.registry, collected(key)
+        if how is None:
+            return set()
+        inner = how[1]
+        if not (registry.added(registry.root, inner) or registry.named(registry.root, inner)):
+            return set()
+        slot = self._resolution.look(key)
+        return {slot} if isinstance(slot, int) else set()
 
 
 def _inside_decorators(assembly: Assembly, key: AnyKey, module: Module | None) -> set[int]:

@@ -149,7 +149,7 @@ class Resolution:
             MissingBinding: Nothing provides it.
         """
         key = key_of(form)
-        slot = self._look(key)
+        slot = self.look(key)
         if not isinstance(slot, int):
             raise problem_of_ask(self._owner.assembly.builder, key, slot)
 
@@ -167,14 +167,15 @@ class Resolution:
         known = self._asks.get(key)
         if known is not None:
             return known
-        found = self._look(key)
+        found = self.look(key)
         if isinstance(found, int):
             return found
         if optional and not found.bindings:
             return None
         raise problem_of_ask(self._owner.assembly.builder, key, found)
 
-    def _look(self, key: AnyKey) -> int | Found:
+    def look(self, key: AnyKey) -> int | Found:
+        """Return the slot of a key, wired now when it is new; else what was found instead."""
         assembly = self._owner.assembly
         with assembly.growing:
             if self._absent_from is not assembly.builder:

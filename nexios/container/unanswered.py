@@ -14,7 +14,7 @@ from nexios.container.errors import (
 )
 from nexios.container.fixes import as_written, bind_line, describe, module_place, near
 from nexios.container.generics import is_same, pattern_of, solved
-from nexios.container.keys import AnyKey, Key
+from nexios.container.keys import AnyKey, Key, is_value_type
 from nexios.container.module import Module, variable
 from nexios.container.profiles import has_condition, none_remains, two_remain
 from nexios.container.registry import Found, Registry
@@ -54,6 +54,13 @@ def unanswered(
         return none_remains(registry, key, left_out, steps, label)
     if found.private:
         return not_visible(registry, module, key, found.private[0], steps, label)
+    if is_value_type(key.form) and not key.is_named:
+        one: AnyKey = Key(cast("Any", key.form), "name")
+        return MissingBinding(
+            f"nothing provides {key}, which says nothing as a key",
+            key=key, asked_by=steps, label=label,
+            fix=f"{variable(module.name)}.bind({one}).value(...), and ask for {one}",
+        )  # fmt: skip
     return MissingBinding(
         f"nothing provides {key}",
         key=key, asked_by=steps, notes=near(registry, key), label=label,

@@ -326,6 +326,30 @@ async def test_override_of_an_unknown_key_suggests() -> None:
             container.override(clocks)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+async def test_override_of_one_of_many_says_to_replace_the_list(asked: bool) -> None:
+    class All:
+        def __init__(self, ports: list[Port]) -> None: ...
+
+    module = Module("app")
+    module.add(Port).to(Sql)
+    module.add(Port).to(Fake)
+    if asked:
+        module.bind(All)
+    async with Container(module) as container:
+        with pytest.raises(AmbiguousBinding, match="one Port is replaced, several") as refusal:
+            container.override(Port)
+        assert refusal.value.fix == "container.override(list[Port]).value([...])"
+        fake = Fake()
+        with container.override(list[Port]).value([fake]):
+            async with container.enter() as scope:
+                assert await scope.get(list[Port]) == [fake]
+        async with container.enter() as scope:
+            assert len(await scope.get(list[Port])) == 2
+        with pytest.raises(UnknownKey):
+            container.override(list[Clock])
+
+
 async def test_override_reaches_values_aliases_and_collections() -> None:
     class Time(Protocol):
         name: str

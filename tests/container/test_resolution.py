@@ -752,6 +752,16 @@ async def test_missing_key_asked_at_run_time_is_named() -> None:
             await scope.get(Service)
 
 
+async def test_bare_value_type_asked_at_run_time_is_shown_how_to_be_named() -> None:
+    module = module_of(Clock)
+    module.bind(Key(str, "name")).value("Ada")  # what the text says
+    async with Container(module) as container, container.enter() as scope:
+        with pytest.raises(MissingBinding, match="nothing provides str, which says") as refusal:
+            await scope.get(str)
+        assert "app.bind(Key(str, 'name')).value(...)" in refusal.value.fix
+        assert await scope.get(Key(str, "name")) == "Ada"
+
+
 async def test_asking_again_grows_nothing() -> None:
     async with Container(module_of(Clock)) as container, container.enter() as scope:
         await scope.get(list[Clock])
