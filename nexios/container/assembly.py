@@ -118,6 +118,8 @@ class Assembly:
         if point in self.plans:
             return self.plans[point]
         with self.growing:
+            if point in self.plans:
+                return self.plans[point]  # another thread was there first
             draft = self.draft()
             draft.build([point], whole=False)
             refuse(check(draft, self.blueprint.layers, [point], whole=False))

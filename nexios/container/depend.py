@@ -134,14 +134,19 @@ class Lazy(Generic[T]):
     def __call__(self) -> T:
         """Return the object; NeedsAwait where something in its graph awaits."""
         if self._value is MISSING:
-            self._value = self._scope.resolver.fetch_now(self._scope, self._slot)
+            self._keep(self._scope.resolver.fetch_now(self._scope, self._slot))
         return self._value  # type: ignore[return-value]  # the slot of T
 
     async def get(self) -> T:
         """Return the object."""
         if self._value is MISSING:
-            self._value = await self._scope.resolver.fetch(self._scope, self._slot)
+            self._keep(await self._scope.resolver.fetch(self._scope, self._slot))
         return self._value  # type: ignore[return-value]  # the slot of T
+
+    def _keep(self, made: object) -> None:
+        # Of two tasks that ask at once for what is made for each asker, the first one's is kept.
+        if self._value is MISSING:
+            self._value = made
 
 
 class Opener(Protocol):

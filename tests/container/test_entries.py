@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from nexios.container.container import Container
 from nexios.container.depend import Depend, Lazy
-from nexios.container.entry import EntryPoint, Getter
+from nexios.container.entry import Entry, EntryPoint, Getter
 from nexios.container.errors import ContainerNotRunning, MissingBinding
 from nexios.container.keys import Key
 from nexios.container.module import Module
@@ -41,6 +42,21 @@ def scopes_made(monkeypatch: pytest.MonkeyPatch) -> list[Scope]:
 
     monkeypatch.setattr(ScopeContext, "__init__", counting)
     return made
+
+
+async def test_two_threads_that_add_one_entry_get_the_same() -> None:
+    def show(service: Service = Depend()) -> Service:
+        return service
+
+    entry_point, got = point(show), list[Entry]()
+    async with Container(module_of(Clock, Service)) as container:
+        asking = threading.Thread(target=lambda: got.append(container.entry(entry_point)))
+        with container.assembly.growing:
+            asking.start()
+            asking.join(0.05)  # long enough for it to see no entry, and to wait
+            got.append(container.entry(entry_point))
+        asking.join()
+    assert got[0] is got[1]
 
 
 async def test_an_entry_that_needs_nothing_is_called_straight(scopes_made: list[Scope]) -> None:

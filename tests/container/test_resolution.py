@@ -601,6 +601,30 @@ async def test_provider_asks_each_time_and_lazy_once() -> None:
         assert await holder.lazy.get() is holder.lazy()
 
 
+async def test_lazy_keeps_one_object_whoever_asks_at_once() -> None:
+    class Holder:
+        def __init__(self, clock: Lazy[Clock]) -> None:
+            self.clock = clock
+
+    async def slowly() -> Clock:
+        await anyio.sleep(0.01)
+        return Clock()
+
+    module = module_of(Holder)
+    module.bind(Clock, scope=Scope.TRANSIENT).to(slowly)
+    got: list[Clock] = []
+    async with Container(module) as container, container.enter() as scope:
+        holder = await scope.get(Holder)
+
+        async def ask() -> None:
+            got.append(await holder.clock.get())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            group.start_soon(ask)
+        assert got == [await holder.clock.get()] * 2
+
+
 async def test_handle_of_something_that_awaits_needs_get() -> None:
     class Holder:
         def __init__(self, clock: Lazy[Clock]) -> None:
