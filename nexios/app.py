@@ -20,6 +20,7 @@ from nexios.adapters.http.router import Router
 from nexios.adapters.http.routes import RouteOptions, Routes
 from nexios.adapters.http.templates import TemplateEngine
 from nexios.adapters.http.verbs import Verbs
+from nexios.adapters.openapi.config import docs_of
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.emitter import EventEmitter
@@ -52,6 +53,7 @@ class NexiosApp(Verbs):
         state: Free values for handlers; also ``scope["global_state"]``.
         events: Its signals; async listeners run in its task group.
         templates: Its template engine; jinja2 is loaded by the first template.
+        docs: What stands in its OpenAPI document besides its routes.
         router: Where routes put directly on the app are noted.
     """
 
@@ -97,6 +99,7 @@ class NexiosApp(Verbs):
         self.title = title or self.config.openapi.title or "Nexios application"
         self.version = version or self.config.openapi.version or "0.1.0"
         self.description = description or self.config.openapi.description
+        self.docs = docs_of(self, lambda: self._built().documentation)
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
         self.templates = TemplateEngine(self.config.templating)

@@ -16,7 +16,7 @@ from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
 from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.compile import compile_routes
+from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.entries import Registered
 from nexios.adapters.http.gateway import Gateway
@@ -25,6 +25,8 @@ from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.adapters.openapi.document import Documentation
+from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.websocket.controller import WebSocketController, controller_route
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
@@ -36,7 +38,7 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
 from nexios.application.subscribers import Subscribers
-from nexios.auth.middleware import setup_problems
+from nexios.auth.middleware import schemes_of, setup_problems
 from nexios.config import MakeConfig
 from nexios.container.container import Container
 from nexios.container.errors import ContainerError, Where, WiringErrors, WiringProblem
@@ -56,6 +58,7 @@ class House:
         gateway: Its HTTP side.
         mounted: The lives of the applications below it.
         serve: What serves one HTTP or WebSocket scope; replaced by ``wrap``.
+        documentation: Draws its OpenAPI document.
     """
 
     def __init__(
@@ -99,10 +102,17 @@ class House:
             allowed_origins=OriginSet(config.realtime.allowed_origins),
             debug=debug,
         )
-        routes = compile_routes(router, self._http_settings)
+        around = [added.middleware for added in middleware]
+        self.documentation = Documentation(
+            app.docs,
+            schemes_of(around),
+            plain_errors=config.errors.http_exception_body == "detail",
+        )
+        self._pages = pages_of(self.documentation, config.openapi, app.title)
+        routes = self._compiled(router)
         sockets = compile_sockets([*routes.sockets, *controllers], socket_settings)
         handlers = handler_points(modules, config.env)
-        self._around = around = [added.middleware for added in middleware]
+        self._around = around
         loaders = [point for one in around for point in getattr(one, "points", ())]
         self.container = Container(
             root,
@@ -120,7 +130,8 @@ class House:
         self._guarded = (*routes.points, *sockets.points)
         self._has_sockets = bool(sockets.points)
         guards = setup_problems(self._guarded, around)
-        self._prove([*routes.problems, *sockets.problems, *guards])
+        drawn = self._undrawable(routes)
+        self._prove([*routes.problems, *drawn, *sockets.problems, *guards])
         self._subscriptions.connect(self.container, handlers)
         self._background = Background(self.container, self._work_failed)
         self.gateway = Gateway(
@@ -133,6 +144,7 @@ class House:
             report=self._report,
             background=self._background,
         )
+        self.documentation.take(routes)
         for one in (*around, *routes.middleware):
             self._join(one)
         self._sockets = SocketGateway(
@@ -178,13 +190,14 @@ class House:
         Raises:
             Exception: What is wrong with the new routes.
         """
-        compiled = compile_routes(router, self._http_settings, earlier=self.gateway.routes)
+        compiled = self._compiled(router, self.gateway.routes)
         if compiled.sockets != self.gateway.routes.sockets:
             raise RuntimeError("sockets are registered before the application is wired")
-        _raise_all(compiled.problems)
+        _raise_all([*compiled.problems, *self._undrawable(compiled)])
         known = {id(one) for one in self.gateway.routes.middleware}
         self.gateway.adopt(compiled)
         self.mounted.replace(compiled.foreign)
+        self.documentation.take(compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
                 self._join(middleware)
@@ -291,6 +304,12 @@ class House:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)
         return shared.export(*keys, Subscribers)
+
+    def _compiled(self, router: Router, earlier: CompiledRoutes | None = None) -> CompiledRoutes:
+        return compile_routes(Documented(router, self._pages), self._http_settings, earlier)
+
+    def _undrawable(self, routes: CompiledRoutes) -> list[Exception]:
+        return self.documentation.problems(routes) if self._pages else []
 
     def _prove(self, problems: Sequence[Exception]) -> None:
         found = list(problems)

@@ -128,11 +128,34 @@ class SecuritySettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class OpenApiSettings(Section):
-    """How the application calls itself where ``NexiosApp(title=...)`` does not say."""
+    """The document of the interface and the pages that show it (section ``openapi``).
+
+    Attributes:
+        title: Where ``NexiosApp(title=...)`` does not say it; ``version`` and ``description`` too.
+        license: Its name, or name, identifier and url.
+        contact: Name, url and email.
+        openapi_url: Where the document is; None serves neither it nor the pages.
+        swagger_url: Where requests can be tried; None switches the page off.
+        redoc_url: Where it is for reading; None switches the page off.
+        enabled: False serves nothing of all this and proves nothing about it.
+    """
 
     title: str | None = None
     version: str | None = None
     description: str | None = None
+    license: str | Mapping[str, str] | None = None
+    contact: Mapping[str, str] | None = None
+    openapi_url: str | None = "/openapi.json"
+    swagger_url: str | None = "/docs"
+    redoc_url: str | None = "/redoc"
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        for name in ("openapi_url", "swagger_url", "redoc_url"):
+            url = getattr(self, name)
+            if url is not None and (len(url) < 2 or url[0] != "/" or set(url) & set("{}?#")):
+                raise ValueError(f"{name} must be a path like /docs, or None")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Finds out who is calling, before anything of the application runs."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.stages import Stage
 from nexios.application.spelling import suggestion
-from nexios.auth.backends.base import asker
+from nexios.auth.backends.base import asker, described
 from nexios.auth.decorator import SchemeGuard, guards_below
 from nexios.auth.identity import CHALLENGES, IDENTITY, Asked, Identity
 from nexios.container.container import Container
@@ -62,6 +62,12 @@ class AuthenticationMiddleware:
         return tuple(one.scheme for one in self._backends)
 
     @property
+    def security_schemes(self) -> dict[str, Mapping[str, object]]:
+        """How OpenAPI describes the credentials, by the names of the backends."""
+        told = ((one.scheme, described(one.backend)) for one in self._backends if one.scheme)
+        return {name: scheme for name, scheme in told if scheme is not None}
+
+    @property
     def points(self) -> tuple[EntryPoint, ...]:
         """The loaders that ask the container, for whoever proves the wiring at start."""
         loaders = (getattr(one.backend, "loader", None) for one in self._backends)
@@ -98,6 +104,12 @@ class AuthenticationMiddleware:
         connection.scope[IDENTITY] = identity
         await identity.establish(connection)
         connection.scope[CHALLENGES] = identity.challenges(())
+
+
+def schemes_of(middleware: Iterable[object]) -> dict[str, Mapping[str, object]]:
+    """Return what the backends of an app ask for, by their names, for its document."""
+    found = (one for one in middleware if isinstance(one, AuthenticationMiddleware))
+    return {name: scheme for one in found for name, scheme in one.security_schemes.items()}
 
 
 def setup_problems(

@@ -82,6 +82,7 @@ class EntryPoint:
         finish: Applied to the target's result, inside the scope where the plan opens one.
         streams: Whether a result is sent after the target returned: then the plan answers with
             ``Held`` where it has a scope of its own, or a clean-up waits.
+        internal: Of the framework, not of the application: left out of pictures of the wiring.
         shared: The call runs *in* the scope given by ``Key(ScopeContext)``, and leaves it open.
     """
 
@@ -97,6 +98,7 @@ class EntryPoint:
     finish: Callable[[object], object] | None = None
     streams: Callable[[object], bool] | None = None
     shared: bool = False
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

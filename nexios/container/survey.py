@@ -155,7 +155,8 @@ class _Surveyor:
         self._index = {node.slot: index for index, nodes in enumerate(groups) for node in nodes}
         ids: dict[str, int] = {}
         parts = tuple(self._part(nodes, ids) for nodes in groups)
-        calls = tuple(self._call(wired) for wired in self._graph.wired.values())
+        wired = [one for one in self._graph.wired.values() if not one.point.internal]
+        calls = tuple(map(self._call, wired))
         lived_in = {part.room for part in parts} | {call.room for call in calls}
         rooms = tuple(
             self._room(module)

@@ -21,6 +21,8 @@ from nexios.domain.errors import DomainError
 
 MANY: Final = (list, set, frozenset, tuple, Sequence)
 UNIONS: Final = (typing.Union, types.UnionType)
+PARSES: Final = "nexios_parses"
+"""The key of a schema's metadata for the class that reads the text, for documents."""
 
 _SCALARS: Final = (str, int, float, bool, Decimal, UUID, date, datetime, time, timedelta, Enum)
 
@@ -101,7 +103,7 @@ def parsed_schema(cls: Any) -> core_schema.CoreSchema:
             raise PydanticCustomError("value_parsing", "is not valid") from None
 
     return core_schema.no_info_plain_validator_function(
-        read, serialization=core_schema.to_string_ser_schema()
+        read, serialization=core_schema.to_string_ser_schema(), metadata={PARSES: cls}
     )
 
 

@@ -107,6 +107,16 @@ class RequestSource:
             self._known[question] = self._decide(asker, parameter, before)
         return self._known[question]
 
+    @property
+    def inputs(self) -> tuple[Inputs, ...]:
+        """What is read, for documents: by the handler, then by each check before it."""
+        return (self._main, *self._before.values())
+
+    @property
+    def streams(self) -> bool:
+        """Whether the handler or a check takes the body as it arrives."""
+        return _STREAM in self._known.values()
+
     def seal(self, limits: Limits) -> None:
         """Build the validators of everything that was asked for; ``limits`` are the route's."""
         for inputs in (self._main, *self._before.values()):

@@ -204,6 +204,7 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         supplies=_SUPPLIES,
         finish=compile_encoder(returned, options.get("status"), handler=label),
         streams=may_stream,
+        internal=route.internal,
     )
     return Unit(flat, templates, point, source, guards, limits)
 

@@ -349,6 +349,11 @@ def _of_the_value(annotation: object) -> Any:
     return annotation
 
 
+def json_type(annotation: object) -> Any:
+    """Return what of a return annotation becomes JSON, for documents; ``MISSING`` for nothing."""
+    return _of_the_value(annotation)
+
+
 # Members of a union that are encoded by their own row.
 _SILENT: Final = (None, type(None), str, bytes)
 

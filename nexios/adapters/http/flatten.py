@@ -1,7 +1,7 @@
 """Turns a tree of routers and controllers into one flat list of routes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nexios.adapters.asgi.sublife import SubApp
@@ -23,6 +23,7 @@ class Surroundings:
 
     Attributes:
         handlers: Exception handlers, one mapping for each router and controller.
+        responses: Of the controller, for the document; ``security`` too.
         names: Dotted parts before the route's own name.
         owner: The controller or view whose method answers.
     """
@@ -35,6 +36,8 @@ class Surroundings:
     handlers: tuple[ExceptionHandlers, ...] = ()
     tags: tuple[str, ...] = ()
     exclude_from_schema: bool = False
+    responses: Mapping[int, Any] = field(default_factory=dict)
+    security: Sequence[Mapping[str, Sequence[str]]] | None = None
     owner: type | None = None
     module: Module | None = None
     aliases: tuple[str, ...] = ()
@@ -191,6 +194,8 @@ class _Walk:
             handlers=(*outer.handlers, keywords.get("error_handlers", {})),
             tags=outer.tags + tuple(keywords.get("tags", ())),
             exclude_from_schema=keywords.get("exclude_from_schema", outer.exclude_from_schema),
+            responses=keywords.get("responses", {}),
+            security=keywords.get("security"),
             owner=entry.controller,
             module=entry.module,
             aliases=tuple(".".join((*outer.names, name)) for name in _name_of(None, own)),

@@ -191,6 +191,11 @@ class Inputs:
         self._first = ""
 
     @property
+    def simple(self) -> Sequence[Simple]:
+        """The parameters of text, in the order they were asked for."""
+        return self._simple
+
+    @property
     def parts(self) -> Sequence[BodyPart]:
         """The parameters that share the body."""
         return self._parts

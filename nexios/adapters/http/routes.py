@@ -21,6 +21,14 @@ class RouteOptions(TypedDict, total=False):
     """What may stand beside the path of a route.
 
     Attributes:
+        responses: Status to what it is answered with: a type, a text, an OpenAPI response, or a
+            mapping of one with ``model`` beside it.
+        request_content_type: Of the body in the document, where it is not JSON.
+        security: What the operation asks for besides its guards; any one of these.
+        operation_id: In the document; without it the name of a controller's route, or verb and
+            path.
+        parameters: For the document: what the handler reads from the request by itself.
+        exclude_from_schema: Leave the route out of the document.
         request_model: The JSON body must be valid for it, also where the handler reads the body
             itself.
         threaded: A ``def`` handler runs in a worker thread unless this is False.
@@ -96,9 +104,10 @@ class Routes:
         raw_path: The template, with its leading slash.
         methods: Upper case, in the order given.
         where: ``file:line`` of the registration.
+        internal: Of the framework: left out of pictures of the wiring.
     """
 
-    __slots__ = ("handler", "methods", "name", "options", "raw_path", "where")
+    __slots__ = ("handler", "internal", "methods", "name", "options", "raw_path", "where")
 
     def __init__(
         self,
@@ -118,6 +127,7 @@ class Routes:
             raise NotAHandler(path, handler)
         known = check_options(options, f"route {path!r}")
         self.raw_path = path or "/"
+        self.internal = False
         self.handler = handler
         self.methods = tuple(dict.fromkeys(m.upper() for m in (methods or METHODS)))
         self.name = name or known.get("name")

@@ -51,6 +51,10 @@ class AuthenticationBackend:
         """Return the ``WWW-Authenticate`` value that asks for this credential, or None."""
         return None
 
+    def security_scheme(self) -> Mapping[str, object] | None:
+        """Return how OpenAPI describes the credential; None where the challenge says enough."""
+        return None
+
     def bind(self, app: Any) -> None:
         """Take what is needed from the app, once, before the first request.
 
@@ -58,6 +62,25 @@ class AuthenticationBackend:
         """
 
     authenticate: Callable[..., Awaitable[object]]
+
+
+def described(backend: Any) -> Mapping[str, object] | None:
+    """Return a backend's security scheme (OpenAPI 3.1, 4.8.27): its own words, or a guess.
+
+    What it challenges with tells ``basic`` and ``bearer``, a ``header_name`` an API key. None
+    where nothing tells; then only ``app.docs.add_security_scheme`` can.
+    """
+    own = backend.security_scheme() if hasattr(backend, "security_scheme") else None
+    if own is not None:
+        return dict(own)
+    challenge = backend.challenge() if hasattr(backend, "challenge") else None
+    kind = (challenge or "").partition(" ")[0].lower()
+    if kind in {"basic", "bearer"}:
+        return {"type": "http", "scheme": kind}
+    header = getattr(backend, "header_name", None)
+    if isinstance(header, str):
+        return {"type": "apiKey", "in": "header", "name": header}
+    return None
 
 
 def asker(backend: Any) -> Callable[[Connection, object], Awaitable[object]]:

@@ -132,6 +132,10 @@ class JWTAuthBackend(AuthenticationBackend):
         """Return the bare challenge (RFC 6750, 3)."""
         return "Bearer"
 
+    def security_scheme(self) -> Mapping[str, object]:
+        """Return a bearer token that is a JWT."""
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
     async def authenticate(self, connection: Connection) -> Proof | None:
         """Return who the token proves, or None when there is not exactly one.
 

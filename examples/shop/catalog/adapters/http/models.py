@@ -1,12 +1,27 @@
 """How the catalog looks on the wire."""
 
 from decimal import Decimal
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from examples.shop.catalog.domain.product import Product
 from nexios.domain import Page
+from nexios.http import Path, Query
+
+Sku = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
+After = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{21}[AQgw]$")]
+"""The ``next`` of the page before."""
+
+
+def _number(value: object) -> object:
+    """Refuse what Python would take for a number: JSON's ``true`` and ``"1"`` are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("should be a whole number")  # noqa: TRY004  # pydantic answers it
+    return value
+
+
+Qty = Annotated[int, Field(ge=1), BeforeValidator(_number)]
 
 
 class PriceOut(BaseModel):
@@ -50,4 +65,4 @@ class Delivery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    qty: int
+    qty: Qty

@@ -2,7 +2,13 @@
 
 from typing import Annotated
 
-from examples.shop.catalog.adapters.http.models import Delivery, ProductOut, ProductPage
+from examples.shop.catalog.adapters.http.models import (
+    After,
+    Delivery,
+    ProductOut,
+    ProductPage,
+    Sku,
+)
 from examples.shop.catalog.application.browsing import Browsing
 from examples.shop.catalog.application.stocking import Stocking
 from nexios import Depend
@@ -17,19 +23,19 @@ class ProductController(Controller, path="/products"):
 
     @get()
     async def page(
-        self, limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str | None = None
+        self, limit: Annotated[int, Query(ge=1, le=100)] = 20, after: After = None
     ) -> ProductPage:
         """List what is sold."""
         return ProductPage.of(await self._browsing.page(limit, after))
 
     @get("/{sku}")
-    async def show(self, sku: str) -> ProductOut:
+    async def show(self, sku: Sku) -> ProductOut:
         """Show one product."""
         return ProductOut.of(await self._browsing.product(sku))
 
     @post("/{sku}/deliveries", status=201)
     async def deliver(
-        self, sku: str, delivery: Delivery, stocking: Stocking = Depend()
+        self, sku: Sku, delivery: Delivery, stocking: Stocking = Depend()
     ) -> ProductOut:
         """Put delivered pieces into the stock."""
         return ProductOut.of(await stocking.restock(sku, delivery.qty))

@@ -1,14 +1,29 @@
 """How orders look on the wire."""
 
 from decimal import Decimal
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from examples.shop.orders.domain.order import Order
-from examples.shop.orders.domain.values import Money
+from examples.shop.orders.domain.values import MAX_QTY, Money
 from nexios.domain import Page
+from nexios.http import Path, Query
+
+Sku = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
+After = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{21}[AQgw]$")]
+"""The ``next`` of the page before."""
+
+
+def _number(value: object) -> object:
+    """Refuse what Python would take for a number: JSON's ``true`` and ``"1"`` are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("should be a whole number")  # noqa: TRY004  # pydantic answers it
+    return value
+
+
+Qty = Annotated[int, Field(ge=1, le=MAX_QTY), BeforeValidator(_number)]
 
 
 class NewOrder(BaseModel):
@@ -17,7 +32,7 @@ class NewOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     customer: UUID
-    number: str
+    number: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._/-]{0,39}$")]
 
 
 class NewLine(BaseModel):
@@ -25,7 +40,7 @@ class NewLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    qty: int
+    qty: Qty
 
 
 class MoneyOut(BaseModel):

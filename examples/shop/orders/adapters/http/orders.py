@@ -2,7 +2,14 @@
 
 from typing import Annotated
 
-from examples.shop.orders.adapters.http.models import NewLine, NewOrder, OrderOut, OrderPage
+from examples.shop.orders.adapters.http.models import (
+    After,
+    NewLine,
+    NewOrder,
+    OrderOut,
+    OrderPage,
+    Sku,
+)
 from examples.shop.orders.application.ordering import Ordering
 from examples.shop.orders.domain.values import CustomerId, OrderId
 from nexios.http import Controller, Created, Query, get, post, put
@@ -19,7 +26,7 @@ class OrderController(Controller, path="/orders"):
         self,
         customer: CustomerId,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        after: str | None = None,
+        after: After = None,
     ) -> OrderPage:
         """List a customer's orders."""
         return OrderPage.of(await self._ordering.of_customer(customer, limit, after))
@@ -36,7 +43,7 @@ class OrderController(Controller, path="/orders"):
         return OrderOut.of(await self._ordering.order(order_id))
 
     @put("/{order_id:uuid}/lines/{sku}")
-    async def put_line(self, order_id: OrderId, sku: str, line: NewLine) -> OrderOut:
+    async def put_line(self, order_id: OrderId, sku: Sku, line: NewLine) -> OrderOut:
         """Put a product on the order, or change how many of it."""
         return OrderOut.of(await self._ordering.put(order_id, sku, line.qty))
 

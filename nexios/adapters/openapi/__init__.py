@@ -1,0 +1,1 @@
+"""OpenAPI documents drawn from compiled routes, and the pages that show them."""

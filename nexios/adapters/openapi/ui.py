@@ -1,0 +1,180 @@
+"""The addresses of the documentation: the document, its two pages, and what they load."""
+
+import hashlib
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from nexios.adapters.asgi.url import quote_path
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.entries import Entry, Holder
+from nexios.adapters.http.flatten import flatten
+from nexios.adapters.http.request import Request
+from nexios.adapters.http.response import BaseResponse, HTMLResponse
+from nexios.adapters.http.routes import Routes
+from nexios.adapters.openapi.document import Documentation
+from nexios.application.sections import OpenApiSettings
+
+_ASSETS: Final = {"explorer.css": "text/css", "explorer.js": "text/javascript"}
+_A_YEAR: Final = "public, max-age=31536000, immutable"
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en" data-document="{document}" data-mode="{mode}" data-other="{other}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{title}</title>
+<link rel="stylesheet" href="{css}">
+<script src="{js}" defer></script>
+</head>
+<body>
+<noscript>This page needs JavaScript. The document itself: <a href="{document}">{document}</a>
+</noscript>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of the explorer, at an address that changes with its content."""
+
+    name: str
+    content: bytes
+    media: str
+
+    @property
+    def hashed_name(self) -> str:
+        """The name with a digest of the content in it."""
+        stem, _, ending = self.name.partition(".")
+        return f"{stem}-{hashlib.blake2b(self.content, digest_size=8).hexdigest()}.{ending}"
+
+
+class Documented:
+    """A router with the addresses of the documentation behind its own.
+
+    An application's own route at one of them stands in its place. Guards, dependencies and
+    middleware of the application hold for them as for everything else.
+    """
+
+    def __init__(self, router: Holder, pages: Sequence[Routes]) -> None:
+        self._router = router
+        self._pages = tuple(pages)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._router, name)
+
+    @property
+    def routes(self) -> Sequence[Entry]:
+        """The router's own entries, then ours at addresses that it does not answer."""
+        taken = {
+            path
+            for flat in flatten(self._router).routes
+            if "GET" in flat.route.methods
+            for path in flat.paths
+        }
+        free = (page for page in self._pages if page.raw_path not in taken)
+        return [*self._router.routes, *free]
+
+
+def pages_of(documentation: Documentation, settings: OpenApiSettings, title: str) -> list[Routes]:
+    """Return the routes of the documentation; none where it is switched off."""
+    if not settings.enabled or settings.openapi_url is None:
+        return []
+    made = [_route(settings.openapi_url, _document_at(documentation), "openapi")]
+    shown = {"try": settings.swagger_url, "read": settings.redoc_url}
+    urls = [url for url in shown.values() if url is not None]
+    if not urls:
+        return made
+    folder = f"{urls[0]}/assets"
+    assets = [_asset(name, media) for name, media in _ASSETS.items()]
+    made += [
+        _route(f"{folder}/{asset.hashed_name}", _asset_at(asset), f"docs_{asset.name}")
+        for asset in assets
+    ]
+    for mode, url in shown.items():
+        if url is not None:
+            other = next((one for one in urls if one != url), None)
+            names = {asset.name: f"{folder}/{asset.hashed_name}" for asset in assets}
+            page = _page(url, settings.openapi_url, other, names, mode, title)
+            made.append(_route(url, _page_at(page, documentation), f"docs_{mode}"))
+    return made
+
+
+def _route(path: str, handler: Any, name: str) -> Routes:
+    route = Routes(path, handler, ("GET",), name, exclude_from_schema=True)
+    route.internal = True
+    return route
+
+
+def _page(
+    url: str, document: str, other: str | None, assets: dict[str, str], mode: str, title: str
+) -> bytes:
+    # Relative addresses hold wherever a proxy has put the application.
+    def to(target: str | None) -> str:
+        if target is None:
+            return ""
+        return escape(quote_path(posixpath.relpath(target, posixpath.dirname(url))))
+
+    return _PAGE.format(
+        document=to(document),
+        mode=mode,
+        other=to(other),
+        title=escape(title),
+        css=to(assets["explorer.css"]),
+        js=to(assets["explorer.js"]),
+    ).encode()
+
+
+def _asset(name: str, media: str) -> Asset:
+    content = files("nexios.adapters.openapi").joinpath("assets", name).read_bytes()
+    return Asset(name, content, f"{media}; charset=utf-8")
+
+
+def _document_at(documentation: Documentation) -> Any:
+    async def openapi(request: Request, response: Response) -> Response:
+        body, tag = documentation.encoded(request.scope.get("root_path", ""))
+        final = BaseResponse(body, content_type="application/json")
+        response.make_response(final).set_header("cache-control", "no-cache")
+        return response.etag(tag)
+
+    return openapi
+
+
+def _asset_at(asset: Asset) -> Any:
+    headers = {"cache-control": _A_YEAR, "x-content-type-options": "nosniff"}
+    final = BaseResponse(asset.content, 200, headers, asset.media)
+
+    async def file() -> BaseResponse:
+        return final
+
+    return file
+
+
+def _page_at(page: bytes, documentation: Documentation) -> Any:
+    async def docs() -> BaseResponse:
+        # Servers may be added until the first request.
+        headers = {
+            "cache-control": "no-cache",
+            "content-security-policy": _policy(documentation.config.servers),
+        }
+        return HTMLResponse(page.decode(), headers=headers)
+
+    return docs
+
+
+def _policy(servers: Sequence[dict[str, Any]]) -> str:
+    """Return what the page may load: itself, and answers of the servers the document names."""
+    split = [urlsplit(str(server.get("url", ""))) for server in servers]
+    origins = {f"{one.scheme}://{one.netloc}" for one in split if one.scheme and one.netloc}
+    safe = sorted(one for one in origins if not set(one) & set(" ;,{}'\""))
+    allowed = " ".join(["'self'", *safe])
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        f"connect-src {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
