@@ -39,6 +39,7 @@ from nexios.adapters.http.static import StaticFiles
 from nexios.adapters.http.stream import StreamingResponse
 from nexios.adapters.http.uploads import UploadedFile
 from nexios.adapters.http.views import APIHandler, APIView
+from nexios.adapters.openapi.words import Problem
 from nexios.application.keyring import Secret
 
 # `nexios.http.request` and other modules of 2.11 are found by compat.py, which needs a package.
@@ -72,6 +73,7 @@ __all__ = [
     "Parsed",
     "Path",
     "PlainTextResponse",
+    "Problem",
     "ProblemResponse",
     "Query",
     "QueryParams",

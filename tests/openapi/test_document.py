@@ -2,8 +2,10 @@
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -427,6 +429,19 @@ def test_schemas_have_no_dangling_refs() -> None:
     assert "Thing" not in names
     assert [name for name in names if name.endswith("namesakes__Thing")]
     assert [name for name in names if name.endswith("test_document__Thing")]
+
+
+def test_a_decimal_is_a_number_or_the_text_of_one() -> None:
+    app = NexiosApp()
+
+    @app.get("/x")
+    async def handler(amount: Decimal = Query()) -> None: ...
+
+    number, text = parameters(one(app, "/x"))["query", "amount"]["schema"]["anyOf"]
+
+    assert number == {"type": "number"}
+    assert all(re.fullmatch(text["pattern"], good) for good in ("1", "-1.50", ".5", "1E+5"))
+    assert not any(re.fullmatch(text["pattern"], bad) for bad in ("", ".", "x", "1.5.", "nan"))
 
 
 def test_a_class_read_and_written_alike_has_one_schema_and_another_has_two() -> None:

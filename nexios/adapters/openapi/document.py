@@ -10,9 +10,9 @@ from pydantic_core import to_json
 from nexios.adapters.http.compile import CompiledRoutes, Unit
 from nexios.adapters.openapi.config import OpenAPIConfig, Written
 from nexios.adapters.openapi.listing import Listed, listed
-from nexios.adapters.openapi.models import Requirement
 from nexios.adapters.openapi.operations import Facts, operation, read
 from nexios.adapters.openapi.schemas import Schemas, used
+from nexios.adapters.openapi.words import Requirement
 
 VERSION: Final = "3.1.1"
 _KEPT: Final = 8  # documents, one for each root_path; servers have one, rarely two

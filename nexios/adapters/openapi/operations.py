@@ -10,9 +10,9 @@ from nexios.adapters.http.inputs import BodyPart, Simple
 from nexios.adapters.http.problems import phrase
 from nexios.adapters.openapi.answers import JSON, PROBLEM, SUCCESS, Answer, answers_of
 from nexios.adapters.openapi.listing import Listed
-from nexios.adapters.openapi.models import Problem, Word
 from nexios.adapters.openapi.paths import path_schema
 from nexios.adapters.openapi.schemas import Schemas, Slot, with_default, without_null
+from nexios.adapters.openapi.words import Problem, Word
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import hint_of
 

@@ -180,6 +180,16 @@ class _Writer(GenerateJsonSchema):
     def emit_warning(self, kind: Any, detail: str) -> None:
         """Stay silent: what the document leaves out (a default, mostly) is still served."""
 
+    def decimal_schema(self, schema: Any) -> JsonSchemaValue:
+        """Write a number as text with the pattern of one, in what every language reads."""
+        written = super().decimal_schema(schema)
+        digits = f"{{0,{schema['decimal_places']}}}" if "decimal_places" in schema else "*"
+        for text in (written, *written.get("anyOf", ())):
+            if text.get("type") == "string":
+                fraction = rf"([0-9]+\.?[0-9]{digits}|\.[0-9]+)"
+                text["pattern"] = f"^[+-]?{fraction}([eE][+-]?[0-9]+)?$"
+        return written
+
     def function_plain_schema(self, schema: Any) -> JsonSchemaValue:
         """Write a class with ``parse(text)`` as the text it is."""
         parses = (schema.get("metadata") or {}).get(PARSES)

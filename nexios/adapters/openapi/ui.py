@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from nexios.adapters.asgi.url import quote_path
@@ -19,7 +19,27 @@ from nexios.adapters.http.routes import Routes
 from nexios.adapters.openapi.document import Documentation
 from nexios.application.sections import OpenApiSettings
 
-_ASSETS: Final = {"explorer.css": "text/css", "explorer.js": "text/javascript"}
+# In the order they are loaded.
+_ASSETS: Final = (
+    "icon.svg",
+    "explorer.css",
+    "elements.js",
+    "schemas.js",
+    "sending.js",
+    "operations.js",
+    "explorer.js",
+)
+_MEDIA: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+_LOADS: Final = {
+    "css": '<link rel="stylesheet" href="{at}">',
+    "js": '<script src="{at}" defer></script>',
+    "svg": '<link rel="icon" href="{at}">',
+}
+_HOME: Final = "nexios.adapters.openapi"
 _A_YEAR: Final = "public, max-age=31536000, immutable"
 _PAGE: Final = """\
 <!doctype html>
@@ -29,8 +49,7 @@ _PAGE: Final = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>{title}</title>
-<link rel="stylesheet" href="{css}">
-<script src="{js}" defer></script>
+{loads}
 </head>
 <body>
 <noscript>This page needs JavaScript. The document itself: <a href="{document}">{document}</a>
@@ -46,13 +65,22 @@ class Asset:
 
     name: str
     content: bytes
-    media: str
+
+    @classmethod
+    def read(cls, name: str) -> Self:
+        """Read a file of the package."""
+        return cls(name, files(_HOME).joinpath("assets", name).read_bytes())
 
     @property
-    def hashed_name(self) -> str:
+    def ending(self) -> str:
+        """What kind of file it is."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def address(self) -> str:
         """The name with a digest of the content in it."""
-        stem, _, ending = self.name.partition(".")
-        return f"{stem}-{hashlib.blake2b(self.content, digest_size=8).hexdigest()}.{ending}"
+        digest = hashlib.blake2b(self.content, digest_size=8).hexdigest()
+        return f"{self.name.removesuffix('.' + self.ending)}-{digest}.{self.ending}"
 
 
 class Documented:
@@ -92,16 +120,12 @@ def pages_of(documentation: Documentation, settings: OpenApiSettings, title: str
     if not urls:
         return made
     folder = f"{urls[0]}/assets"
-    assets = [_asset(name, media) for name, media in _ASSETS.items()]
-    made += [
-        _route(f"{folder}/{asset.hashed_name}", _asset_at(asset), f"docs_{asset.name}")
-        for asset in assets
-    ]
+    assets = {f"{folder}/{asset.address}": asset for asset in map(Asset.read, _ASSETS)}
+    made += [_route(at, _asset_at(asset), f"docs_{asset.name}") for at, asset in assets.items()]
     for mode, url in shown.items():
         if url is not None:
             other = next((one for one in urls if one != url), None)
-            names = {asset.name: f"{folder}/{asset.hashed_name}" for asset in assets}
-            page = _page(url, settings.openapi_url, other, names, mode, title)
+            page = _page(url, settings.openapi_url, other, list(assets), mode, title)
             made.append(_route(url, _page_at(page, documentation), f"docs_{mode}"))
     return made
 
@@ -113,27 +137,22 @@ def _route(path: str, handler: Any, name: str) -> Routes:
 
 
 def _page(
-    url: str, document: str, other: str | None, assets: dict[str, str], mode: str, title: str
-) -> bytes:
+    url: str, document: str, other: str | None, assets: Sequence[str], mode: str, title: str
+) -> str:
     # Relative addresses hold wherever a proxy has put the application.
     def to(target: str | None) -> str:
         if target is None:
             return ""
         return escape(quote_path(posixpath.relpath(target, posixpath.dirname(url))))
 
+    loads = (_LOADS[at.rpartition(".")[2]].format(at=to(at)) for at in assets)
     return _PAGE.format(
         document=to(document),
         mode=mode,
         other=to(other),
         title=escape(title),
-        css=to(assets["explorer.css"]),
-        js=to(assets["explorer.js"]),
-    ).encode()
-
-
-def _asset(name: str, media: str) -> Asset:
-    content = files("nexios.adapters.openapi").joinpath("assets", name).read_bytes()
-    return Asset(name, content, f"{media}; charset=utf-8")
+        loads="\n".join(loads),
+    )
 
 
 def _document_at(documentation: Documentation) -> Any:
@@ -148,7 +167,7 @@ def _document_at(documentation: Documentation) -> Any:
 
 def _asset_at(asset: Asset) -> Any:
     headers = {"cache-control": _A_YEAR, "x-content-type-options": "nosniff"}
-    final = BaseResponse(asset.content, 200, headers, asset.media)
+    final = BaseResponse(asset.content, 200, headers, _MEDIA[asset.ending])
 
     async def file() -> BaseResponse:
         return final
@@ -156,14 +175,14 @@ def _asset_at(asset: Asset) -> Any:
     return file
 
 
-def _page_at(page: bytes, documentation: Documentation) -> Any:
+def _page_at(page: str, documentation: Documentation) -> Any:
     async def docs() -> BaseResponse:
         # Servers may be added until the first request.
         headers = {
             "cache-control": "no-cache",
             "content-security-policy": _policy(documentation.config.servers),
         }
-        return HTMLResponse(page.decode(), headers=headers)
+        return HTMLResponse(page, headers=headers)
 
     return docs
 
