@@ -63,9 +63,10 @@ _WELL_KNOWN: Final = {
     "nats": Layer.INFRASTRUCTURE,
 }
 _NEUTRAL: Final = frozenset({"pydantic", "pydantic_core", "typing_extensions"})
-# Shared by HTTP and WebSocket, or handed to everybody.
+# Shared by HTTP and WebSocket, drawn from both, or handed to everybody.
 _OUR_NEUTRAL: Final = (
     "nexios.adapters.asgi",
+    "nexios.adapters.openapi",
     "nexios.adapters.routing",
     "nexios.app",
     "nexios.container",
