@@ -34,6 +34,16 @@ PLANTS = [
         "adapters/security/planted.py",
         "import nexios.adapters.asgi.types",
     ),
+    (
+        "documents are drawn by the app: nobody below it knows them",
+        "auth/planted.py",
+        "import nexios.adapters.openapi.config",
+    ),
+    (
+        "documents are drawn from the wire, not from driven adapters",
+        "adapters/openapi/planted.py",
+        "import nexios.adapters.servers.uvicorn",
+    ),
     ("one door: dependency-injector", "container/planted.py", "import dependency_injector"),
     ("one door: SQLAlchemy, asyncpg, aiosqlite", "adapters/http/planted.py", "import asyncpg"),
     ("one door: PyJWT, itsdangerous", "auth/planted.py", "import jwt"),

@@ -84,13 +84,15 @@ class Documentation:
         Args:
             root_path: Where the server has put the application; the default server.
         """
-        kept = self._kept.get(root_path)
+        # Routes that come while this is drawn drop the whole dict, so nothing old stays.
+        known = self._kept
+        kept = known.get(root_path)
         if kept is None:
             body = to_json(self.document(root_path))
             kept = (body, hashlib.blake2b(body, digest_size=16).hexdigest())
-            if len(self._kept) >= _KEPT:
-                self._kept = {}
-            self._kept[root_path] = kept
+            if len(known) >= _KEPT:
+                known.clear()
+            known[root_path] = kept
         return kept
 
     def document(self, root_path: str = "") -> Written:

@@ -9,6 +9,8 @@ from importlib.resources import files
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from anyio import to_thread
+
 from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.entries import Entry, Holder
@@ -157,7 +159,9 @@ def _page(
 
 def _document_at(documentation: Documentation) -> Any:
     async def openapi(request: Request, response: Response) -> Response:
-        body, tag = documentation.encoded(request.scope.get("root_path", ""))
+        # The first time it is drawn, a millisecond a route: not in the way of other requests.
+        root_path = request.scope.get("root_path", "")
+        body, tag = await to_thread.run_sync(documentation.encoded, root_path)
         final = BaseResponse(body, content_type="application/json")
         response.make_response(final).set_header("cache-control", "no-cache")
         return response.etag(tag)
