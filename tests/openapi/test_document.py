@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, Field, PlainSerializer
+from pydantic_core import core_schema
 
 from examples.seed_page import authentication, dependency_injection, production
 from examples.shop.main import shop
@@ -30,8 +31,13 @@ from nexios import (
     get,
     route,
 )
+from nexios.adapters.asgi.annotations import JSON_SCHEMA
+from nexios.adapters.asgi.params import MISSING
 from nexios.adapters.asgi.types import Receive, Scope, Send
-from nexios.adapters.openapi.listing import DuplicateOperationId
+from nexios.adapters.http.inputs import Simple
+from nexios.adapters.openapi.listing import DuplicateOperationId, listed
+from nexios.adapters.openapi.operations import operation, read
+from nexios.adapters.openapi.schemas import Schemas
 from nexios.domain import Identity
 from nexios.http import Accepted, Created, HTMLResponse, NoContent
 from tests.openapi import namesakes
@@ -202,6 +208,48 @@ def test_the_body_is_what_the_handler_reads() -> None:
     assert list(schema["properties"]) == ["thing", "at"]
     content = one(app, "/own", "post")["requestBody"]["content"]
     assert content == {"application/vnd.thing+json": {"schema": thing}}
+
+
+class Upload:
+    """Says of itself what it is in a document, as a class of the framework does."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: object) -> Any:
+        written = {JSON_SCHEMA: {"type": "string", "format": "binary"}}
+        return core_schema.no_info_plain_validator_function(lambda value: value, metadata=written)
+
+
+class Application(BaseModel):
+    name: str
+    papers: list[Upload]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kinds"),
+    [
+        ({"name": str}, {"application/x-www-form-urlencoded", "multipart/form-data"}),
+        ({"name": str, "paper": Upload}, {"multipart/form-data"}),
+        ({"papers": list[Upload]}, {"multipart/form-data"}),
+        ({"": Application}, {"multipart/form-data"}),
+    ],
+)
+def test_a_form_with_files_is_multipart(fields: dict[str, Any], kinds: set[str]) -> None:
+    app = NexiosApp()
+    app.post("/a", nothing)
+    (listed_one,), _ = listed(app._built().gateway.routes.units[:1])
+    schemas = Schemas()
+    facts = read(listed_one, schemas)
+    for name, annotation in fields.items():
+        field = Simple(name, "form", name, annotation, MISSING, lambda _: None)
+        facts.simple.append((field, schemas.ask(annotation, "validation")))
+    schemas.resolve()
+
+    body = operation(facts, schemas, None)["requestBody"]
+
+    assert set(body["content"]) == kinds
+    assert body["required"]
+    schema = schemas.followed(next(iter(body["content"].values()))["schema"])
+    assert schema["required"] == list(schema["properties"])
 
 
 ANSWERS: dict[str, tuple[Any, dict[str, str | None]]] = {

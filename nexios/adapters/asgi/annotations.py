@@ -21,8 +21,8 @@ from nexios.domain.errors import DomainError
 
 MANY: Final = (list, set, frozenset, tuple, Sequence)
 UNIONS: Final = (typing.Union, types.UnionType)
-PARSES: Final = "nexios_parses"
-"""The key of a schema's metadata for the class that reads the text, for documents."""
+JSON_SCHEMA: Final = "nexios_json_schema"
+"""The key of a core schema's metadata for the JSON schema of it, for documents."""
 
 _SCALARS: Final = (str, int, float, bool, Decimal, UUID, date, datetime, time, timedelta, Enum)
 
@@ -102,8 +102,9 @@ def parsed_schema(cls: Any) -> core_schema.CoreSchema:
         except (ValueError, TypeError, AttributeError, DomainError):
             raise PydanticCustomError("value_parsing", "is not valid") from None
 
+    text = {"type": "string", "format": "uuid"} if issubclass(cls, UUID) else {"type": "string"}
     return core_schema.no_info_plain_validator_function(
-        read, serialization=core_schema.to_string_ser_schema(), metadata={PARSES: cls}
+        read, serialization=core_schema.to_string_ser_schema(), metadata={JSON_SCHEMA: text}
     )
 
 

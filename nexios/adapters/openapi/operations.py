@@ -76,7 +76,7 @@ def operation(facts: Facts, schemas: Schemas, security: Sequence[Any] | None) ->
     route, around = facts.listed.unit.flat.route, facts.listed.unit.flat.around
     summary, description = _words(route.handler)
     tags = tuple(dict.fromkeys((*around.tags, *route.tags)))
-    body = _request_body(facts, route.options.get("request_content_type"))
+    body = _request_body(facts, schemas, route.options.get("request_content_type"))
     parameters = _parameters(facts, schemas, route.options.get("parameters") or ())
     written: dict[str, Any] = {
         "tags": list(tags) or None,
@@ -153,10 +153,10 @@ def _optional(simple: Simple | BodyPart) -> bool:
     return simple.default is not MISSING
 
 
-def _request_body(facts: Facts, media: str | None) -> dict[str, Any] | None:
+def _request_body(facts: Facts, schemas: Schemas, media: str | None) -> dict[str, Any] | None:
     parts, form = facts.parts, [one for one in facts.simple if one[0].place not in _TEXT_PLACES]
     if form:
-        return _form(form, media)
+        return _form(form, schemas, media)
     if not parts:
         if not facts.streams:
             return None
@@ -168,8 +168,10 @@ def _request_body(facts: Facts, media: str | None) -> dict[str, Any] | None:
     return _body({media or JSON: schema}, required=bool(schema.get("required")))
 
 
-def _form(fields: Sequence[tuple[Simple, Slot]], media: str | None) -> dict[str, Any]:
-    files = any(simple.place == "file" for simple, _ in fields)
+def _form(
+    fields: Sequence[tuple[Simple, Slot]], schemas: Schemas, media: str | None
+) -> dict[str, Any]:
+    files = any(schemas.holds_file(slot) for _, slot in fields)
     if len(fields) == 1 and not fields[0][0].name:
         simple, schema = fields[0]
         required = not _optional(simple)

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema, to_jsonable_python
 
-from nexios.adapters.asgi.annotations import PARSES
+from nexios.adapters.asgi.annotations import JSON_SCHEMA
 
 REF: Final = "#/components/schemas/"
 Slot = dict[str, Any]
@@ -71,6 +70,12 @@ class Schemas:
         required = whole.get("required", ())
         for name, schema in whole.get("properties", {}).items():
             yield name, schema, name in required
+
+    def holds_file(self, slot: Mapping[str, Any]) -> bool:
+        """Tell whether a field of a form is a file, or has one among its members."""
+        schema = self.followed(without_null(slot))
+        inner = [schema["items"]] if "items" in schema else schema.get("properties", {}).values()
+        return schema.get("format") == "binary" or any(map(self.holds_file, inner))
 
     def followed(self, slot: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the schema that is meant, references followed."""
@@ -191,9 +196,6 @@ class _Writer(GenerateJsonSchema):
         return written
 
     def function_plain_schema(self, schema: Any) -> JsonSchemaValue:
-        """Write a class with ``parse(text)`` as the text it is."""
-        parses = (schema.get("metadata") or {}).get(PARSES)
-        if parses is None:
-            return super().function_plain_schema(schema)
-        text = {"type": "string"}
-        return {**text, "format": "uuid"} if issubclass(parses, UUID) else text
+        """Write what a class of ours says of itself: an identity, an uploaded file."""
+        told = (schema.get("metadata") or {}).get(JSON_SCHEMA)
+        return super().function_plain_schema(schema) if told is None else dict(told)
