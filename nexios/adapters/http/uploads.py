@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, ClassVar, Final
 from anyio import to_thread
 from pydantic_core import PydanticCustomError, SchemaSerializer, core_schema
 
+from nexios.adapters.asgi.annotations import JSON_SCHEMA
 from nexios.adapters.asgi.headers import Headers
 from nexios.adapters.asgi.types import RawHeader
 from nexios.adapters.http.errors import StorageFull
@@ -172,6 +173,7 @@ def _file(value: Any) -> UploadedFile:
 _SCHEMA: Final = core_schema.no_info_plain_validator_function(
     _file,
     serialization=core_schema.plain_serializer_function_ser_schema(lambda file: file.filename),
+    metadata={JSON_SCHEMA: {"type": "string", "format": "binary"}},
 )
 # What `to_json` asks of any class it does not know.
 UploadedFile.__pydantic_serializer__ = SchemaSerializer(_SCHEMA)

@@ -7,6 +7,7 @@ from typing import Final
 
 from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.http.compile import Unit
+from nexios.adapters.http.controller import Controller
 from nexios.adapters.routing.template import Template
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -93,10 +94,16 @@ def _id_of(unit: Unit, method: str) -> str:
     several = len(flat.route.methods) > 1
     if given:
         return f"{given}_{method}" if several else given
-    if flat.around.owner is None:
+    if not _is_controller(unit):
         return _spelled(unit, method)
     named = _NO_WORD.sub("_", flat.name)
     return f"{named}_{method}" if several else named
+
+
+def _is_controller(unit: Unit) -> bool:
+    # The methods of a class-based view are told apart by their verb, not by a name.
+    owner = unit.flat.around.owner
+    return owner is not None and issubclass(owner, Controller)
 
 
 def _spelled(unit: Unit, method: str) -> str:
@@ -117,7 +124,7 @@ def _told_apart(
 ) -> str:
     """Return the id; of a method of a controller that wears several verbs the longer one."""
     route = unit.flat.route
-    if unit.flat.around.owner is None or route.options.get("operation_id"):
+    if not _is_controller(unit) or route.options.get("operation_id"):
         return operation_id
     twins = [
         other

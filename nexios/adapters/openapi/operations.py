@@ -50,7 +50,7 @@ def read(one: Listed, schemas: Schemas) -> Facts:
     route, source = one.unit.flat.route, one.unit.source
     facts = Facts(one, streams=source.streams, problem=schemas.ask(Problem, "validation"))
     for inputs in source.inputs:
-        for simple in inputs.simple:
+        for simple in (*inputs.simple, *inputs.form):
             facts.simple.append((simple, schemas.ask(simple.annotation, "validation")))
         # What the handler reads describes the body better than a check before it does.
         for part in () if facts.parts else inputs.parts:

@@ -18,8 +18,9 @@ from nexios.adapters.routing.converters import (
 from nexios.adapters.routing.template import Field
 
 _KNOWN: Final[dict[type[Convertor[Any]], Slot]] = {
-    StringConvertor: {"type": "string", "minLength": 1},
-    PathConvertor: {"type": "string"},
+    # What no path may hold is refused before it is routed (adapters/asgi/firewall.py).
+    StringConvertor: {"type": "string", "pattern": r"^[^/\\\u0000-\u001f\u007f-\u009f]+$"},
+    PathConvertor: {"type": "string", "pattern": r"^[^\\\u0000-\u001f\u007f-\u009f]*$"},
     IntegerConvertor: {"type": "integer", "minimum": 0},
     FloatConvertor: {"type": "number", "minimum": 0},
     UUIDConvertor: {"type": "string", "format": "uuid"},
