@@ -17,7 +17,7 @@ MISUSE = [
     ("GET", "/products?limit=0", {}, 422),
     ("GET", "/products?limit=1e9", {}, 422),
     ("GET", "/products?after=%00", {}, 422),
-    ("GET", "/products/%00", {}, 404),
+    ("GET", "/products/%00", {}, 400),
     ("DELETE", "/products", {}, 405),
     ("POST", "/products/tea/deliveries", {"json": {"qty": 0}}, 422),
     ("POST", "/products/tea/deliveries", {"json": {"qty": 10**30}}, 409),
