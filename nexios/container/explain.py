@@ -7,6 +7,7 @@ from typing import Final
 from nexios.container.assembly import Assembly
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.checks import problem_of_ask
+from nexios.container.entry import EntryPoint
 from nexios.container.errors import NOWHERE, AmbiguousBinding, Step, Where
 from nexios.container.fixes import source_text
 from nexios.container.graph import Graph, Node, Paths, assigns_attributes
@@ -54,6 +55,8 @@ class Explanation:
         asks: Parameter and what fills it, in order.
         askers: For each who asks directly, the steps up to an entry.
         entries: Labels of all entries that reach it.
+        plans: For each of them how it runs now: sync or async, and why it is interpreted where
+            others are compiled.
         awaiting: Titles of what is awaited before it is there, itself included.
         awaited_at_start: Whether all of these are made at start, so that no entry awaits them.
         cleanup: What is cleaned up when its scope ends, itself first.
@@ -77,6 +80,7 @@ class Explanation:
     asks: tuple[str, ...]
     askers: tuple[tuple[Step, ...], ...]
     entries: tuple[str, ...]
+    plans: tuple[str, ...]
     awaiting: tuple[str, ...]
     awaited_at_start: bool
     cleanup: tuple[str, ...]
@@ -104,7 +108,8 @@ class Explanation:
             for depth, step in enumerate(steps):
                 label = "asked by" if number == depth == 0 else ""
                 lines.append(_line(label, "  " * depth + step.text, step.where))
-        lines += _lines("entries", self.entries or ["none"])
+        runs = [f"{label}   {plan}" for label, plan in zip(self.entries, self.plans, strict=True)]
+        lines += _lines("entries", runs or ["none"])
         return "\n".join(lines)
 
     def _scope(self) -> str:
@@ -201,11 +206,11 @@ class _Explainer:
         source = "" if binding.origin is Origin.FUNCTION else answering(binding)
         awaiting, at_start = self._awaiting(slot)
         reached = self._graph.dependents((slot,), self._graph.askers())
-        entries = tuple(
-            plain(wired.point.label)
+        points = [
+            wired.point
             for wired in self._graph.wired.values()
             if any(inner in reached for call in wired.calls for inner in call.slots)
-        )
+        ]
         layer, source_layer = self._placed(node)
         return Explanation(
             key=plain(node.title),
@@ -222,7 +227,8 @@ class _Explainer:
             source_layer=source_layer,
             asks=tuple(self._asks(node)),
             askers=ways_up(self._graph, slot),
-            entries=entries,
+            entries=tuple(plain(point.label) for point in points),
+            plans=tuple(map(self._plan, points)),
             awaiting=awaiting,
             awaited_at_start=at_start,
             cleanup=self._cleanup(slot),
@@ -291,6 +297,12 @@ class _Explainer:
         if isinstance(node.binding.source, type) and assigns_attributes(node.binding.source):
             return "one object for each request: a method assigns an attribute"
         return ""
+
+    def _plan(self, point: EntryPoint) -> str:
+        plans = self._assembly.plans
+        runs = "async" if plans[point].plan.awaits else "sync"
+        why = plans.why_interpreted(point) if plans.compiled else ""
+        return f"{runs}, interpreted: {why}" if why else runs
 
     def _placed(self, node: Node) -> tuple[Placed, Placed | None]:
         binding, bound_in = node.binding, node.module.layer

@@ -324,3 +324,18 @@ def test_explaining_changes_nothing() -> None:
     assert isinstance(container.explain(list[Clock]), Explanation)
     assert len(container.wiring.nodes) == size
     assert "list[Clock]" not in container.graph().text()
+
+
+async def test_an_entry_is_told_how_it_runs_now() -> None:
+    module = Module("app")
+    module.bind(Clock, scope=Scope.SINGLETON)
+
+    async def later(clock: Clock = Depend()) -> None: ...
+    def now(clock: Clock = Depend()) -> None: ...
+
+    points = [point(later, "GET /later"), point(now, "GET /now")]
+    async with Container(module, entries=points, compiled=True) as container:
+        assert container.explain(Clock).plans == ("async", "sync")
+        with container.override(Clock).value(Clock()):
+            told = container.explain(Clock).plans
+        assert told[1] == "sync, interpreted: an override reaches it"
