@@ -3,6 +3,7 @@
 import enum
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 import pydantic_core
 import pytest
 import typing_extensions
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from nexios import Body, Cookie, Header, Path, Query
 from nexios.adapters.asgi.annotations import Parsed
@@ -305,6 +306,131 @@ async def test_json_types_are_taken(kind: str) -> None:
     async with Served(router) as served:
         answer = await served.post("/", headers={"content-type": kind}, body=b'{"number": "a"}')
     assert answer.text == "a"
+
+
+class Typed(BaseModel):
+    whole: int = 0
+    ratio: float = 0
+    flag: bool = False
+    day: date | None = None
+    moment: datetime | None = None
+    span: timedelta | None = None
+    price: Decimal | None = None
+    colour: Colour | None = None
+    ids: set[UUID] = set()
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"whole": true}', "whole"),
+        (b'{"whole": "1"}', "whole"),
+        (b'{"ratio": "1.5"}', "ratio"),
+        (b'{"ratio": false}', "ratio"),
+        (b'{"flag": 1}', "flag"),
+        (b'{"flag": "true"}', "flag"),
+        (b'{"day": 1}', "day"),
+        (b'{"moment": 1700000000}', "moment"),
+        (b'{"span": 60}', "span"),
+        (b'{"price": true}', "price"),
+    ],
+)
+async def test_a_json_value_of_another_type_is_422(body: bytes, name: str) -> None:
+    router = Router()
+
+    @router.post("/")
+    async def take(typed: Typed) -> str:
+        return repr(typed)
+
+    @router.post("/embedded")
+    async def embedded(typed: Typed = Body(embed=True)) -> str:
+        return repr(typed)
+
+    async with Served(router) as served:
+        bare = await served.post("/", headers=JSON, body=body)
+        inner = await served.post("/embedded", headers=JSON, body=b'{"typed": ' + body + b"}")
+    assert [error["name"] for error in errors_of(bare)] == [name]
+    assert [error["name"] for error in errors_of(inner)] == [f"typed.{name}"]
+
+
+async def test_what_json_has_no_type_for_is_read_from_text_and_numbers() -> None:
+    router = Router()
+    seen: list[Typed] = []
+
+    @router.post("/")
+    async def take(typed: Typed) -> None:
+        seen.append(typed)
+
+    body = (
+        b'{"whole": 3, "ratio": 2, "flag": true, "day": "2026-01-31", "price": 1.5, "colour": 1,'
+        b' "moment": "2026-01-31T12:00:00Z", "span": "PT1M",'
+        b' "ids": ["12345678-1234-5678-1234-567812345678"]}'
+    )
+    async with Served(router) as served:
+        assert (await served.post("/", headers=JSON, body=body)).status == 204
+        assert (await served.post("/", headers=JSON, body=b'{"price": "1.5"}')).status == 204
+    assert seen[0] == Typed(
+        whole=3,
+        ratio=2.0,
+        flag=True,
+        day=date(2026, 1, 31),
+        moment=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        span=timedelta(minutes=1),
+        price=Decimal("1.5"),
+        colour=Colour.RED,
+        ids={UUID("12345678-1234-5678-1234-567812345678")},
+    )
+    assert seen[1].price == Decimal("1.5")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"whole": 7.0}', 200),
+        (b'{"whole": 7e0}', 200),
+        (b'{"whole": 7.5}', 422),
+        (b'{"whole": 9007199254740993.0}', 422),
+        (b'{"whole": 7.0, "ratio": 7.5, "price": 7.25}', 200),
+        (b'{"whole": 7.0, "flag": 1}', 422),
+        (b'{"whole": 7.0', 400),
+    ],
+)
+async def test_a_number_without_fraction_is_whole(body: bytes, status: int) -> None:
+    router = Router()
+
+    @router.post("/")
+    async def take(typed: Typed) -> str:
+        assert typed.ratio in (0, 7.5)
+        return f"{typed.whole!r}"
+
+    async with Served(router) as served:
+        answer = await served.post("/", headers=JSON, body=body)
+    assert answer.status == status
+    assert status != 200 or answer.text == "7"
+
+
+async def test_a_type_that_says_it_is_not_strict_is_taken_at_its_word() -> None:
+    class Lenient(BaseModel):
+        model_config = ConfigDict(strict=False)
+
+        whole: int
+
+    class OneField(BaseModel):
+        whole: Annotated[int, Field(strict=False)]
+
+    router = Router()
+
+    @router.post("/model")
+    async def of_model(value: Lenient) -> int:
+        return value.whole
+
+    @router.post("/field")
+    async def of_field(value: OneField) -> int:
+        return value.whole
+
+    async with Served(router) as served:
+        for path in ("/model", "/field"):
+            assert (await served.post(path, as_json={"whole": "7"})).text == "7"
 
 
 async def test_a_body_over_the_routes_limit_is_413_before_it_is_read() -> None:

@@ -233,6 +233,29 @@ async def test_what_is_not_the_model_is_named_without_its_value() -> None:
     assert seen == [Post(text="abc")]
 
 
+class Seats(BaseModel):
+    taken: dict[int, int]
+
+
+async def test_messages_are_read_by_the_rules_of_json_bodies() -> None:
+    seen: list[Seats] = []
+
+    async def handler(websocket: WebSocket) -> None:
+        await websocket.accept()
+        seen.extend([seats async for seats in websocket.iter_as(Seats)])
+
+    many = {str(n): 1 for n in range(Limits().keyed_items + 1)}
+    async with websocket_connect(served(handler), "/") as client:
+        await client.send_json({"taken": many})
+        frame = await client.receive_json()
+        assert (frame["errors"][0]["name"], frame["errors"][0]["code"]) == ("taken", "too_long")
+        await client.send_json({"taken": {"1": True}})
+        frame = await client.receive_json()
+        assert frame["errors"][0]["code"] == "int_type"
+        await client.send_json({"taken": {"1": 2}})
+    assert seen == [Seats(taken={1: 2})]
+
+
 async def test_third_bad_message_within_a_minute_closes_1007() -> None:
     now = [0.0]
 

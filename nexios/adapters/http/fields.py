@@ -15,7 +15,7 @@ from nexios.adapters.asgi.annotations import (
     members_adapter,
     without_none,
 )
-from nexios.adapters.http.bounds import BoundedValidator
+from nexios.adapters.asgi.bounds import BoundedValidator
 
 
 def is_structure(annotation: object) -> bool:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from nexios.adapters.asgi.annotations import UNIONS, without_metadata, without_none
+from nexios.adapters.asgi.bounds import BoundedValidator
 from nexios.adapters.asgi.nul import may_hold_nul, nul_places
 from nexios.application.limits import Limits
 
@@ -126,7 +127,8 @@ def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:
     if _may_hold_nan(payload) or may_hold_nul(payload):
         parse_json(payload, limits)
     try:
-        return adapter_of(model).validate_json(payload)
+        content = payload.encode("utf-8", "surrogatepass") if isinstance(payload, str) else payload
+        return validator_of(model, limits.keyed_items)(content)
     except ValidationError as error:
         raise _misfit(error, limits) from None
 
@@ -144,9 +146,9 @@ def write_json(value: object) -> str:
 
 
 @lru_cache(maxsize=512)
-def adapter_of(model: Any) -> TypeAdapter[Any]:
-    """Return the compiled validator of a type; the same one each time."""
-    return TypeAdapter(model)
+def validator_of(model: Any, keyed_items: int) -> BoundedValidator:
+    """Return the compiled validator of a type, by the rules of JSON bodies; made once."""
+    return BoundedValidator(TypeAdapter(model), keyed_items)
 
 
 def field_error(loc: tuple[int | str, ...], kind: str, text: str) -> dict[str, object]:

@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel, Field
 from pydantic_core import ValidationError
 
+from nexios.adapters.asgi import bounds
 from nexios.adapters.asgi.params import Body
-from nexios.adapters.http import bounds
 from nexios.adapters.http.fields import body_validator
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings

@@ -7,12 +7,14 @@ megabyte of well-chosen keys costs seconds (security-and-production.md, 1.10).
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic_core import PydanticKnownError
+from pydantic_core import PydanticKnownError, to_json
 
 _NUMBERS: Final = frozenset(("int", "float", "decimal", "uuid", "complex"))
 _SETS: Final = frozenset(("set", "frozenset"))
 # What of a schema holds values of the application, not schemas.
 _VALUES: Final = frozenset(("metadata", "serialization", "default", "cls", "expected", "members"))
+TABLES: Final = frozenset(("fields", "choices"))
+"""What of a schema may map names of the application's own to schemas, and is no schema itself."""
 
 
 def capped(schema: Any, limit: int) -> Any:
@@ -32,10 +34,17 @@ def capped(schema: Any, limit: int) -> Any:
     changed = {
         key: new
         for key, old in schema.items()
-        if key not in _VALUES and (new := capped(old, limit)) is not old
+        if key not in _VALUES and (new := _below(key, old, limit)) is not old
     }
     result = {**schema, **changed} if changed else schema
     return _with_cap(result, limit) if _is_keyed_by_numbers(result) else result
+
+
+def _below(key: str, value: Any, limit: int) -> Any:
+    if key not in TABLES or not isinstance(value, dict):
+        return capped(value, limit)
+    table = {name: capped(one, limit) for name, one in value.items()}
+    return value if all(table[name] is one for name, one in value.items()) else table
 
 
 def _is_keyed_by_numbers(schema: Mapping[str, Any]) -> bool:
@@ -69,10 +78,12 @@ def _with_cap(schema: Mapping[str, Any], limit: int) -> dict[str, Any]:
         if isinstance(value, (dict, list)) and len(value) > limit:
             context = {"field_type": kind, "max_length": limit, "actual_length": len(value)}
             raise PydanticKnownError("too_long", context)
-        return value
+        # Keys of a JSON object are texts, which only JSON may turn into numbers when it is strict.
+        return to_json(value, inf_nan_mode="constants")
 
     function = {"type": "no-info", "function": refuse}
-    inner = {key: value for key, value in schema.items() if key != "ref"}
+    plain = {key: value for key, value in schema.items() if key != "ref"}
+    inner = {"type": "json", "schema": plain}
     before = {"type": "function-before", "function": function, "schema": inner}
     # Whoever points here means the capped one.
     return {**before, "ref": schema["ref"]} if "ref" in schema else before

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from nexios import Body
-from nexios.adapters.http.bounds import BoundedValidator
-from nexios.adapters.http.keyed import capped
+from nexios.adapters.asgi.bounds import BoundedValidator
+from nexios.adapters.asgi.keyed import capped
 from nexios.adapters.http.router import Router
 from nexios.application.limits import Limits
 from tests.support.asgi import Served
@@ -99,9 +99,9 @@ async def test_colliding_number_keys_are_refused_before_the_map_is_built() -> No
     adapter: TypeAdapter[Any] = TypeAdapter(dict[Annotated[int, AfterValidator(note)], int])
     validate = BoundedValidator(adapter, LIMIT)
     with pytest.raises(ValueError, match="at most 1000"):
-        validate(_map(LIMIT + 1))
+        validate(_map(LIMIT + 1).encode())
     assert built == []
-    assert len(validate(_map(LIMIT))) == len(built) == LIMIT
+    assert len(validate(_map(LIMIT).encode())) == len(built) == LIMIT
 
 
 @pytest.mark.parametrize("annotation", [dict[str, int], list[int], set[str], dict[str, Any]])
@@ -130,3 +130,34 @@ async def test_a_models_own_length_and_the_routes_limit_replace_the_default() ->
             for count, status in ((limit, 200), (limit + 1, 422)):
                 body = f'{{"counts":{_map(count)}}}'.encode()
                 assert (await served.post(path, headers=json, body=body)).status == status
+
+
+class Post(BaseModel):
+    type: Literal["post"]
+    metadata: dict[int, int] = {}
+    fields: list[int] = []
+
+
+class Leave(BaseModel):
+    type: Literal["leave"]
+    default: set[int] = set()
+
+
+async def test_a_field_may_be_called_like_a_part_of_a_schema() -> None:
+    router = Router()
+
+    @router.post("/one")
+    async def one(post: Post) -> int:
+        return len(post.metadata)
+
+    @router.post("/either")
+    async def either(message: Annotated[Post | Leave, Body(), Field(discriminator="type")]) -> str:
+        return message.type
+
+    async with Served(router) as served:
+        most = {"type": "post", "metadata": {str(n): 0 for n in range(LIMIT)}, "fields": [1]}
+        over = {"type": "leave", "default": list(range(LIMIT + 1))}
+        assert (await served.post("/one", as_json=most)).text == str(LIMIT)
+        assert (await served.post("/either", as_json=most)).text == "post"
+        assert (await served.post("/either", as_json={"type": "leave"})).text == "leave"
+        assert (await served.post("/either", as_json=over)).status == 422

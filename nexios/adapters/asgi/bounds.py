@@ -1,17 +1,18 @@
-"""Bounds on the work one JSON body can make its validator do.
+"""Validates JSON of one type: by its JSON types, and in work that its size bounds.
 
 Every missing field of every item in a list is a fault of its own, so a few kilobytes of ``{}``
 are a million faults, each an object in memory before the first of them is looked at. What maps
 and sets of numbers may hold is in ``keyed.py``.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-from pydantic_core import SchemaValidator
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator, from_json, to_json
 
-from nexios.adapters.http.keyed import capped
+from nexios.adapters.asgi.keyed import TABLES, capped
 
 FAULTS: Final = 60_000
 """A body that could have more of them is checked up to the first bad item of each list."""
@@ -22,13 +23,22 @@ _HASTY: Final = frozenset({"list", "set", "frozenset", "tuple"})
 _FIELDS: Final = frozenset({"model-fields", "typed-dict", "dataclass-args"})
 # Values of the schema that are no schemas.
 _OPAQUE: Final = frozenset({"metadata", "default", "cls", "config", "serialization", "expected"})
+# A float beyond it stands for several integers.
+_EXACT: Final = 2**53
+_INTEGRAL: Final = re.compile(rb"[0-9](?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE][+-]?[0-9])")
 _STRUCTURE: Final = (b",", b":", b"[", b"{")
 
 
 class BoundedValidator:
-    """Validates JSON bodies of one type, in work that its size bounds."""
+    """Validates JSON of one type, a body or a message, in work that its size bounds.
 
-    __slots__ = ("_each", "_full", "_hasty", "_schema")
+    JSON types count: ``true`` and ``"1"`` are no int, a number is no date, ``1`` is no bool, and
+    ``1.0`` is an int, as in JSON Schema. What JSON has no type for (dates, UUIDs, enums) is read
+    from text, Decimals and enums from numbers, too. A type that says ``strict=False`` somewhere
+    is read as pydantic does by default.
+    """
+
+    __slots__ = ("_each", "_full", "_hasty", "_schema", "_strict")
 
     def __init__(self, adapter: TypeAdapter[Any], keyed_items: int) -> None:
         """Look the schema through, once.
@@ -43,30 +53,68 @@ class BoundedValidator:
         validator = (
             adapter.validator if same else SchemaValidator(self._schema, _use_prebuilt=False)
         )
-        self._full: Callable[[bytes], Any] = validator.validate_json
-        self._hasty: Callable[[bytes], Any] | None = None
         nodes = list(_nodes(self._schema))
+        # At the call, since models are validated by ready-made validators of their own.
+        self._strict = not any(map(_is_lenient, nodes)) or None
+        self._full: Callable[..., Any] = validator.validate_json
+        self._hasty: Callable[..., Any] | None = None
         lists = any(node.get("type") in _HASTY for node in nodes)
         self._each = _faults_of_one(nodes) if lists else 0
 
     def __call__(self, content: bytes) -> Any:
-        """Return the value of a body.
+        """Return the value that JSON text in UTF-8 stands for.
 
         Raises:
             ValidationError: With all its faults, or if there could be more than ``FAULTS``
                 with those up to the first bad item of each list.
         """
         # Few bytes cannot have many tokens; nearly every body ends here.
-        if len(content) * self._each <= FAULTS:
-            return self._full(content)
+        validate = self._full
+        if len(content) * self._each > FAULTS:
+            validate = self._by_tokens(content)
+        try:
+            return validate(content, strict=self._strict)
+        except ValidationError as error:
+            whole = _with_whole_numbers(content, error) if self._strict else None
+            if whole is None:
+                raise
+        return validate(whole, strict=True)
+
+    def _by_tokens(self, content: bytes) -> Callable[..., Any]:
         if sum(map(content.count, _STRUCTURE)) * self._each <= FAULTS:
-            return self._full(content)
+            return self._full
         if self._hasty is None:
             # Only an odd body ever needs it, so no start pays for it.
             hasty = _changed(self._schema, _to_the_first_bad_item)
             made = SchemaValidator(hasty, _use_prebuilt=False)
             self._hasty = made.validate_json
-        return self._hasty(content)
+        return self._hasty
+
+
+def _with_whole_numbers(content: bytes, error: ValidationError) -> bytes | None:
+    """Return JSON that was refused with ``1`` for ``1.0``, which is as whole (RFC 8259 knows one
+    kind of number); None where that cannot change a thing.
+    """
+    if _INTEGRAL.search(content) is None:
+        return None
+    if error.error_count() == 1 and error.errors(include_input=False)[0]["type"] == "json_invalid":
+        return None
+    return to_json(_whole(from_json(content)), inf_nan_mode="constants")
+
+
+def _whole(value: Any) -> Any:
+    """Return a JSON value with integers in place of floats without a fraction."""
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value
+
+
+def _is_lenient(node: Node) -> bool:
+    return node.get("strict") is False or (node.get("config") or {}).get("strict") is False
 
 
 def _faults_of_one(nodes: list[Node]) -> int:
@@ -95,7 +143,11 @@ def _nodes(schema: Any) -> Iterator[Node]:
         current = waiting.pop()
         if isinstance(current, dict):
             yield current
-            waiting += [value for name, value in current.items() if name not in _OPAQUE]
+            for name, value in current.items():
+                if name in TABLES and isinstance(value, dict):
+                    waiting += value.values()
+                elif name not in _OPAQUE:
+                    waiting.append(value)
         elif isinstance(current, (list, tuple)):
             waiting += current
 
@@ -103,12 +155,15 @@ def _nodes(schema: Any) -> Iterator[Node]:
 def _changed(schema: Any, change: Callable[[Node], Node]) -> Any:
     """Return a copy of a schema with ``change`` applied to its mappings, inner before outer."""
     if isinstance(schema, dict):
-        return change(
-            {
-                name: value if name in _OPAQUE else _changed(value, change)
-                for name, value in schema.items()
-            }
-        )
+        return change({name: _changed_below(name, schema[name], change) for name in schema})
     if isinstance(schema, (list, tuple)):
         return type(schema)(_changed(value, change) for value in schema)
     return schema
+
+
+def _changed_below(name: str, value: Any, change: Callable[[Node], Node]) -> Any:
+    if name in _OPAQUE:
+        return value
+    if name in TABLES and isinstance(value, dict):
+        return {key: _changed(one, change) for key, one in value.items()}
+    return _changed(value, change)
