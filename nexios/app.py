@@ -14,6 +14,7 @@ from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
+from nexios.adapters.http.codec import writer_of
 from nexios.adapters.http.entries import LiveList
 from nexios.adapters.http.ordering import Added, listed
 from nexios.adapters.http.router import Router
@@ -72,6 +73,7 @@ class NexiosApp(Verbs):
         guards: Sequence[Any] = (),
         layers: Mapping[str, Layer] | None = None,
         debug: bool | None = None,
+        json: Any = None,
     ) -> None:
         """Note what the application is made of; nothing is opened, wired or proven yet.
 
@@ -90,6 +92,8 @@ class NexiosApp(Verbs):
             guards: Asked before every handler.
             layers: Package to layer, where the place of the code does not say it.
             debug: Overrules the setting of that name.
+            json: Writes JSON answers in place of our own writer: ``json=orjson``, or a function
+                from value to bytes.
 
         Raises:
             TypeError: Two configurations, or something that is no module.
@@ -100,6 +104,7 @@ class NexiosApp(Verbs):
         self.version = version or self.config.openapi.version or "0.1.0"
         self.description = description or self.config.openapi.description
         self.docs = docs_of(self, lambda: self._built().documentation)
+        self.json_writer = writer_of(json)
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
         self.templates = TemplateEngine(self.config.templating)

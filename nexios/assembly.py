@@ -96,6 +96,7 @@ class House:
             socket_at=self._socket_at,
             not_found=config.not_found,
             errors=config.errors,
+            write_json=app.json_writer,
         )
         socket_settings = SocketSettings(
             limits=config.limits,

@@ -85,7 +85,12 @@ def _secrets(value: object) -> tuple[Secret, ...]:
     return found
 
 
-def _not_negative(limits: Limits) -> Limits:
+def _holding(limits: Limits) -> Limits:
+    if limits.body is None:
+        raise ValueError(
+            "body must be a number of bytes; None is for routes that stream: "
+            'limits={"body": None} on the route'
+        )
     for one in fields(limits):
         if (getattr(limits, one.name) or 0) < 0:
             raise ValueError(f"{one.name} must not be negative")
@@ -114,7 +119,7 @@ class _Known:
     not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
     templating: TemplateSettings = field(default_factory=TemplateSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
-    limits: Annotated[Limits, AfterValidator(_not_negative)] = field(default_factory=Limits)
+    limits: Annotated[Limits, AfterValidator(_holding)] = field(default_factory=Limits)
     server: ServerSettings = field(default_factory=ServerSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)

@@ -1,6 +1,6 @@
 """What handlers raise and what a request may fail with, at the address people type."""
 
-from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.asgi.errors import ClientDisconnect, SessionUnavailable
 from nexios.adapters.asgi.headers import InvalidHeader
 from nexios.adapters.http.errors import (
     BodyTooLarge,
@@ -36,6 +36,7 @@ __all__ = [
     "PaginationError",
     "PermissionDenied",
     "RequestInvalid",
+    "SessionUnavailable",
     "UnsupportedMediaType",
     "WebSocketDisconnect",
     "WebSocketException",

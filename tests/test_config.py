@@ -147,6 +147,7 @@ def test_all_faults_come_together_each_with_its_source(
         ({"cors": {"allow_origins": "https://a.example"}}, "cors.allow_origins: must be a list"),
         ({"cors": {"max_age": -1}}, "cors.max_age: must not be negative or endless"),
         ({"limits": {"cookie_pairs": -1}}, "limits.cookie_pairs: must not be negative"),
+        ({"limits": {"body": None}}, "limits.body: must be a number of bytes; None is for routes"),
         ({"limits": {"boddy": 1}}, "limits.boddy: unknown key; did you mean 'body'?"),
         ({"server": {"port": 70_000}}, "server.port: must be from 0 to 65535"),
         ({"server": {"grace_s": float("nan")}}, "server.grace_s: must not be negative or endless"),

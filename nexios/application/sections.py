@@ -166,11 +166,13 @@ class NotFoundSettings(Section):
         return_json: Answer with a problem; with plain text if not.
         custom_message: To stand in the answer.
         use_html: Answer with a page to who takes HTML.
+        show_traceback: Under ``debug=True``, say of a 404 that a handler raised where that was.
     """
 
     return_json: bool = True
     custom_message: str | None = None
     use_html: bool = False
+    show_traceback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

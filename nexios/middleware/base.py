@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.encode import encode
+from nexios.adapters.http.encode import encode_beside
 from nexios.adapters.http.pipeline import take
 from nexios.adapters.http.request import Request
 
@@ -63,5 +63,5 @@ class BaseMiddleware:
         if not passed:
             return answer
         if answer is not None and answer is not response:
-            take(response, encode(answer))
+            take(response, encode_beside(response, answer))
         return await self.process_response(request, response)

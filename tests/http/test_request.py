@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from nexios.adapters.asgi.errors import SessionUnavailable
 from nexios.adapters.asgi.types import Message, Scope
 from nexios.adapters.http.errors import (
     BodyTooLarge,
+    HTTPException,
     MalformedBody,
     RequestInvalid,
     UnsupportedMediaType,
@@ -249,10 +251,41 @@ def test_small_questions() -> None:
     assert asked.valid()
     assert "POST" in repr(asked)
     bare = request()
-    assert (bare.user_agent, bare.referrer, bare.last_event_id) == ("", "", "")
+    assert (bare.user_agent, bare.referrer, bare.last_event_id) == ("", "", None)
     assert (bare.content_type, bare.content_length, bare.has_body) == ("", 0, False)
     assert request(("transfer-encoding", "chunked")).has_body
     assert not bare.is_ajax
+
+
+def test_the_last_event_is_told_by_header_then_by_query() -> None:
+    def resuming(query: bytes, *headers: tuple[str, str]) -> Request:
+        asked = request(*headers)
+        asked.scope["query_string"] = query
+        return asked
+
+    assert resuming(b"last-event-id=8").last_event_id == "8"
+    assert resuming(b"last-event-id=8", ("Last-Event-ID", "7")).last_event_id == "7"
+    assert resuming(b"").last_event_id is None
+    assert resuming(b"", ("Last-Event-ID", "x" * 256)).last_event_id == "x" * 256
+    for long in (
+        resuming(b"", ("Last-Event-ID", "x" * 257)),
+        resuming(b"last-event-id=" + "ä".encode() * 129),
+    ):
+        with pytest.raises(HTTPException) as refusal:
+            _ = long.last_event_id
+        assert refusal.value.status_code == 400
+
+
+def test_a_session_is_there_only_when_a_middleware_made_one() -> None:
+    asked = request()
+    assert not asked.has_session
+    with pytest.raises(SessionUnavailable, match="SessionMiddleware"):
+        _ = asked.session
+    with pytest.raises(AssertionError):  # as in 2.11
+        _ = asked.session
+    asked.session = {"cart": 1}
+    assert asked.has_session
+    assert asked.session == asked.scope["session"] == {"cart": 1}
 
 
 def test_origin_is_never_empty() -> None:

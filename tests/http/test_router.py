@@ -18,6 +18,7 @@ from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.routing.errors import DuplicateRoute, RouteWarning
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.application.errors import Forbidden
+from nexios.application.limits import Limits
 from tests.support.asgi import Served, http_scope
 
 pytestmark = pytest.mark.asyncio
@@ -538,3 +539,40 @@ async def test_url_for_knows_routes_added_later_and_forgets_those_taken_away() -
     inner.routes.clear()
     with pytest.raises(ValueError, match=r"in\.late"):
         outer.url_for("in.late")
+
+
+async def test_limits_of_a_router_hold_for_its_routes_the_innermost_over_the_others() -> None:
+    outer = Router(prefix="/outer", limits={"body": 10, "errors": 3})
+    inner = Router(prefix="/inner", limits={"body": 20})
+    seen: dict[str, Limits] = {}
+
+    async def note(request: Request) -> None:
+        seen[request.path] = request.limits
+
+    outer.post("/own", note)
+    inner.post("/in", note)
+    inner.post("/wide", note, limit_body=30)
+    outer.mount_router(inner)
+    root = Router()
+    root.mount_router(outer)
+    root.post("/free", note)
+
+    async with Served(root) as served:
+        for path in ("/outer/own", "/outer/inner/in", "/outer/inner/wide", "/free"):
+            assert (await served.post(path)).status == 204
+    assert {path: (one.body, one.errors) for path, one in seen.items()} == {
+        "/outer/own": (10, 3),
+        "/outer/inner/in": (20, 3),
+        "/outer/inner/wide": (30, 3),
+        "/free": (Limits().body, Limits().errors),
+    }
+
+
+async def test_a_limit_of_a_router_that_does_not_exist_is_refused() -> None:
+    router = Router(limits={"boddy": 1})
+    router.get("/", note_nothing)
+    (problem,) = compile_routes(router, HttpSettings()).problems
+    assert "did you mean 'body'" in str(problem)
+
+
+async def note_nothing() -> None: ...

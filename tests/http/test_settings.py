@@ -79,6 +79,17 @@ async def test_below_a_router_with_middleware_the_settings_hold_too() -> None:
     assert (answer.body, answer.header("x-in")) == (b"Not Found", "1")
 
 
+async def test_where_a_404_was_raised_is_shown_to_developers_who_ask_for_it() -> None:
+    wanted = {"show_traceback": True}
+    shown = (await missing(app_with(debug=True, not_found=wanted), "/gone")).json()
+    assert shown["frames"][-1]["function"].endswith("gone")
+    assert shown["data"] == {"id": 7}
+    for settings in ({"not_found": wanted}, {"debug": True}):
+        answer = await missing(app_with(**settings), "/gone")
+        assert "frames" not in answer.json()
+        assert answer.header("x-a") == "1"
+
+
 # errors
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.cookies import parse_cookies
+from nexios.adapters.asgi.errors import SessionUnavailable
 from nexios.adapters.asgi.headers import Headers
 from nexios.adapters.asgi.multidict import QueryParams
 from nexios.adapters.asgi.proxies import TrustedProxies
@@ -234,6 +235,26 @@ class Connection(Mapping[str, Any]):
     @user.setter
     def user(self, user: object) -> None:
         self.scope["user"] = user
+
+    @property
+    def session(self) -> Any:
+        """What is kept of this client between its requests, as its middleware made it.
+
+        Raises:
+            SessionUnavailable: No middleware made one (an AssertionError).
+        """
+        if "session" not in self.scope:
+            raise SessionUnavailable
+        return self.scope["session"]
+
+    @session.setter
+    def session(self, session: object) -> None:
+        self.scope["session"] = session
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a session can be asked for here."""
+        return "session" in self.scope
 
     @property
     def auth(self) -> str:

@@ -16,6 +16,16 @@ class ClientDisconnect(WireError):
         return "the client left before its request was complete"
 
 
+class SessionUnavailable(WireError, AssertionError):
+    """A session was asked for, and no session middleware stands around this handler."""
+
+    def __str__(self) -> str:
+        return (
+            "there is no session here\n"
+            "  fix: app.add_middleware(SessionMiddleware()), and MakeConfig(secret_key=...)"
+        )
+
+
 class RequestRefused(WireError):
     """The firewall lets no such request in; ``reason`` reaches the client.
 

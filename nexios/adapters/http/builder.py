@@ -1,7 +1,7 @@
 """``Response``: the answer of one request while it is being made."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from nexios.adapters.asgi.connection import Connection
@@ -89,6 +89,12 @@ class Response(Carrying):
         return self._status is not None
 
     @property
+    def json_writer(self) -> Callable[[Any], bytes] | None:
+        """What the application writes JSON with instead of our own writer, if it does."""
+        scope = self._scope
+        return None if scope is None else getattr(scope.get("app"), "json_writer", None)
+
+    @property
     def is_streamed(self) -> bool:
         """Whether the content is made while it is sent."""
         return isinstance(self._carrier, StreamingResponse)
@@ -132,10 +138,16 @@ class Response(Carrying):
     ) -> Self:
         """Answer with JSON in UTF-8; NaN and infinity become null.
 
+        Where the app has a codec of its own, that one writes and ``indent`` is its business.
+
         Raises:
             Unencodable: Something in ``data`` is no JSON; the error says where.
         """
-        body = encode_json(data, indent=indent, ensure_ascii=ensure_ascii)
+        write = self.json_writer
+        if write is None:
+            body = encode_json(data, indent=indent, ensure_ascii=ensure_ascii)
+        else:
+            body = write(data)
         return self._content(body, JSON_BLOCK, status_code, headers)
 
     def text(

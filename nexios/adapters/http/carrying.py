@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.files import Disposition, FileResponse
-from nexios.adapters.http.response import BaseResponse
+from nexios.adapters.http.response import BaseResponse, encode_json
 from nexios.adapters.http.shortcuts import Shortcuts
 from nexios.adapters.http.sse import EventStream
 from nexios.adapters.http.stream import Chunks, StreamingResponse
@@ -22,6 +22,11 @@ class Carrying(Shortcuts):
     __slots__ = ("tasks",)
 
     tasks: Tasks | None
+
+    @property
+    def json_writer(self) -> Callable[[Any], bytes] | None:
+        """What the application writes JSON with instead of our own writer, if it does."""
+        raise NotImplementedError
 
     def _carry(self, final: BaseResponse, status_code: int | None = None) -> Self:
         """Take the content of a final, and what describes it; all that was set by hand stays."""
@@ -65,7 +70,8 @@ class Carrying(Shortcuts):
             ping_s: Seconds of silence after which a comment is sent.
             retry_ms: What the browser waits before it comes back.
         """
-        return self._carry(EventStream(events, ping_s=ping_s, retry_ms=retry_ms))
+        write = self.json_writer or encode_json
+        return self._carry(EventStream(events, ping_s=ping_s, retry_ms=retry_ms, to_json=write))
 
     def background(
         self, function: Callable[..., object], /, *args: object, **kwargs: object

@@ -184,7 +184,7 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         handler = cancelled_on_disconnect(handler)
     target = target_of(handler, types, threaded=options.get("threaded"))
     methods = frozenset(route.methods)
-    limits = _limits(options, settings.limits)
+    limits = _limits(around.limits, options, settings.limits)
     by_name = around.owner is not None and issubclass(around.owner, Controller)
     hold = limits or settings.limits
     source = RequestSource(Reading(target, by_name, types, methods, hold))
@@ -202,7 +202,7 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         reads=source,
         before=(*guards, *dependencies, *checks),
         supplies=_SUPPLIES,
-        finish=compile_encoder(returned, options.get("status"), handler=label),
+        finish=compile_encoder(returned, options.get("status"), label, settings.write_json),
         streams=may_stream,
         internal=route.internal,
     )
@@ -235,8 +235,10 @@ def _body_check(model: Any, content_type: str | None) -> tuple[Callable[..., Non
     return (request_model,)
 
 
-def _limits(options: Mapping[str, Any], limits: Limits) -> Limits | None:
-    given = dict(options.get("limits") or {})
+def _limits(
+    around: Mapping[str, Any], options: Mapping[str, Any], limits: Limits
+) -> Limits | None:
+    given = {**around, **(options.get("limits") or {})}
     if options.get("limit_body") is not None:
         given["body"] = options["limit_body"]
         given.setdefault("multipart", options["limit_body"])  # a body of whatever kind

@@ -51,9 +51,9 @@ def facts_of(error: BaseException, scope: Scope, *, route: str | None = None) ->
         "error": _about(error),
         "causes": [_about(cause) for cause in _causes(error)],
         "leaves": [
-            {**_about(leaf), "frames": _frames(leaf)[-1:]} for leaf in _first_leaves(error)
+            {**_about(leaf), "frames": frames_of(leaf)[-1:]} for leaf in _first_leaves(error)
         ],
-        "frames": _frames(error),
+        "frames": frames_of(error),
         "route": route,
         "request": _request(scope),
         "scope": {
@@ -187,7 +187,8 @@ def _causes(error: BaseException) -> list[BaseException]:
     return causes
 
 
-def _frames(error: BaseException) -> list[Facts]:
+def frames_of(error: BaseException) -> list[Facts]:
+    """Return file, line, function, source and locals of each frame, the innermost last."""
     return [_frame(trace.tb_frame, trace.tb_lineno) for trace in _traces(error)][-_FRAMES:]
 
 

@@ -13,6 +13,7 @@ from collections.abc import (
     Mapping,
 )
 from enum import Enum
+from functools import lru_cache, partial
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
@@ -109,6 +110,7 @@ def compile_encoder(
     annotation: object = MISSING,
     status: int | None = None,
     handler: str = "",
+    write: ToJson | None = None,
 ) -> Encoder:
     """Return the encoder of one handler.
 
@@ -119,12 +121,13 @@ def compile_encoder(
         annotation: What the handler says it returns, resolved; ``MISSING`` when it does not.
         status: Of the route; what the builder or a tuple says comes first, a marker last.
         handler: For error texts.
+        write: Of the app, in place of our own writer of JSON.
 
     Raises:
         UnusableAnnotation: No serialiser can be made of the annotation.
     """
     streamed, item = _of_the_stream(annotation)
-    to_json = _to_json(item if streamed else annotation, handler)
+    to_json = _to_json(item if streamed else annotation, handler, write)
     return _Encoder(to_json, status, handler, streamed).encode
 
 
@@ -255,10 +258,10 @@ _ROWS: Final[Mapping[type, str]] = {
 }
 
 
-def _to_json(annotation: object, handler: str) -> ToJson:
+def _to_json(annotation: object, handler: str, write: ToJson | None) -> ToJson:
     wanted = _of_the_value(annotation)
     if wanted is MISSING or wanted in _PLAIN or _of_anything(wanted):
-        return encode_json
+        return write or encode_json
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(wanted)
         if not adapter.pydantic_complete:
@@ -266,12 +269,18 @@ def _to_json(annotation: object, handler: str) -> ToJson:
     except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
         reason = str(error).partition("\n")[0]
         raise UnusableAnnotation(handler, annotation, reason) from error
-    return _serializer(adapter, wanted, handler)
+    return _serializer(adapter, wanted, handler, write)
 
 
-def _serializer(adapter: TypeAdapter[Any], wanted: Any, handler: str) -> ToJson:
-    dump, validate = adapter.serializer.to_json, adapter.validator.validate_python
+def _serializer(
+    adapter: TypeAdapter[Any], wanted: Any, handler: str, write: ToJson | None
+) -> ToJson:
+    dump: Callable[..., bytes] = adapter.serializer.to_json
+    validate = adapter.validator.validate_python
     exact = _exact(wanted)
+    if write is not None:
+        # The codec decides how a date is written, so it gets dates and not their text.
+        dump = _then(adapter.serializer.to_python, write)
 
     def to_json(value: Any) -> bytes:
         if not exact(value):
@@ -289,6 +298,10 @@ def _serializer(adapter: TypeAdapter[Any], wanted: Any, handler: str) -> ToJson:
             raise unencodable(value, handler=handler) from error
 
     return to_json
+
+
+def _then(dump: Callable[..., Any], write: ToJson) -> Callable[..., bytes]:
+    return lambda value, **how: write(dump(value, **how))
 
 
 def _exact(wanted: Any) -> Callable[[Any], bool]:
@@ -358,4 +371,12 @@ def json_type(annotation: object) -> Any:
 _SILENT: Final = (None, type(None), str, bytes)
 
 encode: Final[Encoder] = compile_encoder()
-"""The encoder of what nobody annotated: answers of middleware and error handlers."""
+"""The encoder of what nobody annotated."""
+
+_encoder_with: Final = lru_cache(maxsize=64)(partial(compile_encoder, MISSING, None, ""))
+
+
+def encode_beside(builder: Response, value: Any) -> BaseResponse | Response | None:
+    """Return what a value of middleware or of an error handler becomes, beside its builder."""
+    write = builder.json_writer
+    return encode(value) if write is None else _encoder_with(write)(value)

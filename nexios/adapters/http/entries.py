@@ -24,6 +24,7 @@ class Holder(Protocol):
     guards: tuple[Any, ...]
     dependencies: tuple[Any, ...]
     exception_handlers: dict[Any, Callable[..., Any]]
+    limits: dict[str, Any]
 
     @property
     def routes(self) -> "Sequence[Entry]":

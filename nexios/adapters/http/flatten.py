@@ -26,6 +26,7 @@ class Surroundings:
         responses: Of the controller, for the document; ``security`` too.
         names: Dotted parts before the route's own name.
         owner: The controller or view whose method answers.
+        limits: Changes of the app's limits, the innermost router's last.
     """
 
     prefix: str = ""
@@ -41,6 +42,7 @@ class Surroundings:
     owner: type | None = None
     module: Module | None = None
     aliases: tuple[str, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class _Walk:
             (*outer.handlers, dict(holder.exception_handlers)),
             (*outer.tags, *holder.tags),
             outer.exclude_from_schema or holder.exclude_from_schema,
+            limits={**outer.limits, **holder.limits},
         )
         self.holders.append(around)
         for entry in holder.routes:

@@ -16,7 +16,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.dispatch import Dispatcher
-from nexios.adapters.http.encode import Encoded, encode, is_streamed
+from nexios.adapters.http.encode import Encoded, encode_beside, is_streamed
 from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
 from nexios.adapters.http.missing import internal_answer
@@ -294,7 +294,7 @@ class Gateway:
         value = handler(exchange.request, builder, error)
         if inspect.isawaitable(value):
             value = await value
-        return take(builder, encode(value)).get_response()
+        return take(builder, encode_beside(builder, value)).get_response()
 
     def _note(self, exchange: Exchange, error: BaseException) -> str:
         error_id = secrets.token_hex(8)

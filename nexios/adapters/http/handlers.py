@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from nexios.adapters.asgi.errors import ClientDisconnect
-from nexios.adapters.http.encode import encode, is_implicit
+from nexios.adapters.http.encode import encode_beside, is_implicit
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.missing import with_frames
 from nexios.adapters.http.pipeline import Answer, take
 from nexios.adapters.http.problems import problem_for
 from nexios.adapters.http.response import BaseResponse, JSONResponse
@@ -31,11 +32,12 @@ class ErrorPolicy:
     the handler of the status; a catch-all; the table. An error that none of them knows goes on.
     """
 
-    __slots__ = ("_bare", "_by_class", "_by_status", "_catch_all")
+    __slots__ = ("_bare", "_by_class", "_by_status", "_catch_all", "_traced")
 
     def __init__(self, layers: Sequence[Handlers], settings: HttpSettings) -> None:
         """Take mappings of error class or status to handler, innermost first."""
         self._bare = settings.errors.http_exception_body == "detail"
+        self._traced = settings.debug and settings.not_found.show_traceback
         self._by_class = tuple(
             {
                 key: handler
@@ -97,6 +99,8 @@ class ErrorPolicy:
         final: BaseResponse | None = problem
         if self._bare and isinstance(error, HTTPException) and error.detail is not None:
             final = JSONResponse(error.detail, error.status_code, error.headers)
+        elif self._traced and problem is not None and status == 404:
+            final = with_frames(problem, error)
         if final is None or exchange.builder is None:
             return final
         return exchange.builder.drop_body().make_response(final)
@@ -108,7 +112,7 @@ async def _ask(handler: Handler, exchange: Exchange, error: Exception, status: i
         value = handler(exchange.request, builder, error)
         if inspect.isawaitable(value):
             value = await value
-        final = encode(value)
+        final = encode_beside(builder, value)
     except Exception as second:
         # The table answers for the second error; the first one is its context.
         problem = problem_for(second, exchange.scope)

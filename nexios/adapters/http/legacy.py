@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from nexios.adapters.http.around import Call, around
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.encode import encode
+from nexios.adapters.http.encode import encode_beside
 from nexios.adapters.http.pipeline import take
 from nexios.adapters.http.request import Request
 
@@ -100,7 +100,7 @@ def after_request(
         answer = await call()
         if not wanted(request):
             return answer
-        held = take(response, encode(answer))
+        held = take(response, encode_beside(response, answer))
         if level is not None:
             _log.log(level, "after %s %s: %d", request.method, request.url, held.status_code)
         if func is not None:

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable
 from html import escape
-from typing import Final
+from typing import Any, Final
 
+from nexios.adapters.asgi.headers import MutableHeaders
 from nexios.adapters.asgi.types import Scope
 from nexios.adapters.http.accept import preferred
+from nexios.adapters.http.debug import frames_of
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.problems import internal_error
-from nexios.adapters.http.response import BaseResponse, HTMLResponse, PlainTextResponse
+from nexios.adapters.http.response import (
+    BaseResponse,
+    HTMLResponse,
+    PlainTextResponse,
+    ProblemResponse,
+)
 from nexios.application.sections import NotFoundSettings
 
 Page = Callable[[Exchange], BaseResponse | None]
@@ -47,6 +54,13 @@ def page_of(settings: NotFoundSettings, *, debug: bool = False) -> Page | None:
 def _likes_html(scope: Scope) -> bool:
     told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
     return preferred(told, ("application/problem+json", "text/html")) == "text/html"
+
+
+def with_frames(problem: ProblemResponse, error: BaseException) -> BaseResponse:
+    """Return the 404 somebody raised, with the way to the line that did; for developers."""
+    members: dict[str, Any] = {**problem.problem, "frames": frames_of(error)}
+    fields = MutableHeaders(problem.headers.raw)
+    return ProblemResponse(members.pop("status"), **members).with_head(404, fields)
 
 
 def internal_answer(scope: Scope, error_id: str, settings: NotFoundSettings) -> BaseResponse:

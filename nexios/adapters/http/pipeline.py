@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.encode import encode
+from nexios.adapters.http.encode import encode_beside
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse
@@ -79,7 +79,7 @@ class _Layer:
         call_next = partial(self._proceed, exchange)
         value = await self._middleware(exchange.request, builder, call_next)
         if value is not None and value is not builder:
-            take(builder, encode(value))
+            take(builder, encode_beside(builder, value))
         return builder
 
     async def _proceed(self, exchange: Exchange, *_ignored: object) -> Response:

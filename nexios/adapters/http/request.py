@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 from nexios.adapters.asgi.url import URL, URLPath, quote_path
 from nexios.adapters.http.body import content_length
+from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.request_body import RequestBody, parameter
 
 _BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+_EVENT_ID_BYTES: Final = 256
 _PUSHED: Final = (b"accept", b"accept-encoding", b"accept-language", b"cache-control")
 
 
@@ -104,9 +106,21 @@ class Request(RequestBody):
         return self.headers.get("referer", "")
 
     @property
-    def last_event_id(self) -> str:
-        """``Last-Event-ID`` of a client that resumes an event stream, or ""."""
-        return self.headers.get("last-event-id", "")
+    def last_event_id(self) -> str | None:
+        """The last event a client saw that resumes a stream; None for one that begins.
+
+        From ``Last-Event-ID``, else from the query's ``last-event-id``: a page that opens its
+        own `EventSource` again cannot set headers.
+
+        Raises:
+            HTTPException: 400, it is over 256 bytes.
+        """
+        told = self.headers["last-event-id"]
+        if told is None:
+            told = self.query_params.get("last-event-id")
+        if told is not None and len(told.encode("utf-8", "surrogatepass")) > _EVENT_ID_BYTES:
+            raise HTTPException(400, "the id of the last event is too long")
+        return told
 
     # Who sent it.
 

@@ -303,14 +303,18 @@ def encode_json(value: object, *, indent: int | None = None, ensure_ascii: bool 
             indent=indent,
             ensure_ascii=ensure_ascii,
             inf_nan_mode="null",
-            fallback=_as_plain,
+            fallback=as_plain,
         )
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise unencodable(value) from error
 
 
-def _as_plain(value: object) -> object:
-    # Asked only for types the encoder does not know.
+def as_plain(value: object) -> object:
+    """Return a mapping as a dict, for the encoder; asked only for types it does not know.
+
+    Raises:
+        TypeError: It is none.
+    """
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError("no JSON")
@@ -341,7 +345,7 @@ def _parts(value: object) -> list[tuple[str, object]]:
 
 def _encodes(value: object) -> bool:
     try:
-        to_json(value, inf_nan_mode="null", fallback=_as_plain)
+        to_json(value, inf_nan_mode="null", fallback=as_plain)
     except (PydanticSerializationError, ValueError, TypeError, RecursionError):
         return False
     return True

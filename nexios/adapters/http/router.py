@@ -51,6 +51,7 @@ class Router(Verbs):
         middleware: Sequence[Any] = (),
         guards: Sequence[Any] = (),
         exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
+        limits: Mapping[str, Any] | None = None,
     ) -> None:
         """Note what the routes share.
 
@@ -64,6 +65,7 @@ class Router(Verbs):
             middleware: Outer to inner.
             guards: Asked before each handler.
             exception_handlers: Error class or status to ``(request, response, error)``.
+            limits: Name to number, over the app's; a route's own come over these.
         """
         self.prefix = normalise_prefix(prefix)
         self.name = name
@@ -72,6 +74,7 @@ class Router(Verbs):
         self.dependencies = tuple(dependencies or ())
         self.guards = tuple(guards)
         self.exception_handlers = dict(exception_handlers or {})
+        self.limits = dict(limits or {})
         self._middleware = [Added(one) for one in reversed(middleware)]
         self._listeners: list[Changed] = []
         self._names: Names | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nexios.adapters.http.codec import JsonWriter
 from nexios.application.limits import Limits
 from nexios.application.sections import ErrorSettings, NotFoundSettings
 
@@ -18,6 +19,7 @@ class HttpSettings:
         socket_at: Tells whether a socket is served at a path.
         not_found: What a path without a route is answered with.
         errors: Shapes of errors that differ from 2.11's.
+        write_json: Writes JSON answers, where the app has a codec of its own.
     """
 
     debug: bool = False
@@ -26,3 +28,4 @@ class HttpSettings:
     socket_at: Callable[[str], bool] | None = None
     not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
+    write_json: JsonWriter | None = None
