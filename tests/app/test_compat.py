@@ -12,21 +12,8 @@ import pytest
 import nexios
 from nexios.compat import ADDRESSES, MOVED, install, status_codes
 
-# Rooms of their own: what they hold is served as soon as it is there.
-TO_COME = frozenset(
-    {
-        "nexios.adapters.http.files",
-        "nexios.adapters.http.static",
-        "nexios.adapters.http.stream",
-        "nexios.adapters.http.uploads",
-        "nexios.adapters.openapi.config",
-        "nexios.adapters.openapi.models",
-        "nexios.middleware.paths",
-        "nexios.middleware.session",
-        "nexios.middleware.session_stores",
-    }
-)
-NAMES_TO_COME = frozenset({"FormData", "StaticFilesHandler"})
+# Sessions are built with authentication; served as soon as they are there.
+TO_COME = frozenset({"nexios.middleware.session", "nexios.middleware.session_stores"})
 # http.md, 10.
 PLANNED = (
     "application",
@@ -68,8 +55,7 @@ def test_old_addresses(address: str) -> None:
         if absent(home):
             continue
         there = importlib.import_module(home)
-        if hasattr(there, new) or name not in NAMES_TO_COME:
-            assert getattr(old, name) is getattr(there, new), name
+        assert getattr(old, name) is getattr(there, new), name
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert importlib.import_module(address) is old

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from nexios import NexiosApp, StaticFiles
-from nexios.adapters.http.static import NoDirectory
+from nexios.adapters.http.routes import Routes
+from nexios.adapters.http.static import NoDirectory, StaticFilesHandler
 from tests.support.asgi import Answer, Peer, ask
 from tests.support.server import serving
 
@@ -222,3 +223,14 @@ async def test_a_missing_directory_refuses_the_start(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     with pytest.raises(TypeError, match="needs a directory"):
         StaticFiles()
+
+
+async def test_the_handler_of_2_11_serves_below_its_prefix(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.warns(DeprecationWarning, match="app.register"):
+        handler = StaticFilesHandler(directory=tmp_path, url_prefix="/files/")
+    app = NexiosApp()
+    app.add_route(Routes("/files/{path:path}", handler, methods=["GET"]))
+    assert (await ask(app, "GET", "/files/a.txt", peer=Peer(stays=True))).body == b"a"
+    assert (await ask(app, "GET", "/files/../a.txt")).status == 404
+    assert (await ask(app, "GET", "/files//a.txt")).status == 404

@@ -10,6 +10,7 @@ from nexios.app import NexiosApp
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.config import MakeConfig
+from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from tests.support.asgi import Answer, ask, http_scope
@@ -400,3 +401,13 @@ class TestSettings:
     async def test_an_unknown_keyword_is_refused_with_a_suggestion(self) -> None:
         with pytest.raises(TypeError, match="did you mean 'ssl_redirect'"):
             SecurityMiddleware(ssl_redirct=True)
+
+
+async def test_common_middleware_is_fixed_whatever_the_section_says() -> None:
+    app = NexiosApp(config=MakeConfig(security={"csp_enabled": False, "frame_options": None}))
+    app.add_middleware(CommonMiddleware())
+    app.get("/", lambda: "x", threaded=False)
+    answer = await ask(app, "GET", "/", headers={"user-agent": "canary"})
+    assert answer.header("x-frame-options") == "DENY"
+    assert answer.header("content-security-policy") is not None
+    assert not [value for _, value in answer.raw if b"canary" in value]

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from nexios.adapters.http.errors import HttpError, MethodNotAllowed, NotFoundExc
 from nexios.adapters.http.files import FileResponse, type_of
 from nexios.adapters.http.head import accepts_encoding
 from nexios.adapters.http.problems import problem_for
+from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, RedirectResponse
 
 Folder = str | os.PathLike[str]
@@ -103,7 +105,9 @@ class StaticFiles:
         if scope["type"] != "http":
             raise TypeError(f"StaticFiles serves http, not {scope['type']}")
         try:
-            answer = await self._answer(scope)
+            root: str = scope.get("root_path", "")
+            path: str = scope["path"]
+            answer = await self.answer(scope, path.removeprefix(root) if root else path)
             await answer(scope, receive, send)
         except HttpError as error:
             problem = problem_for(error, scope)
@@ -111,14 +115,18 @@ class StaticFiles:
                 raise
             await problem(scope, receive, send)
 
-    async def _answer(self, scope: Scope) -> BaseResponse:
+    async def answer(self, scope: Scope, path: str) -> BaseResponse:
+        """Return what answers a request for ``path``, which is told from the folder on.
+
+        Raises:
+            NotFoundException: There is no such file.
+            MethodNotAllowed: It is neither GET, HEAD nor OPTIONS.
+        """
         method: str = scope["method"]
         if method == "OPTIONS":
             return BaseResponse(b"", 204, {"allow": _METHODS})
         if method not in ("GET", "HEAD"):
             raise MethodNotAllowed(_METHODS)
-        root: str = scope.get("root_path", "")
-        path: str = scope["path"].removeprefix(root) if root else scope["path"]
         asked = Headers(scope["headers"])
         accepted = ", ".join(asked.getlist("accept-encoding"))
         found = await to_thread.run_sync(self._find, path, accepted)
@@ -203,3 +211,23 @@ class StaticFiles:
             return (inside or self._follow) and is_kind(os.stat(real).st_mode)  # noqa: PTH116
         except (OSError, ValueError):
             return False
+
+
+class StaticFilesHandler:
+    """2.11's way: a handler for ``/static/{path:path}``. Deprecated: register `StaticFiles`."""
+
+    def __init__(
+        self,
+        directory: Folder | None = None,
+        directories: Iterable[Folder] | None = None,
+        url_prefix: str = "/static/",
+    ) -> None:
+        """Serve as `StaticFiles` does, what stands below ``url_prefix``."""
+        text = "StaticFilesHandler is deprecated: app.register(StaticFiles(...), '/static')"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        self._files = StaticFiles(directory, directories)
+        self._prefix = f"/{url_prefix.strip('/')}"
+
+    async def __call__(self, request: Request) -> BaseResponse:
+        """Answer with the file that the path names."""
+        return await self._files.answer(request.scope, request.path.removeprefix(self._prefix))
