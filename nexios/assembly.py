@@ -98,7 +98,7 @@ class House:
             errors=config.errors,
             write_json=app.json_writer,
         )
-        socket_settings = SocketSettings(
+        settings = self._socket_settings = SocketSettings(
             limits=config.limits,
             allowed_origins=OriginSet(config.realtime.allowed_origins),
             debug=debug,
@@ -111,7 +111,8 @@ class House:
         )
         self._pages = pages_of(self.documentation, config.openapi, app.title)
         routes = self._compiled(router)
-        sockets = compile_sockets([*routes.sockets, *controllers], socket_settings)
+        sockets = compile_sockets([*routes.sockets, *controllers], settings)
+        mounts = compile_sockets((), settings, routes.mounts)
         handlers = handler_points(modules, config.env)
         self._around = around
         loaders = [point for one in around for point in getattr(one, "points", ())]
@@ -120,6 +121,7 @@ class House:
             entries=[
                 *routes.points,
                 *sockets.points,
+                *mounts.points,
                 *loaders,
                 *(one.point for one in handlers),
             ],
@@ -128,8 +130,7 @@ class House:
             layers=layers,
             compiled=config.container == "compiled",
         )
-        self._guarded = (*routes.points, *sockets.points)
-        self._has_sockets = bool(sockets.points)
+        self._guarded = (*routes.points, *sockets.points, *mounts.points)
         guards = setup_problems(self._guarded, around)
         drawn = self._undrawable(routes)
         self._prove([*routes.problems, *drawn, *sockets.problems, *guards])
@@ -151,10 +152,11 @@ class House:
         self._sockets = SocketGateway(
             sockets,
             self.container,
-            middleware=[one for one in around if hasattr(one, "handshake")],
-            settings=socket_settings,
+            middleware=around,
+            settings=settings,
             report=self._report,
         )
+        self._sockets.adopt(mounts)
         self._hub: Hub | None = None
         self.mounted = SubApps(routes.foreign)
         self.serve: ASGIApp = self._serve
@@ -194,7 +196,10 @@ class House:
         compiled = self._compiled(router, self.gateway.routes)
         if compiled.sockets != self.gateway.routes.sockets:
             raise RuntimeError("sockets are registered before the application is wired")
-        _raise_all([*compiled.problems, *self._undrawable(compiled)])
+        mounts = compile_sockets((), self._socket_settings, compiled.mounts)
+        _raise_all([*compiled.problems, *self._undrawable(compiled), *mounts.problems])
+        if compiled.mounts != self.gateway.routes.mounts:
+            self._sockets.adopt(mounts)
         known = {id(one) for one in self.gateway.routes.middleware}
         self.gateway.adopt(compiled)
         self.mounted.replace(compiled.foreign)
@@ -213,16 +218,11 @@ class House:
         """
         around = [added.middleware for added in middleware]
         fresh = [one for one in around if not any(one is known for known in self._around)]
-        for new in fresh:
-            if self._has_sockets and hasattr(new, "handshake"):
-                raise RuntimeError(
-                    f"{type(new).__name__} guards sockets too and comes too late: the application "
-                    "is wired already\n  fix: call app.add_middleware() before the start"
-                )
         _raise_all(setup_problems(self._guarded, around))
         for new in fresh:
             self._join(new)
         self.gateway.configure(middleware=middleware, exception_handlers=exception_handlers)
+        self._sockets.guard(around)
         self._around = around
 
     async def start(self, tasks: TaskGroup) -> None:

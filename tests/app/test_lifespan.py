@@ -17,8 +17,10 @@ from nexios import (
     set_config,
 )
 from nexios.adapters.http.ordering import MiddlewareOrderError
+from nexios.application.errors import Forbidden
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.server import LifespanFailed
+from nexios.testing.sockets import SocketDenied, websocket_connect
 
 pytestmark = pytest.mark.asyncio
 
@@ -336,14 +338,21 @@ async def test_late_middleware_is_wired_and_bound_like_an_early_one() -> None:
     assert late.given == ["container", "app"]
 
 
-async def test_late_middleware_that_would_miss_the_sockets_is_refused() -> None:
+async def test_late_middleware_guards_the_next_handshake() -> None:
     app = NexiosApp()
 
     @app.websocket("/ws")
     async def greet(websocket) -> None:
         await websocket.accept()
 
-    app.check()
-    with pytest.raises(RuntimeError, match="Guarding guards sockets too and comes too late"):
-        app.add_middleware(Guarding())
-    assert app.http_middleware == []
+    class Refusing(Guarding):
+        async def handshake(self, websocket) -> None:
+            raise Forbidden("not you")
+
+    async with websocket_connect(app, "/ws"):
+        pass
+    app.add_middleware(Refusing())
+    with pytest.raises(SocketDenied) as denied:
+        async with websocket_connect(app, "/ws"):
+            pass
+    assert denied.value.status == 403

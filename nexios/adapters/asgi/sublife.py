@@ -13,6 +13,21 @@ from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 _log: Final = logging.getLogger("nexios")
 
 
+def scope_below(scope: Scope, depth: int) -> Scope:
+    """Return the scope for an application ``depth`` segments below: ``root_path`` extended, the
+    path whole, everything else copied.
+
+    An application that has a ``base_app`` below finds this one's there.
+    """
+    root = scope.get("root_path", "")
+    below = scope["path"].removeprefix(root) if root else scope["path"]
+    at = "".join(f"/{part}" for part in below[1:].split("/")[:depth])
+    child = {**scope, "root_path": root + at}
+    if "app" in scope:
+        child.setdefault("base_app", scope["app"])
+    return child
+
+
 class SubLifeFailed(RuntimeError):
     """A mounted application said that it cannot start, or failed to stop."""
 

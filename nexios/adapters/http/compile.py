@@ -81,6 +81,7 @@ class CompiledRoutes:
         problems: What refuses the start; to be raised with the container's.
         middleware: Every instance around routes and routers, for ``bind(app)``.
         foreign: Mounted applications, whose lives the app drives.
+        mounts: The same as socket routes, the application being the handler.
     """
 
     units: tuple[Unit, ...]
@@ -90,6 +91,7 @@ class CompiledRoutes:
     middleware: tuple[Any, ...]
     names: Names
     foreign: tuple[SubApp, ...] = ()
+    mounts: tuple[SocketRoute, ...] = ()
 
     @property
     def points(self) -> tuple[EntryPoint, ...]:
@@ -164,6 +166,7 @@ def compile_routes(
             if _identity(flat) in templates
         ),
         flattened.foreign,
+        tuple(_socket(one.route, one.around) for one in flattened.mounts),
     )
 
 

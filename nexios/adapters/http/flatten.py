@@ -90,6 +90,7 @@ class Flattened:
     Attributes:
         holders: Each router's surroundings, for misses below its prefix.
         foreign: Mounted applications, in order of mounting.
+        mounts: The same as routes for sockets, the application being the handler.
         problems: Controllers that cannot serve.
     """
 
@@ -97,6 +98,7 @@ class Flattened:
     sockets: tuple[FlatSocket, ...]
     holders: tuple[Surroundings, ...]
     foreign: tuple[SubApp, ...]
+    mounts: tuple[FlatSocket, ...]
     problems: tuple[Exception, ...]
 
 
@@ -113,6 +115,7 @@ def flatten(root: Holder) -> Flattened:
         tuple(walk.sockets),
         tuple(walk.holders),
         tuple(walk.foreign),
+        tuple(walk.mounts),
         tuple(walk.problems),
     )
 
@@ -123,6 +126,7 @@ class _Walk:
         self.sockets: list[FlatSocket] = []
         self.holders: list[Surroundings] = []
         self.foreign: list[SubApp] = []
+        self.mounts: list[FlatSocket] = []
         self.problems: list[Exception] = []
 
     def router(
@@ -181,6 +185,8 @@ class _Walk:
         path = around.prefix + entry.prefix
         depth = len(path.split("/")) - 1
         self.foreign.append(entry.app)
+        socket = SocketRoute(path, entry.app, {}, entry.where)
+        self.mounts.append(FlatSocket(socket, around))
         route = entry.as_route(mounted(entry.app, depth))
         self.routes.append(Flat(route, around, (path,), mount=True))
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+from nexios.adapters.asgi.sublife import scope_below
 from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse
 
@@ -28,16 +29,8 @@ class ForeignAnswer(BaseResponse):
         return made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request over: a copied scope, ``root_path`` extended, ``path`` whole.
-
-        An application that has a ``base_app`` below finds this one's there.
-        """
-        root = scope.get("root_path", "")
-        below = scope["path"].removeprefix(root) if root else scope["path"]
-        at = "".join(f"/{part}" for part in below[1:].split("/")[: self._depth])
-        child = {**scope, "root_path": root + at}
-        if "app" in scope:
-            child.setdefault("base_app", scope["app"])
+        """Hand the request over."""
+        child = scope_below(scope, self._depth)
         held = self._headers
         if held is None:
             await self._app(child, receive, send)

@@ -102,6 +102,9 @@ class StaticFiles:
             HttpError: There is no such file, or another method; for the application around it.
                 Without a Nexios application around it is answered here.
         """
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before accept: refused
+            return
         if scope["type"] != "http":
             raise TypeError(f"StaticFiles serves http, not {scope['type']}")
         try:

@@ -1,6 +1,6 @@
 """A noted socket route made ready: its options checked, its entry described."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -143,21 +143,29 @@ def compile_function(route: SocketRoute, limits: Limits) -> SocketEndpoint:
     """
     options = SocketOptions.read(route.options, route.where)
     template = Template.parse(route.path, where=route.where)
-    label = f"{METHOD} {template.raw}"
-    point = EntryPoint(
-        label=label,
-        target=route.handler,
+    point = entry_of(route.handler, template, options)
+    return endpoint_of(route, template, options, limits, point)
+
+
+def entry_of(
+    handler: Callable[..., Any], template: Template, options: SocketOptions, internal: bool = False
+) -> EntryPoint:
+    """Return the entry of a function that serves a whole socket.
+
+    Args:
+        internal: Left out of pictures of the wiring.
+    """
+    return EntryPoint(
+        label=f"{METHOD} {template.raw}",
+        target=handler,
         module=options.module,
         scope=Scope.REQUEST,
         values=(SOCKET,),
-        reads=SocketSource(route.handler, template.param_names),
-        before=(
-            *in_order((*options.guards, *guards_of(route.handler))),
-            *options.dependencies,
-        ),
+        reads=SocketSource(handler, template.param_names),
+        before=(*in_order((*options.guards, *guards_of(handler))), *options.dependencies),
         supplies={CALLER: caller_of},
+        internal=internal,
     )
-    return endpoint_of(route, template, options, limits, point)
 
 
 def endpoint_of(

@@ -30,6 +30,7 @@ from nexios.adapters.websocket.closing import (
 from nexios.adapters.websocket.controller import compile_controller, is_controller
 from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint, compile_function
 from nexios.adapters.websocket.handshake import Handshake, refusal_of
+from nexios.adapters.websocket.mounts import compile_mount
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.limits import Limits
@@ -77,13 +78,21 @@ class CompiledSockets:
         )
 
 
-def compile_sockets(routes: Iterable[SocketRoute], settings: SocketSettings) -> CompiledSockets:
-    """Read every noted route once; what is wrong with them is collected, not raised."""
+def compile_sockets(
+    routes: Iterable[SocketRoute],
+    settings: SocketSettings,
+    mounts: Iterable[SocketRoute] = (),
+) -> CompiledSockets:
+    """Read every noted route once; what is wrong with them is collected, not raised.
+
+    Args:
+        mounts: ASGI applications as the handlers of all at and below their path.
+    """
     endpoints: list[SocketEndpoint] = []
     problems: list[Exception] = []
-    for route in routes:
+    kinds = [(r, compile_controller if is_controller(r) else compile_function) for r in routes]
+    for route, compile_route in (*kinds, *((mount, compile_mount) for mount in mounts)):
         try:
-            compile_route = compile_controller if is_controller(route) else compile_function
             endpoint = compile_route(route, settings.limits)
         except (ValueError, TypeError) as problem:
             problems.append(problem)
@@ -122,15 +131,32 @@ class SocketGateway:
             middleware: Those with ``handshake`` are asked, by their ``stage``.
             report: Told once of each error that nobody expected, with the id the client got.
         """
+        self._sockets = sockets
         self._table = sockets.table
         self._entries = {point: container.entry(point) for point in sockets.points}
         self._container = container
-        self._handshake = Handshake(middleware, settings.allowed_origins)
+        self._allowed = settings.allowed_origins
+        self.guard(middleware)
         self._limits = settings.limits
         self._debug = settings.debug
         self._report = report
         self._open: dict[WebSocket, anyio.Event] = {}
         self._closing = False
+
+    def guard(self, middleware: Iterable[object]) -> None:
+        """Ask these from the next handshake on; those with ``handshake``, by their ``stage``."""
+        self._handshake = Handshake(middleware, self._allowed)
+
+    def adopt(self, mounts: CompiledSockets) -> None:
+        """Hand sockets over to these mounted applications, too, from the next handshake on.
+
+        Raises:
+            Exception: Something a guard asks for cannot be given; nothing has changed.
+        """
+        both = CompiledSockets([*self._sockets.endpoints, *mounts.endpoints], [])
+        fresh = {point: self._container.entry(point) for point in mounts.points}
+        self._entries = {**self._entries, **fresh}
+        self._table = both.table
 
     async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Serve one `websocket` scope (ASGI 3.0)."""
