@@ -1,5 +1,6 @@
 """What stands below an application: groups, routers, foreign apps with lives of their own."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -229,6 +230,31 @@ async def test_an_error_of_a_wrapper_is_answered(caplog: pytest.LogCaptureFixtur
     assert answer.headers["content-type"] == "application/problem+json"
     assert "secret" not in answer.text
     assert "secret of boom" in caplog.text
+
+
+async def test_a_wrapper_sees_the_bodies_of_errors() -> None:
+    app, seen = NexiosApp(), {}
+
+    class Reading:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async def read(message: Any) -> None:
+                if message["type"] == "http.response.body":
+                    seen[scope["path"]] = json.loads(message["body"])["status"]
+                await send(message)
+
+            await self.app(scope, receive, read)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise LookupError
+
+    app.wrap_asgi(Reading)
+    for path in ("/nothing", "/broken"):
+        await ask(app, "GET", path)
+    assert seen == {"/nothing": 404, "/broken": 500}
 
 
 async def test_wrappers_see_sockets_and_socket_wrappers_only_them() -> None:

@@ -1,9 +1,11 @@
 """Security headers and the way to https."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nexios import StaticFiles
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
@@ -13,7 +15,7 @@ from nexios.config import MakeConfig
 from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.security import SecurityMiddleware
-from tests.support.asgi import Answer, ask, http_scope
+from tests.support.asgi import Answer, Peer, ask, http_scope
 
 pytestmark = pytest.mark.asyncio
 
@@ -100,6 +102,20 @@ async def test_every_answer_carries_the_headers_once(path: str) -> None:
         assert answer.headers(name) == [value], name
     assert answer.headers("strict-transport-security") == ["max-age=31536000; includeSubDomains"]
     assert len(answer.headers("content-security-policy")) == 1
+
+
+async def test_static_files_and_their_304_carry_them_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    app = app_with()
+    app.register(StaticFiles(tmp_path), "/static")
+    whole = await ask(app, "GET", "/static/a.txt", peer=Peer(stays=True))
+    tag = {"if-none-match": whole.header("etag") or ""}
+    known = await ask(app, "GET", "/static/a.txt", headers=tag)
+    missing = await ask(app, "GET", "/static/b.txt")
+    assert [one.status for one in (whole, known, missing)] == [200, 304, 404]
+    for answer in (whole, known, missing):
+        for name, value in ALWAYS.items():
+            assert answer.headers(name) == [value], name
 
 
 async def test_wrong_methods_carry_them_too() -> None:
