@@ -179,6 +179,26 @@ async def test_values_are_not_echoed() -> None:
     assert b"secret" not in broken.body
 
 
+async def test_one_is_said_in_the_singular() -> None:
+    router = Router()
+
+    class Named(BaseModel):
+        name: Annotated[str, Field(min_length=1)]
+        tags: Annotated[list[str], Field(min_length=1)]
+        pin: Annotated[str, Field(min_length=11)]
+
+    @router.post("/")
+    async def take(named: Named) -> None: ...
+
+    async with Served(router) as served:
+        answer = await served.post("/", as_json={"name": "", "tags": [], "pin": ""})
+    assert [error["detail"] for error in errors_of(answer)] == [
+        "should have at least 1 character",
+        "should have at least 1 item",
+        "should have at least 11 characters",
+    ]
+
+
 async def test_a_validators_own_words_are_shown_when_they_repeat_no_value() -> None:
     class Range(BaseModel):
         low: int

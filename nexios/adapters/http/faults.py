@@ -1,5 +1,6 @@
 """What was wrong with the input, in words that never repeat what was sent."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -79,12 +80,16 @@ _TEXTS: Final[Mapping[str, str]] = {
 }
 
 
+_OF_ONE: Final = re.compile(r"(\b1 (?:character|item|digit|decimal place))s\b")
+
+
 def text_of(detail: ErrorDetails, given: object) -> str:
     """Return the sentence for one of pydantic's errors; ``given`` is what it is about."""
     kind = detail["type"]
     template = _TEXTS.get(kind)
     if template is not None:
-        return template.format_map(detail.get("ctx", {})) if "{" in template else template
+        text = template.format_map(detail.get("ctx", {})) if "{" in template else template
+        return _OF_ONE.sub(r"\1", text)
     if kind in ("value_error", "assertion_error"):
         return _own_words(detail, given)
     return "is not valid"
