@@ -7,7 +7,7 @@ need httpx2, which no production has; ``__init__.pyi`` tells type checkers the s
 from importlib import import_module
 
 _HOMES = {
-    "nexios.testing.client": "AsyncTestClient TestClient",
+    "nexios.testing.client": "AsyncTestClient Client TestClient",
     "nexios.testing.contract": "RepositoryContract",
     "nexios.testing.graphs": "assert_graph",
     "nexios.testing.purity": "assert_layers assert_pure",

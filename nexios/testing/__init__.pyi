@@ -1,4 +1,5 @@
 from nexios.testing.client import AsyncTestClient as AsyncTestClient
+from nexios.testing.client import Client as Client
 from nexios.testing.client import TestClient as TestClient
 from nexios.testing.contract import RepositoryContract as RepositoryContract
 from nexios.testing.graphs import assert_graph as assert_graph

@@ -254,7 +254,25 @@ class AsyncTestClient(httpx2.AsyncClient):
         return _connect(self._server, request, subprotocols)
 
 
-Client = TestClient
+class Client(AsyncTestClient):
+    """2.11's client: ``async with Client(app) as client``. Write `AsyncTestClient`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        log_requests: bool = False,  # noqa: ARG002  # taken for the sake of old tests
+        max_retries: int = 0,  # noqa: ARG002
+        **options: Any,
+    ) -> None:
+        """Take the options of `AsyncTestClient`, and two of 2.11 that have no effect here.
+
+        Args:
+            app: Any ASGI application.
+            log_requests: The logger ``httpx2`` tells every request anyway.
+            max_retries: Nothing is sent over a wire that could fail.
+        """
+        super().__init__(app, **options)
 
 
 def create_client(app: ASGIApp, **options: Any) -> TestClient:

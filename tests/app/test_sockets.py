@@ -2,9 +2,11 @@
 
 import pytest
 
-from nexios import Controller, Module, NexiosApp, Scope, WebSocketController
+from nexios import Controller, Module, NexiosApp, Router, Scope, WebSocket, WebSocketController
+from nexios.application.limits import Limits
 from nexios.assembly import NoController
 from nexios.testing.client import AsyncTestClient
+from nexios.testing.sockets import websocket_connect
 
 pytestmark = pytest.mark.asyncio
 
@@ -84,3 +86,29 @@ async def test_http_and_socket_may_share_a_path() -> None:
     ):
         assert (await client.get("/plain/4")).json() == 4
         assert await socket.receive_json() == {"twice": 8}
+
+
+async def test_limits_of_a_router_hold_for_its_sockets() -> None:
+    seen: dict[str, tuple[int | None, int]] = {}
+    app = NexiosApp()
+    router = Router(prefix="/in", limits={"message_bytes": 10, "history": 3})
+
+    async def note(websocket: WebSocket) -> None:
+        seen[websocket.path] = (websocket.limits.message_bytes, websocket.limits.history)
+        await websocket.accept()
+
+    router.websocket("/plain", note)
+    router.websocket("/own", note, limits={"message_bytes": 20})
+    router.websocket("/whole", note, limits=Limits(message_bytes=30))
+    app.websocket("/free", note)
+    app.mount_router(router)
+    for path in ("/in/plain", "/in/own", "/in/whole", "/free"):
+        async with websocket_connect(app, path) as client:
+            await client.closed()
+    usual = Limits()
+    assert seen == {
+        "/in/plain": (10, 3),
+        "/in/own": (20, 3),
+        "/in/whole": (30, usual.history),
+        "/free": (usual.message_bytes, usual.history),
+    }

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from nexios import NexiosApp
 from nexios.adapters.asgi.errors import tell_client
 from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from nexios.testclient import AsyncTestClient, TestClient, create_async_client, create_client
+from nexios.testing import Client
 from nexios.testing.conformance import AsgiViolation
 from nexios.testing.server import LifespanFailed
 from nexios.testing.sockets import SocketDenied
@@ -318,3 +320,16 @@ async def test_the_async_client_connects_too() -> None:
         await socket.send_text("hello")
         assert await socket.receive_text() == "echo hello"
     await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_the_client_of_2_11_is_the_async_one() -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def index() -> str:
+        return "here"
+
+    async with Client(app, log_requests=True) as client:
+        assert isinstance(client, AsyncTestClient)
+        assert (await client.get("/")).text == "here"

@@ -260,6 +260,9 @@ def _socket(route: SocketRoute, around: Surroundings) -> SocketRoute:
     for name, outer in joined:
         if outer:
             options[name] = (*outer, *options.get(name, ()))
+    own = options.get("limits") or {}
+    if around.limits and isinstance(own, Mapping):  # a whole set of limits stands for itself
+        options["limits"] = {**around.limits, **own}
     return replace(route, options=options)
 
 
