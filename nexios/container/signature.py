@@ -271,6 +271,9 @@ def _parameter(
     raw = parameter.annotation
     annotation = _evaluate(MISSING if raw is inspect.Parameter.empty else raw, names)
     default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
+    if isinstance(annotation, Marker) and default is MISSING:
+        # `db: Depend(connect)`, as the pages of Nexios 2 have it: the same without a type.
+        annotation, default = MISSING, annotation
     where = Where(place.file, place.line, f"{name}({parameter.name})", place.anchor)
     found = Parameter(parameter.name, annotation, default, parameter.kind, index, where)
     if found.marker is not None:

@@ -553,6 +553,20 @@ async def test_path_name_beats_position() -> None:
         assert (await served.get("/v/ann")).json() == [True, "ann"]
 
 
+async def test_a_marker_may_stand_where_the_type_stands() -> None:
+    router = Router()
+
+    async def connect(request: Request) -> str:
+        return f"for {request.path}"
+
+    @router.get("/{id}")
+    async def take(request, response, id, db: Depend(connect), n: int = 1):  # type: ignore[no-untyped-def, valid-type]
+        return [id, db, n]
+
+    async with Served(router) as served:
+        assert (await served.get("/a?n=2")).json() == ["a", "for /a", 2]
+
+
 async def test_marker_beats_name() -> None:
     async def answer() -> int:
         return 42
