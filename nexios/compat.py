@@ -36,6 +36,9 @@ _TABLE: Final[Mapping[str, Sequence[str]]] = {
     "http.cookies_parser": (f"{_ASGI}.cookies: parse_cookies",),
     "config.base": ("nexios.config: MakeConfig",),
     "dependencies": ("nexios.container.depend: Depend", f"{_HTTP}.context: Context"),
+    "routing.http": (f"{_HTTP}.router: Router", f"{_HTTP}.routes: Routes Route"),
+    "routing.grouping": (f"{_HTTP}.group: Group",),
+    "routing.websocket": (f"{_HTTP}.socket_router: WSRouter WebsocketRoutes",),
     "converters": (
         (
             "nexios.adapters.routing.converters: Convertor StringConvertor PathConvertor "

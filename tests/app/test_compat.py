@@ -24,6 +24,7 @@ PLANNED = (
     *("middleware.utils", "openapi.config", "openapi.models", "auth.base", "auth.model"),
     *("auth.users.base", "auth.users.simple", "auth.decorators"),
     *("utils.pydantic", "utils.concurrency"),
+    *("routing.http", "routing.grouping", "routing.websocket"),
 )
 
 
