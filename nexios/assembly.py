@@ -262,6 +262,7 @@ class House:
     def drain(self) -> None:
         """End the event streams: a server stops an app when its connections are over."""
         self.gateway.streams.end()
+        self.mounted.drain()
 
     async def quiesce(self) -> None:
         """Let streams and sockets go, finish the work and deliveries at hand; none begins."""

@@ -233,3 +233,23 @@ def test_events_end_when_the_server_stops_and_the_scope_closes() -> None:
     assert re.search(rb"retry: \d{4}\n\n\r\n0\r\n\r\n$", rest)
     client.close()
     assert log == ["scope closed"]
+
+
+def test_events_of_a_mounted_application_end_when_the_server_stops() -> None:
+    app, inner = NexiosApp(), NexiosApp()
+
+    @inner.get("/")
+    async def events() -> AsyncIterator[ServerSentEvent[str]]:
+        yield ServerSentEvent("one")
+        await anyio.sleep_forever()
+
+    app.register(inner, "/inner")
+    with serving(app) as address:
+        host, port = address.split(":")
+        client = socket.create_connection((host, int(port)), timeout=10)
+        client.sendall(b"GET /inner/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"data: one" in hear(client, b"one")
+        stopping = time.monotonic()
+    assert time.monotonic() - stopping < 5
+    assert hear(client, b"\r\n0\r\n\r\n").endswith(b"\r\n0\r\n\r\n")
+    client.close()

@@ -107,6 +107,12 @@ class SubApp:
             self._lives = False
             raise self._failure
 
+    def drain(self) -> None:
+        """Let it end what would go on for ever, where it knows how: connections are waited for."""
+        drain = getattr(self.app, "drain", None)
+        if drain is not None:
+            drain()
+
     async def stop(self) -> None:
         """Let it stop and wait for that; nothing happens when it did not start.
 
@@ -182,6 +188,11 @@ class SubApps:
                 if app not in known:
                     app.prepare()
                     self._tasks.start_soon(self._start_late, app, self._tasks)
+
+    def drain(self) -> None:
+        """Let each end its streams; they are stopped when the connections are over."""
+        for app in self._apps:
+            app.drain()
 
     async def stop(self) -> None:
         """Stop those that started, the last one first.
