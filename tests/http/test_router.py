@@ -1,15 +1,17 @@
 """Routers: registering, mounting, prefixes, names, and what is told of mistakes."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 
-from nexios import Depend
+from nexios import Depend, NexiosApp
 from nexios.adapters.asgi.guards import guarded
 from nexios.adapters.asgi.types import Receive, Scope, Send
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import compile_routes
 from nexios.adapters.http.entries import Mounted
+from nexios.adapters.http.handlers import NotAnExceptionHandler
 from nexios.adapters.http.pipeline import CallNext
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
@@ -114,6 +116,34 @@ async def test_unknown_route_option_is_refused_with_a_suggestion() -> None:
         router.get("/x", sumary="")  # type: ignore[call-overload]  # that is the mistake
     with pytest.raises(TypeError, match="'sumary'"):
         Routes("/x", plain, sumary="")
+
+
+@pytest.mark.parametrize("status", [0, 100, 199, 600])
+async def test_a_status_no_answer_can_have_is_refused_at_its_line(status: int) -> None:
+    with pytest.raises(ValueError, match=f"from 200 to 599, not {status}"):
+        Router().get("/x", status=status)
+
+
+@pytest.mark.parametrize(
+    ("key", "handler", "says"),
+    [
+        ("404", print, "'404' is neither an error class nor a status"),
+        (str, print, "<class 'str'> is neither an error class nor a status"),
+        (404, "gone", "the exception handler of 404 is 'gone', which cannot be called"),
+    ],
+)
+async def test_an_exception_handler_that_would_never_answer_is_refused_at_start(
+    key: Any, handler: Any, says: str
+) -> None:
+    app, router = NexiosApp(), Router("/in", exception_handlers={key: handler})
+    router.get("/x", lambda: "x")
+    app.mount_router(router)
+    with pytest.raises(NotAnExceptionHandler, match=says):
+        app.check()
+    app = NexiosApp()
+    app.check()
+    with pytest.raises(NotAnExceptionHandler, match=says):
+        app.add_exception_handler(key, handler)
 
 
 async def test_a_handler_that_cannot_be_called_is_refused() -> None:

@@ -25,6 +25,30 @@ class HandlerFailed(ExceptionGroup[Exception]):
     """An exception handler raised; both errors, the first one first."""
 
 
+class NotAnExceptionHandler(TypeError):
+    """What was registered for errors would never answer one."""
+
+    def __init__(self, key: object, handler: object) -> None:
+        self.key = key
+        self.handler = handler
+        super().__init__(key, handler)
+
+    def __str__(self) -> str:
+        if callable(self.handler):
+            wrong = f"{self.key!r} is neither an error class nor a status"
+            return f"{wrong}\n  fix: add_exception_handler(404, handler), or the class"
+        wrong = (
+            f"the exception handler of {self.key!r} is {self.handler!r}, which cannot be called"
+        )
+        return f"{wrong}\n  fix: pass a function (request, response, error)"
+
+
+def _check(key: object, handler: object) -> None:
+    known = isinstance(key, int) or (isinstance(key, type) and issubclass(key, BaseException))
+    if not known or not callable(handler):
+        raise NotAnExceptionHandler(key, handler)
+
+
 class ErrorPolicy:
     """The exception handlers that hold at one place; immutable.
 
@@ -35,7 +59,11 @@ class ErrorPolicy:
     __slots__ = ("_bare", "_by_class", "_by_status", "_catch_all", "_traced")
 
     def __init__(self, layers: Sequence[Handlers], settings: HttpSettings) -> None:
-        """Take mappings of error class or status to handler, innermost first."""
+        """Take mappings of error class or status to handler, innermost first.
+
+        Raises:
+            NotAnExceptionHandler: A key is neither, or what should answer cannot be called.
+        """
         self._bare = settings.errors.http_exception_body == "detail"
         self._traced = settings.debug and settings.not_found.show_traceback
         self._by_class = tuple(
@@ -50,6 +78,7 @@ class ErrorPolicy:
         self._catch_all: dict[type[BaseException], Handler] = {}
         for layer in layers:
             for key, handler in layer.items():
+                _check(key, handler)
                 if isinstance(key, int):
                     self._by_status.setdefault(key, handler)
                 elif key in _CATCH_ALL:

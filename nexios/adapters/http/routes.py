@@ -85,6 +85,7 @@ def check_options(options: Mapping[str, Any], what: str) -> RouteOptions:
 
     Raises:
         TypeError: One is unknown; the nearest known one is named.
+        ValueError: No answer can have the status.
     """
     for name in options:
         if name not in _KNOWN:
@@ -94,6 +95,9 @@ def check_options(options: Mapping[str, Any], what: str) -> RouteOptions:
     priority = options.get("priority", "normal")
     if priority not in PRIORITIES:
         raise TypeError(f"{what}: priority is one of {', '.join(PRIORITIES)}, not {priority!r}")
+    status = options.get("status")
+    if status is not None and not 200 <= status <= 599:
+        raise ValueError(f"{what}: a status is a number from 200 to 599, not {status}")
     return cast(RouteOptions, dict(options))
 
 
