@@ -185,6 +185,11 @@ def test_a_redirect_stays_home_and_is_encoded_once(url: str, target: str) -> Non
         "https://evil.test/",
         "http://shop.test@evil.test/",
         "http://shop.test.evil.test/",
+        # Browsers read each of these as another host.
+        "https:evil.test",
+        "http:/evil.test",
+        "http:///evil.test",
+        "https:",
         "\tjavascript:alert(1)",
     ],
 )

@@ -147,7 +147,15 @@ def test_a_redirect_encodes_its_address_and_has_a_redirect_status() -> None:
     assert (final.status_code, final.headers["location"]) == (302, "/a%20b")
     with pytest.raises(ValueError, match="300 to 399"):
         RedirectResponse("/", 200)
-    for url in ("javascript:x", "//evil.test", "/\\evil.test", "/a\r\nb: c"):
+    bad = (
+        "javascript:x",
+        "//evil.test",
+        "/\\evil.test",
+        "/a\r\nb: c",
+        "http:evil.test",
+        "http:///x",
+    )
+    for url in bad:
         with pytest.raises(InvalidHeader):
             RedirectResponse(url)
 

@@ -13,6 +13,8 @@ YEAR_S: Final = 365 * 24 * 3600
 _CODINGS: Final = 64  # further ones are not read
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+# Browsers take any number of slashes, none too, for two: "http:evil" leaves a page of https.
+_WITH_HOST: Final = re.compile(r"//[^/?#]")
 
 
 class Head:
@@ -152,7 +154,8 @@ def location(url: str) -> str:
 
     Raises:
         InvalidHeader: It holds a control character, would leave this site by ``//`` or a
-            backslash, which browsers read as a slash, or is of a scheme that runs code.
+            backslash, which browsers read as a slash, is of a scheme that runs code, or has
+            a scheme and no host.
     """
     text = str(url)
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in text):
@@ -162,6 +165,8 @@ def location(url: str) -> str:
     scheme = _SCHEME.match(text)
     if scheme is not None and scheme[1].lower() not in ("http", "https"):
         raise InvalidHeader("location", f"an address is http or https, not {scheme[1]}")
+    if scheme is not None and _WITH_HOST.match(text, scheme.end()) is None:
+        raise InvalidHeader("location", "an address with a scheme goes on with // and a host")
     return quote(text, safe="/:@!$&'()*+,;=~-._?#[]%")
 
 
