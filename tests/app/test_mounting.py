@@ -13,10 +13,11 @@ from nexios.adapters.asgi.sublife import SubLifeFailed
 from nexios.adapters.asgi.types import ASGIApp, Receive, Scope, Send
 from nexios.adapters.http.group import Group
 from nexios.adapters.http.routes import Routes
+from nexios.middleware import CORSMiddleware, SecurityMiddleware
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.server import LifespanFailed
 from nexios.testing.sockets import websocket_connect
-from tests.support.asgi import ask
+from tests.support.asgi import Peer, ask
 from tests.support.server import serving
 
 pytestmark = pytest.mark.asyncio
@@ -255,6 +256,100 @@ async def test_a_wrapper_sees_the_bodies_of_errors() -> None:
     for path in ("/nothing", "/broken"):
         await ask(app, "GET", path)
     assert seen == {"/nothing": 404, "/broken": 500}
+
+
+async def test_an_error_of_a_wrapper_carries_what_every_answer_does() -> None:
+    app = NexiosApp()
+    app.add_middleware(CORSMiddleware(allow_origins=["https://page.test"]))
+    app.add_middleware(SecurityMiddleware())
+    app.wrap_asgi(Stamp, name="boom")
+    answer = await ask(app, "GET", "/boom", headers={"origin": "https://page.test"})
+    assert answer.status == 500
+    assert answer.headers("access-control-allow-origin") == ["https://page.test"]
+    assert answer.headers("x-content-type-options") == ["nosniff"]
+    assert answer.headers("vary") == ["Origin"]
+
+
+async def test_a_mounted_app_that_sends_a_constant_head_keeps_it() -> None:
+    head = {"type": "http.response.start", "status": 200, "headers": []}
+
+    async def frugal(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send(head)
+        await send({"type": "http.response.body", "body": b""})
+
+    app = NexiosApp()
+    app.add_middleware(CORSMiddleware(allow_origins=["https://page.test"]))
+
+    @app.middleware
+    async def stamp(request, response, call_next):  # type: ignore[no-untyped-def]
+        await call_next()
+        response.set_header("x-for", request.headers.get("origin", "nobody"))
+
+    app.register(frugal, "/frugal")
+    first = await ask(app, "GET", "/frugal", headers={"origin": "https://page.test"})
+    assert first.headers("access-control-allow-origin") == ["https://page.test"]
+    second = await ask(app, "GET", "/frugal")
+    assert second.headers("access-control-allow-origin") == []
+    assert second.headers("x-for") == ["nobody"]
+    assert head["headers"] == []
+
+
+@pytest.mark.parametrize("body", [b"", b"all of it"])
+async def test_a_mounted_app_gets_the_body_that_middleware_has_read(body: bytes) -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        got, more = b"", True
+        while more:
+            message = await receive()
+            got, more = got + message["body"], message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": got})
+
+    app = NexiosApp()
+
+    @app.middleware
+    async def look(request, response, call_next):  # type: ignore[no-untyped-def]
+        if request.query_params.get("begin"):
+            async for _ in request.stream():
+                break
+        else:
+            await request.body
+        return await call_next()
+
+    app.register(echo, "/echo")
+    chunks = (body[:3], body[3:]) if body else (b"",)
+    for target in ("/echo", "/echo?begin=1"):
+        answer = await ask(app, "POST", target, peer=Peer(chunks))
+        assert answer.body == body, target
+
+
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [
+        *(("", "/in/at/7"), ("/s", "/s/in/at/7"), ("/in", "/in/in/at/7"), ("/s/", "/s/in/at/7")),
+        # Servers behind a proxy that has cut the path, and uvicorn with a slash behind the root.
+        *(("/s", "/in/at/7"), ("/i", "/in/at/7"), ("/s/", "/s//in/at/7"), ("/", "//in/at/7")),
+    ],
+)
+async def test_a_mounted_app_is_reached_whatever_the_server_makes_of_its_root(
+    root: str, path: str
+) -> None:
+    app, inner = NexiosApp(), NexiosApp()
+
+    @inner.get("/at/{n:int}", name="at")
+    async def at(request: Any, n: int) -> Any:
+        return {"n": n, "next": request.url_for("at", n=n + 1), "path": request.path}
+
+    app.register(inner, "/in")
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        scope |= {"root_path": root, "path": path, "raw_path": path.encode()}
+        await app(scope, receive, send)
+
+    answer = await ask(server, "GET", "/")
+    home = root.rstrip("/")
+    assert answer.json() == {"n": 7, "next": f"{home}/in/at/8", "path": f"{home}/in/at/7"}
 
 
 async def test_wrappers_see_sockets_and_socket_wrappers_only_them() -> None:

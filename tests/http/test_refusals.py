@@ -8,6 +8,7 @@ import pytest
 
 from nexios import MakeConfig, NexiosApp, Request, Response
 from nexios.adapters.asgi.errors import RequestRefused
+from nexios.adapters.asgi.types import Receive, Scope, Send
 from nexios.adapters.http.pipeline import CallNext
 from nexios.middleware import CORSMiddleware, SecurityMiddleware
 from tests.support.asgi import Answer, Peer, ask
@@ -51,6 +52,28 @@ async def test_a_refusal_is_a_problem_with_all_that_every_answer_carries(
     assert answer.header("access-control-allow-origin") == ORIGIN
     assert "Origin" in (answer.header("vary") or "")
     assert len(answer.body) < 1024
+
+
+async def test_a_refusal_of_its_host_carries_what_every_answer_does() -> None:
+    app = app_with(
+        SecurityMiddleware(), CORSMiddleware(allow_origins=[ORIGIN]), allowed_hosts=["good.test"]
+    )
+    answer = await ask(app, "GET", "/a", headers={"origin": ORIGIN, "host": "bad.test"})
+    assert answer.status == 400
+    assert answer.headers("access-control-allow-origin") == [ORIGIN]
+    assert answer.headers("x-content-type-options") == ["nosniff"]
+
+
+async def test_a_root_of_one_slash_does_not_send_to_another_host() -> None:
+    app = NexiosApp(config=MakeConfig(trailing_slash="redirect"))
+    app.get("/{name}/", lambda name: name)
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        # What uvicorn makes of GET /evil.test under --root-path /
+        await app({**scope, "root_path": "/", "path": f"/{scope['path']}"}, receive, send)
+
+    answer = await ask(server, "GET", "/evil.test")
+    assert (answer.status, answer.header("location")) == (308, "/evil.test/")
 
 
 async def test_another_origin_is_granted_nothing_on_a_refusal() -> None:

@@ -9,20 +9,25 @@ from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.lifespan import run_all
 from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from nexios.adapters.asgi.url import path_below, quote_path
 
 _log: Final = logging.getLogger("nexios")
 
 
 def scope_below(scope: Scope, depth: int) -> Scope:
-    """Return the scope for an application ``depth`` segments below: ``root_path`` extended, the
-    path whole, everything else copied.
+    """Return the scope for an application ``depth`` segments below.
 
-    An application that has a ``base_app`` below finds this one's there.
+    A copy, ``root_path`` extended, ``path`` whole: it begins with ``root_path`` (ASGI 3.0), also
+    where the server left that out. An application that has a ``base_app`` below finds this one's
+    there.
     """
-    root = scope.get("root_path", "")
-    below = scope["path"].removeprefix(root) if root else scope["path"]
+    told: str = scope.get("root_path", "")
+    below, root = path_below(scope["path"], told), told.rstrip("/")
     at = "".join(f"/{part}" for part in below[1:].split("/")[:depth])
     child = {**scope, "root_path": root + at}
+    whole = root + below
+    if whole != scope["path"] and root + at != scope["path"]:
+        child["path"], child["raw_path"] = whole, quote_path(whole).encode()
     if "app" in scope:
         child.setdefault("base_app", scope["app"])
     return child

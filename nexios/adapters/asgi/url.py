@@ -57,6 +57,21 @@ def quote_path(path: str) -> str:
     return quote(path, safe=_PATH_SAFE)
 
 
+def path_below(path: str, root: str) -> str:
+    """Return a decoded path less the ``root_path`` before it; whole where that is not its prefix.
+
+    Servers differ: some put the root before the path, as ASGI says, and some leave the path as a
+    proxy has cut it. A root ends at a segment border, or with a slash of its own.
+    """
+    if root and path.startswith(root):
+        rest = path[len(root) :]
+        if not rest or rest[0] == "/":
+            return rest or "/"
+        if root[-1] == "/":
+            return f"/{rest}"
+    return path
+
+
 def quote_query(query: bytes) -> str:
     """Percent-encode what may not stand in a query; what is encoded already stays."""
     return quote(query, safe=_QUERY_SAFE)

@@ -116,6 +116,24 @@ class BodyReader:
                 return fresh
         return self._chunks[position]
 
+    def again(self) -> Receive:
+        """Return a ``receive`` that plays what was read so far, then goes on with the wire.
+
+        Raises:
+            BodyConsumed: It was streamed and too long to be kept.
+        """
+        if self._dropped:
+            raise BodyConsumed
+        kept, more = list(reversed(self._chunks)), not self._finished
+
+        async def receive() -> Message:
+            if not kept:
+                return await self._receive()
+            chunk = kept.pop()
+            return {"type": "http.request", "body": chunk, "more_body": more or bool(kept)}
+
+        return receive
+
     async def left(self) -> bool:
         """Return whether the peer has gone, without waiting; a part of the body is kept."""
         if self._reading:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.headers import InvalidHeader, MutableHeaders
 from nexios.adapters.asgi.types import HeaderBlock, Scope
+from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.http.carrying import Carrying
 from nexios.adapters.http.conditions import conditional
 from nexios.adapters.http.files import FileResponse
@@ -306,7 +307,7 @@ class Response(Carrying):
     def _url_for(self, name: str, params: Mapping[str, object]) -> str:
         if self._scope is None or "app" not in self._scope:
             raise ValueError(f"there is no app to look {name!r} up in; fix: give an url")
-        root: str = self._scope.get("root_path", "")
+        root = quote_path(self._scope.get("root_path", "").rstrip("/"))
         return f"{root}{self._scope['app'].url_for(name, **params)}"
 
     # Status and headers.

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Mapping
 from functools import partial
 
-from nexios.adapters.asgi.url import quote_path, quote_query
+from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
 from nexios.adapters.http.endpoint import Endpoint, join
 from nexios.adapters.http.errors import (
@@ -68,8 +68,8 @@ class Dispatcher:
         scope = exchange.scope
         path: str = scope["path"]
         root = scope.get("root_path")
-        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
-            path = path[len(root) :] or "/"
+        if root:
+            path = path_below(path, root)
         found = self._find(path, scope["method"])
         if found is None and self._slash == "ignore" and path != "/":
             other = path[:-1] if path.endswith("/") else f"{path}/"
@@ -108,7 +108,8 @@ class Dispatcher:
             at_socket = self._socket_at is not None and self._socket_at(path)
             return UpgradeRequired() if at_socket else NotFoundException(self._message)
         query = quote_query(scope.get("query_string", b""))
-        target = f"{quote_path(scope.get('root_path', ''))}{quote_path(other)}"
+        # A root of "/" before the path would name another host.
+        target = quote_path(scope.get("root_path", "").rstrip("/") + other)
         return RedirectResponse(f"{target}?{query}" if query else target, 308)
 
     def _other_slash(self, path: str, method: str) -> str | None:

@@ -138,6 +138,14 @@ class Exchange:
         await self.reader.departed()
         return {"type": "http.disconnect"}
 
+    def receive_again(self) -> Receive:
+        """Return the ``receive`` of a mounted application: with what was read before it came.
+
+        Raises:
+            BodyConsumed: Too much was read for that to be kept.
+        """
+        return self.receive if self._reader is None else self._reader.again()
+
     @property
     def reader(self) -> BodyReader:
         """The one reader of the body, shared by the binding and the request object."""

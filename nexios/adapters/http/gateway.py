@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.errors import ClientDisconnect, RequestRefused, tell_client
+from nexios.adapters.asgi.errors import ClientDisconnect, tell_client
 from nexios.adapters.asgi.firewall import Firewall
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.http.background import Background
@@ -196,9 +196,10 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: Send, error: Exception
     ) -> None:
         """Answer for what an ASGI wrapper around this gateway raised before anything was sent."""
-        answer = await self._rescue(Exchange(scope, receive, send, self._limits), error)
+        exchange = Exchange(scope, receive, send, self._limits)
+        answer = await self._rescue(exchange, error)
         if answer is not None:
-            await answer(scope, receive, send)
+            await Sender(exchange).run(answer, self.streams)
 
     def _start_work(self, exchange: Exchange) -> None:
         works = exchange.works()
@@ -231,13 +232,12 @@ class Gateway:
         self, exchange: Exchange, error: Exception, policy: Policy | None = None
     ) -> BaseResponse | None:
         """Return the answer to what nobody within answered; None when the peer has left."""
-        if type(error) is RequestRefused:
-            await self._mark(exchange)
         error = without_disconnects(error)
         if isinstance(error, ClientDisconnect):
             _log.debug("the client left before its request was read")
             await self._let_go(exchange, error)
             return None
+        await self._mark(exchange)
         await self._let_go(exchange, error)
         if not isinstance(error, HandlerFailed):
             try:
@@ -272,7 +272,10 @@ class Gateway:
             self._note(exchange, failed)
 
     async def _mark(self, exchange: Exchange) -> None:
-        """Let middleware further in note its headers on an answer made before it was asked."""
+        """Let middleware note its headers on an answer that may be made further out than it.
+
+        What it has noted before it notes again, to the same effect.
+        """
         for mark in self._marks:
             try:
                 await mark(exchange.request, exchange.response)

@@ -41,7 +41,9 @@ class ForeignAnswer(BaseResponse):
             if message["type"] == "http.response.start":
                 own = list(message.get("headers", ()))
                 names = {name for name, _ in own}
-                message["headers"] = own + [pair for pair in fields if pair[0] not in names]
+                added = [pair for pair in fields if pair[0] not in names]
+                # It may be a constant of the application, which other requests send too.
+                message = {**message, "headers": own + added}
             await send(message)
 
         await self._app(child, receive, send_with)

@@ -45,7 +45,7 @@ class Sender:
             elif isinstance(answer, (StreamingResponse, FileResponse)):
                 await answer(scope, exchange.departure, self)
             else:
-                await answer(scope, exchange.receive, self)
+                await answer(scope, exchange.receive_again(), self)
         except BaseException as error:
             await exchange.release(error)
             raise
@@ -59,7 +59,9 @@ class Sender:
             self.begun = True
             builder = exchange.builder
             if builder is not None and builder.hooks:
-                message["headers"] = hooked(list(message.get("headers", ())), builder.hooks)
+                fields = hooked(list(message.get("headers", ())), builder.hooks)
+                # It may be a constant of a mounted application, which other requests send too.
+                message = {**message, "headers": fields}
         elif kind == "http.response.body":
             if exchange.held is not None and not message.get("more_body"):
                 # A commit that fails now must not look like a body that came to its end.

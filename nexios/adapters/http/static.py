@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from nexios.adapters.asgi.headers import Headers
 from nexios.adapters.asgi.types import Receive, Scope, Send
-from nexios.adapters.asgi.url import quote_path, quote_query
+from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.errors import HttpError, MethodNotAllowed, NotFoundException
 from nexios.adapters.http.files import FileResponse, type_of
 from nexios.adapters.http.head import accepts_encoding
@@ -108,9 +108,8 @@ class StaticFiles:
         if scope["type"] != "http":
             raise TypeError(f"StaticFiles serves http, not {scope['type']}")
         try:
-            root: str = scope.get("root_path", "")
-            path: str = scope["path"]
-            answer = await self.answer(scope, path.removeprefix(root) if root else path)
+            path = path_below(scope["path"], scope.get("root_path", ""))
+            answer = await self.answer(scope, path)
             await answer(scope, receive, send)
         except HttpError as error:
             problem = problem_for(error, scope)
@@ -130,14 +129,16 @@ class StaticFiles:
             return BaseResponse(b"", 204, {"allow": _METHODS})
         if method not in ("GET", "HEAD"):
             raise MethodNotAllowed(_METHODS)
+        root: str = scope.get("root_path", "")
+        slash: bool = scope["path"].endswith("/")
         asked = Headers(scope["headers"])
         accepted = ", ".join(asked.getlist("accept-encoding"))
-        found = await to_thread.run_sync(self._find, path, accepted)
+        found = await to_thread.run_sync(self._find, path, accepted, slash)
         if found is None:
             raise NotFoundException
         if found.folder:
             query = quote_query(scope.get("query_string", b""))
-            target = f"{quote_path(scope['path'])}/"
+            target = quote_path(f"{root.rstrip('/')}{path.rstrip('/')}/")
             return RedirectResponse(f"{target}?{query}" if query else target, 308)
         answer = FileResponse(found.path, status_code=found.status, headers=self._headers)
         answer.headers["content-type"] = type_of(found.name)
@@ -148,12 +149,12 @@ class StaticFiles:
             answer.add_vary("Accept-Encoding")
         return answer
 
-    def _find(self, path: str, accepted: str) -> _Found | None:
+    def _find(self, path: str, accepted: str, slash: bool) -> _Found | None:
         """Look for a file; runs in a worker thread."""
         parts = self._parts(path)
         if parts is not None:
             for root in self._roots:
-                found = self._in(root, parts, accepted, slash=path.endswith("/"))
+                found = self._in(root, parts, accepted, slash=slash)
                 if found is not None:
                     return found
         if self._html:

@@ -160,7 +160,7 @@ def _page(
 def _document_at(documentation: Documentation) -> Any:
     async def openapi(request: Request, response: Response) -> Response:
         # The first time it is drawn, a millisecond a route: not in the way of other requests.
-        root_path = request.scope.get("root_path", "")
+        root_path = quote_path(request.scope.get("root_path", "").rstrip("/"))
         body, tag = await to_thread.run_sync(documentation.encoded, root_path)
         final = BaseResponse(body, content_type="application/json")
         response.make_response(final).set_header("cache-control", "no-cache")

@@ -14,6 +14,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.types import Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
+from nexios.adapters.asgi.url import path_below
 from nexios.adapters.routing.errors import DuplicateRoute
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.table import Found, Table
@@ -236,10 +237,7 @@ class SocketGateway:
             await socket.close(1012, "restart")
 
     def _find(self, scope: WireScope) -> SocketEndpoint | None:
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "").rstrip("/")
-        if root and (path == root or path.startswith(f"{root}/")):
-            path = path[len(root) :] or "/"
+        path = path_below(scope["path"], scope.get("root_path", ""))
         found = self._table.find(path, METHOD)
         if not isinstance(found, Found):
             return None
