@@ -165,7 +165,7 @@ class NotFoundSettings(Section):
     Attributes:
         return_json: Answer with a problem; with plain text if not.
         custom_message: To stand in the answer.
-        use_html: Answer with a page to who takes HTML.
+        use_html: Answer with a page to who likes HTML better than JSON, a 500 too.
         show_traceback: Under ``debug=True``, say of a 404 that a handler raised where that was.
     """
 

@@ -445,6 +445,22 @@ async def test_a_hook_that_breaks_is_a_500_and_not_the_end_of_the_connection() -
         assert str(served.reports[0][0]) == "in a hook"
 
 
+async def test_the_answer_to_a_broken_hook_has_what_the_others_add() -> None:
+    router = Router()
+
+    @router.get("/")
+    async def handler(request: Request, response: Response) -> Response:
+        response.on_send(((b"x-first", b"1"),))
+        response.on_send(lambda headers: headers.update({"x": "a\r\nb"}))
+        return response.on_send(((b"x-last", b"1"),)).json("never sent")
+
+    async with Served(router) as served:
+        answer = await served.get("/")
+    assert (answer.status, len(served.reports)) == (500, 2)
+    assert (answer.header("x-first"), answer.header("x-last")) == ("1", "1")
+    assert answer.headers("x") == []
+
+
 async def test_a_tagged_answer_meets_the_conditions_of_the_request() -> None:
     router = Router()
 

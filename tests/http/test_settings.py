@@ -56,6 +56,25 @@ async def test_a_page_for_those_who_take_one() -> None:
     assert page.header("vary") == problem.header("vary") == "Accept"
 
 
+@pytest.mark.parametrize("settings", [{"not_found": {"use_html": True}}, {"debug": True}])
+@pytest.mark.parametrize("path", ["/nothing", "/broken"])
+async def test_404_and_500_are_pages_for_the_same_clients(
+    settings: dict[str, Any], path: str
+) -> None:
+    app = NexiosApp(config=MakeConfig(**settings))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise KeyError
+
+    liked = {"text/html": True, "text/html, */*;q=0.8": True, "*/*": False, "": False}
+    for accept, page in (liked | {"application/json, text/html;q=0.9": False}).items():
+        answer = await ask(app, "GET", path, headers={"accept": accept})
+        kind = answer.header("content-type") or ""
+        assert kind.startswith("text/html") == page, accept
+        assert answer.header("vary") == "Accept", accept
+
+
 async def test_a_handler_for_404_comes_before_the_settings() -> None:
     app = app_with(not_found={"use_html": True, "return_json": False})
 

@@ -21,6 +21,7 @@ from nexios import (
     Controller,
     Cookie,
     Depend,
+    Form,
     Header,
     MakeConfig,
     NexiosApp,
@@ -509,6 +510,31 @@ def test_a_class_read_and_written_alike_has_one_schema_and_another_has_two() -> 
     check(document)
     names = set(document["components"]["schemas"]) - {"Problem", "FieldProblem", "Part", "Size"}
     assert names == {"Thing", "Tuned-Input", "Tuned-Output"}
+
+
+@pytest.mark.asyncio
+async def test_a_field_problem_may_stand_in_every_place_the_binding_names() -> None:
+    app = NexiosApp()
+
+    @app.post("/{size}")
+    async def handler(
+        size: Size,
+        q: int = Query(),
+        h: int = Header(),
+        c: int = Cookie(),
+        name: str = Form(),
+    ) -> None: ...
+
+    @app.post("/")
+    async def other(part: Part) -> None: ...
+
+    document = app.docs.document()
+    known = document["components"]["schemas"]["FieldProblem"]["properties"]["in"]["enum"]
+    simple = await ask(app, "POST", "/x")
+    body = await ask(app, "POST", "/", as_json={})
+    told = [fault["in"] for answer in (simple, body) for fault in answer.json()["errors"]]
+    assert (simple.status, body.status) == (422, 422)
+    assert sorted(told) == sorted(known) == sorted(set(told))
 
 
 @pytest.mark.asyncio

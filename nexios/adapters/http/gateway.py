@@ -283,12 +283,15 @@ class Gateway:
                 self._note(exchange, error)
 
     def _rescued_headers(self, exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
-        try:
-            return _headers(exchange, answer)
-        except Exception as error:
-            # A hook that breaks must not take the answer to its own error away.
-            self._note(exchange, error)
-            return answer.raw_headers
+        headers, builder = answer.raw_headers, exchange.builder
+        for hook in builder.hooks or () if builder is not None else ():
+            try:
+                headers = hooked(headers, (hook,))
+            except Exception as error:
+                # A hook that breaks must not take the answer to its own error away, nor what
+                # the others add: without its grant a page could not read that answer.
+                self._note(exchange, error)
+        return headers
 
     async def _last_word(
         self, handler: Callable[..., Any], exchange: Exchange, error: Exception

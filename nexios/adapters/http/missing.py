@@ -40,12 +40,10 @@ def page_of(settings: NotFoundSettings, *, debug: bool = False) -> Page | None:
     text = message or _TITLE
 
     def page(exchange: Exchange) -> BaseResponse | None:
-        if settings.use_html:
+        if settings.use_html or debug:
             exchange.response.add_vary("Accept")
-            if exchange.request.accepts_html:
+            if _likes_html(exchange.scope):
                 return HTMLResponse(html, 404)
-        elif debug and _likes_html(exchange.scope):
-            return HTMLResponse(html, 404)
         return None if settings.return_json else PlainTextResponse(text, 404)
 
     return page if settings.use_html or debug or not settings.return_json else None
@@ -69,9 +67,10 @@ def internal_answer(scope: Scope, error_id: str, settings: NotFoundSettings) -> 
     Args:
         settings: ``use_html`` lets those have a page who like one better than JSON.
     """
-    if settings.use_html and _likes_html(scope):
-        below = f"<p>{escape(_NOTED)} {escape(error_id)}</p>"
-        answer = HTMLResponse(_HTML.format("Internal Server Error", below), 500)
-        answer.headers.add_vary("Accept")
-        return answer
-    return internal_error(scope, error_id)
+    answer: BaseResponse = internal_error(scope, error_id)
+    if settings.use_html:
+        if _likes_html(scope):
+            below = f"<p>{escape(_NOTED)} {escape(error_id)}</p>"
+            answer = HTMLResponse(_HTML.format("Internal Server Error", below), 500)
+        answer.add_vary("Accept")
+    return answer

@@ -36,7 +36,7 @@ class FieldProblem(Word):
     model_config = ConfigDict(json_schema_extra=_as_sent)
 
     in_: Annotated[
-        Literal["path", "query", "header", "cookie", "body"] | None, Field(alias="in")
+        Literal["path", "query", "header", "cookie", "form", "body"] | None, Field(alias="in")
     ] = None
     name: str | None = None
     pointer: str | None = Field(None, description="A JSON pointer as URI fragment (RFC 6901, 6).")
