@@ -4,6 +4,7 @@ import http.client
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Literal
 
 import anyio
 import pytest
@@ -127,3 +128,38 @@ def test_slow_reader_bounds_memory() -> None:
         time.sleep(0.3)
         assert made == stopped
         client.close()
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+def test_a_stream_that_never_waits_does_not_stop_the_server(
+    parser: Literal["h11", "httptools"],
+) -> None:
+    made, closed = 0, False
+    app = NexiosApp()
+
+    @app.get("/")
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal made, closed
+        end = time.monotonic() + 20
+        try:
+            while time.monotonic() < end:
+                made += 1
+                yield b"x" * 2**16
+        finally:
+            closed = True
+
+    @app.get("/other")
+    async def other() -> str:
+        return "here"
+
+    with serving(app, http=parser) as address:
+        client = reading(address, "/")
+        assert client.recv(1024)
+        client.close()
+        assert within(2, lambda: closed)
+        stopped = made
+        connection = http.client.HTTPConnection(address, timeout=5)
+        connection.request("GET", "/other")
+        assert connection.getresponse().read() == b"here"
+        connection.close()
+        assert made == stopped

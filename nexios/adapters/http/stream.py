@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import anyio
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 
 from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
@@ -95,6 +96,10 @@ class StreamingResponse(BaseResponse):
                     await send(self.start())
                 if chunk:
                     await send(body(chunk))
+                # A server takes what it can without waiting, and all of it once the peer has
+                # left. An iterator that never waits either would keep everybody else, also the
+                # one who tells of it, from running. 0.4 -> 4.7 us a chunk (CPython 3.11).
+                await checkpoint()
         finally:
             await close(source)
         if not begun:
