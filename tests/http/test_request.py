@@ -332,6 +332,9 @@ def test_url_for_adds_the_root_path_of_the_server() -> None:
     path = asked.url_for("users.show", id=7, name="x")
     assert path == "/api/users/7/x"
     assert str(path.make_absolute_url("https://b.test")) == "https://shop.test/api/users/7/x"
+    asked_for = path.include_query_params(a=1).add_query_params(b=2)
+    absolute = asked_for.make_absolute_url("http://shop.test/api/")
+    assert str(absolute) == "http://shop.test/api/users/7/x?a=1&b=2"
 
 
 @pytest.mark.anyio

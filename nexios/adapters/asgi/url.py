@@ -199,20 +199,32 @@ class URL:
 class URLPath(str):
     """A path made from a route's name, already percent-encoded; a plain ``str`` to use."""
 
-    __slots__ = ("host", "protocol")
+    __slots__ = ("host", "protocol", "whole")
 
     protocol: str
     host: str
+    whole: bool
 
-    def __new__(cls, path: str, protocol: str = "", host: str = "") -> Self:
-        """Make one for ``path``; ``protocol`` is "http", "websocket" or empty."""
+    def __new__(
+        cls, path: str, protocol: str = "", host: str = "", *, whole: bool = False
+    ) -> Self:
+        """Make one for ``path``.
+
+        Args:
+            protocol: "http", "websocket" or empty.
+            whole: The server's root path stands in it already.
+        """
         made = super().__new__(cls, path)
         made.protocol = protocol
         made.host = host
+        made.whole = whole
         return made
 
     def make_absolute_url(self, base: str | URL) -> URL:
-        """Return the address below ``base``, with the scheme that fits the protocol."""
+        """Return the address below ``base``, with the scheme that fits the protocol.
+
+        Of a ``whole`` path the root is not taken from ``base`` again.
+        """
         root = URL(base) if isinstance(base, str) else base
         scheme = _SCHEMES[self.protocol][root.is_secure] if self.protocol else root.scheme
         return URL(
@@ -220,7 +232,7 @@ class URLPath(str):
                 (
                     scheme,
                     self.host or root.netloc,
-                    root.path.rstrip("/") + _before_query(self),
+                    ("" if self.whole else root.path.rstrip("/")) + _before_query(self),
                     self.partition("?")[2],
                     "",
                 )
@@ -233,7 +245,7 @@ class URLPath(str):
         pairs = [pair for pair in query if pair[0] not in params]
         pairs += [(name, str(value)) for name, value in params.items()]
         text = _before_query(self) + (f"?{urlencode(pairs)}" if pairs else "")
-        return type(self)(text, self.protocol, self.host)
+        return type(self)(text, self.protocol, self.host, whole=self.whole)
 
     def add_query_params(self, **params: object) -> Self:
         """Return the path with these query fields added beside those present."""
@@ -241,7 +253,7 @@ class URLPath(str):
         if not added:
             return self
         joint = "&" if "?" in self else "?"
-        return type(self)(f"{self}{joint}{added}", self.protocol, self.host)
+        return type(self)(f"{self}{joint}{added}", self.protocol, self.host, whole=self.whole)
 
 
 _SCHEMES: Final[Mapping[str, tuple[str, str]]] = {

@@ -204,7 +204,8 @@ class Request(RequestBody):
             ValueError: There is no such route, or the values do not fit it.
         """
         root = quote_path(self.scope.get("root_path", "").rstrip("/"))
-        return URLPath(f"{root}{self.app.url_for(name, **params)}", "http", self.host)
+        path = f"{root}{self.app.url_for(name, **params)}"
+        return URLPath(path, "http", self.host, whole=True)
 
     async def is_disconnected(self) -> bool:
         """Return whether the client has gone, without waiting."""
