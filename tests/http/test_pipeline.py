@@ -142,7 +142,10 @@ async def test_one_instance_never_shows_another_requests_data() -> None:
                 tasks.start_soon(one, n)
 
 
-@pytest.mark.parametrize("wrong", [Staged, object(), lambda a, b, c: None, "text"])
+async def of_two(request: Request, response: Response) -> None: ...
+
+
+@pytest.mark.parametrize("wrong", [Staged, object(), lambda a, b, c: None, "text", of_two])
 async def test_what_is_no_middleware_is_refused_at_start(wrong: Any) -> None:
     with pytest.raises(NotMiddleware):
         Served(plain_router(), middleware=[wrong])

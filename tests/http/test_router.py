@@ -129,7 +129,8 @@ async def test_a_status_no_answer_can_have_is_refused_at_its_line(status: int) -
     [
         ("404", print, "'404' is neither an error class nor a status"),
         (str, print, "<class 'str'> is neither an error class nor a status"),
-        (404, "gone", "the exception handler of 404 is 'gone', which cannot be called"),
+        (404, "gone", "'gone' cannot answer 404: it is no function of three arguments"),
+        (ValueError, lambda request, error: None, "<lambda> cannot answer ValueError"),
     ],
 )
 async def test_an_exception_handler_that_would_never_answer_is_refused_at_start(

@@ -11,6 +11,7 @@ from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.missing import with_frames
 from nexios.adapters.http.pipeline import Answer, take
 from nexios.adapters.http.problems import problem_for
+from nexios.adapters.http.registration import takes
 from nexios.adapters.http.response import BaseResponse, JSONResponse
 from nexios.adapters.http.settings import HttpSettings
 
@@ -34,18 +35,23 @@ class NotAnExceptionHandler(TypeError):
         super().__init__(key, handler)
 
     def __str__(self) -> str:
-        if callable(self.handler):
+        if not _is_key(self.key):
             wrong = f"{self.key!r} is neither an error class nor a status"
             return f"{wrong}\n  fix: add_exception_handler(404, handler), or the class"
-        wrong = (
-            f"the exception handler of {self.key!r} is {self.handler!r}, which cannot be called"
+        name = getattr(self.handler, "__qualname__", repr(self.handler))
+        of = self.key.__name__ if isinstance(self.key, type) else self.key
+        return (
+            f"{name} cannot answer {of}: it is no function of three arguments"
+            "\n  fix: async def handler(request, response, error): ..."
         )
-        return f"{wrong}\n  fix: pass a function (request, response, error)"
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, int) or (isinstance(key, type) and issubclass(key, BaseException))
 
 
 def _check(key: object, handler: object) -> None:
-    known = isinstance(key, int) or (isinstance(key, type) and issubclass(key, BaseException))
-    if not known or not callable(handler):
+    if not (_is_key(key) and callable(handler) and takes(handler, 3)):
         raise NotAnExceptionHandler(key, handler)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.encode import encode_beside
 from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.registration import takes
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse
 
@@ -118,7 +119,8 @@ def check_middleware(middleware: Any) -> None:
     """Refuse what cannot stand in a chain.
 
     Raises:
-        NotMiddleware: It is a class instead of an instance, or not ``async``.
+        NotMiddleware: It is a class instead of an instance, not ``async``, or takes no three
+            arguments.
     """
     name = getattr(middleware, "__name__", type(middleware).__name__)
     if isinstance(middleware, type):
@@ -128,5 +130,5 @@ def check_middleware(middleware: Any) -> None:
         call = call.func
     if not inspect.isroutine(call):
         call = getattr(type(call), "__call__", None)  # noqa: B004  # async or not is the question
-    if not inspect.iscoroutinefunction(call):
+    if not (inspect.iscoroutinefunction(call) and takes(middleware, 3)):
         raise NotMiddleware(middleware, f"async def {name}(request, response, call_next): ...")

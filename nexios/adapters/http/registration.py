@@ -1,5 +1,6 @@
 """Where something was registered: its line, and the names known there."""
 
+import inspect
 import sys
 from types import FrameType
 from typing import Any, ForwardRef
@@ -21,6 +22,19 @@ def caller() -> FrameType | None:
 def line_of(frame: FrameType | None) -> str:
     """Return ``file:line`` of a frame."""
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def takes(call: Any, count: int) -> bool:
+    """Return whether a call with ``count`` positional arguments fits, as far as one can see."""
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):
+        return True  # of C code, which does not say
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def evaluate_local_names(function: Any, frame: FrameType | None) -> None:
