@@ -1,12 +1,10 @@
 """The wiring as data: nodes, arguments, entries, and the one order in which things are made."""
 
-import dis
-import inspect
-import typing
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.bytecode import assigns_attributes
 from nexios.container.entry import EntryPoint, Getter
 from nexios.container.errors import DependencyCycle, Step, WiringProblem
 from nexios.container.keys import MISSING, AnyKey
@@ -371,37 +369,3 @@ def _circle_of_overrides(
                   for name, item in zip(names, ring, strict=False)],
         fix="let one of the overrides be a value: container.override(...).value(...)",
     )  # fmt: skip
-
-
-def assigns_attributes(cls: type) -> bool:
-    """Return whether a method besides ``__init__`` sets or deletes an attribute."""
-    for base in cls.__mro__:
-        if base in (object, typing.Generic):
-            continue
-        for name, member in vars(base).items():
-            if name != "__init__" and any(map(_stores, _codes(member))):
-                return True
-    return False
-
-
-def _codes(member: object) -> Iterator[object]:
-    if isinstance(member, property):
-        for part in (member.fget, member.fset, member.fdel):
-            yield from _codes(part)
-        return
-    function = getattr(member, "__func__", member)
-    if callable(function) and not isinstance(function, type):
-        function = inspect.unwrap(function)
-    stack = [getattr(function, "__code__", None)]
-    while stack:
-        code = stack.pop()
-        if code is not None:
-            yield code
-            stack += [item for item in code.co_consts if inspect.iscode(item)]
-
-
-def _stores(code: object) -> bool:
-    return any(
-        item.opname in ("STORE_ATTR", "DELETE_ATTR")
-        for item in dis.get_instructions(code)  # type: ignore[arg-type]  # a code object
-    )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nexios.container.binding import Answer, Binding, Origin
+from nexios.container.bytecode import assigns_attributes
 from nexios.container.errors import Where
 from nexios.container.fixes import as_written
-from nexios.container.graph import Graph, Node, assigns_attributes
+from nexios.container.graph import Graph, Node
 from nexios.container.keys import AnyKey
 from nexios.container.module import Module, variable
 from nexios.container.registry import Registry

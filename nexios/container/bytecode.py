@@ -1,0 +1,40 @@
+"""Reads compiled methods: does a class change its objects after they are made?"""
+
+import dis
+import inspect
+import typing
+from collections.abc import Iterator
+
+
+def assigns_attributes(cls: type) -> bool:
+    """Return whether a method besides ``__init__`` sets or deletes an attribute."""
+    for base in cls.__mro__:
+        if base in (object, typing.Generic):
+            continue
+        for name, member in vars(base).items():
+            if name != "__init__" and any(map(_stores, _codes(member))):
+                return True
+    return False
+
+
+def _codes(member: object) -> Iterator[object]:
+    if isinstance(member, property):
+        for part in (member.fget, member.fset, member.fdel):
+            yield from _codes(part)
+        return
+    function = getattr(member, "__func__", member)
+    if callable(function) and not isinstance(function, type):
+        function = inspect.unwrap(function)
+    stack = [getattr(function, "__code__", None)]
+    while stack:
+        code = stack.pop()
+        if code is not None:
+            yield code
+            stack += [item for item in code.co_consts if inspect.iscode(item)]
+
+
+def _stores(code: object) -> bool:
+    return any(
+        item.opname in ("STORE_ATTR", "DELETE_ATTR")
+        for item in dis.get_instructions(code)  # type: ignore[arg-type]  # a code object
+    )
