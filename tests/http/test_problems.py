@@ -18,7 +18,6 @@ from nexios.adapters.http.problems import (
     internal_error,
     leaves,
     problem_for,
-    problem_of_status,
 )
 from nexios.application import errors as application
 from nexios.domain import errors as domain
@@ -214,12 +213,6 @@ def test_the_500_says_an_id_and_nothing_else() -> None:
         "instance": "/orders",
         "error_id": "e-1",
     }
-
-
-def test_a_status_nobody_raised() -> None:
-    answer = problem_of_status(405, SCOPE, headers=(("allow", "GET"),))
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
-    assert json.loads(answer.body)["title"] == "Method Not Allowed"
 
 
 # What developers see. The secret is put together, since source lines are shown as they are.

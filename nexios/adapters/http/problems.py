@@ -230,17 +230,6 @@ def problem_for(error: Exception, scope: Scope) -> ProblemResponse | None:
     return _answer(chosen, scope, members)
 
 
-def problem_of_status(
-    status: int,
-    scope: Scope,
-    *,
-    detail: str | None = None,
-    headers: Fields = (),
-) -> ProblemResponse:
-    """Return the answer for a status nobody raised, such as the router's 404."""
-    return _answer(Problem(status, detail=detail, headers=headers), scope, {})
-
-
 def internal_error(
     scope: Scope, error_id: str, members: Mapping[str, object] | None = None
 ) -> ProblemResponse:
