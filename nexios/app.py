@@ -325,14 +325,7 @@ class NexiosApp(Verbs):
         from nexios.adapters.servers.uvicorn import ServerOptions, serve
 
         settings = self.config.server
-        options = ServerOptions(
-            host=settings.host if host is None else host,
-            port=settings.port if port is None else port,
-            reload=reload,
-            message_bytes=self.limits.message_bytes,
-            stop_s=settings.grace_s,
-        )
-        serve(self, options)
+        serve(self, ServerOptions.of(settings, self.limits, host, port, reload=reload))
 
     # Building
 

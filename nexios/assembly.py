@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -17,8 +17,6 @@ from nexios.adapters.asgi.wrapping import Wrapper, wrapped
 from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
-from nexios.adapters.http.controller import Controller
-from nexios.adapters.http.entries import Registered
 from nexios.adapters.http.gateway import Gateway
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
@@ -27,8 +25,6 @@ from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
-from nexios.adapters.routing.sockets import SocketRoute
-from nexios.adapters.websocket.controller import WebSocketController, controller_route
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Backplane
@@ -41,10 +37,11 @@ from nexios.application.subscribers import Subscribers
 from nexios.auth.middleware import schemes_of, setup_problems
 from nexios.config import MakeConfig
 from nexios.container.container import Container
-from nexios.container.errors import ContainerError, Where, WiringErrors, WiringProblem
+from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.domain.clock import Clock
+from nexios.gathering import add_controllers, below
 from nexios.layers.rules import Layer
 from nexios.subscriptions import Subscriptions, handler_points
 from nexios.websockets.hub import Hub
@@ -87,8 +84,8 @@ class House:
         self._logger = logger
         self._subscriptions = Subscriptions()
         self._worker: Any = None  # its home is heavy and loaded only where events wait
-        modules = tuple(_below(root))
-        controllers = _add_controllers(router, modules)
+        modules = tuple(below(root))
+        controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
             debug=debug,
             limits=config.limits,
@@ -346,50 +343,6 @@ class House:
 
     def _work_failed(self, error: BaseException, work: str) -> None:
         self._logger.error("background work %s failed", work, exc_info=error)
-
-
-def _below(root: Module) -> Iterator[Module]:
-    """Yield ``root`` and all it includes, each once."""
-    seen: set[Module] = set()
-    waiting = [root]
-    while waiting:
-        module = waiting.pop(0)
-        if module not in seen:
-            seen.add(module)
-            yield module
-            waiting += module.included
-
-
-def _add_controllers(router: Router, modules: Iterable[Module]) -> list[SocketRoute]:
-    """Give the controllers of modules to ``router``; those for sockets are returned."""
-    # A build that was refused may be tried again after a mend, with the same router.
-    known = {(one.controller, one.module) for one in router.routes if isinstance(one, Registered)}
-    sockets: list[SocketRoute] = []
-    for module in modules:
-        for controller, where in module.controller_classes:
-            if issubclass(controller, WebSocketController):
-                sockets.append(controller_route(controller, module))
-            elif not issubclass(controller, Controller):
-                raise NoController(controller, module, where)
-            elif (controller, module) not in known:
-                router.add_controller(controller, module=module)
-    return sockets
-
-
-class NoController(Exception):
-    """``Module.controllers`` was given a class that is none."""
-
-    def __init__(self, given: type, module: Module, where: Where) -> None:
-        self.given = given
-        self.module = module
-        self.where = where
-        super().__init__(given, module, where)
-
-    def __str__(self) -> str:
-        return (
-            f'{self.given.__name__} in module "{self.module.name}" is no controller   {self.where}'
-            f"\n  fix: class {self.given.__name__}(Controller), or {self.module.name}.bind(...)"
-        )
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

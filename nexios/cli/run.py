@@ -63,15 +63,15 @@ def run(
             settings, limits = config.server, config.limits
         else:
             settings, limits = ServerSettings(), Limits()
-    options = ServerOptions(
-        host=settings.host if host is None else host,
-        port=settings.port if port is None else port,
+    options = ServerOptions.of(
+        settings,
+        limits,
+        host,
+        port,
         uds=uds,
         reload=reload,
         reload_dirs=reload_dirs,
         log_level=log_level,
-        message_bytes=limits.message_bytes,
-        stop_s=settings.grace_s,
     )
     if reload:
         serve(app if ":" in app else f"{app}:app", options)

@@ -4,7 +4,7 @@ import pytest
 
 from nexios import Controller, Module, NexiosApp, Router, Scope, WebSocket, WebSocketController
 from nexios.application.limits import Limits
-from nexios.assembly import NoController
+from nexios.gathering import NoController
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.sockets import websocket_connect
 

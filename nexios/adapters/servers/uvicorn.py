@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, Self, TypedDict
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidMessage
 
 from nexios.adapters.asgi.types import ASGIApp
 from nexios.application.limits import Limits
+from nexios.application.sections import ServerSettings
 
 CLOSE_S: Final = 2.0
 """How long a peer has to read what was written before its connection was closed."""
@@ -125,6 +126,24 @@ class ServerOptions:
     log_level: str = "info"
     message_bytes: int | None = Limits().message_bytes
     stop_s: float = 20.0
+
+    @classmethod
+    def of(
+        cls,
+        settings: ServerSettings,
+        limits: Limits,
+        host: str | None,
+        port: int | None,
+        **others: Any,
+    ) -> Self:
+        """Return what the configuration says; ``host`` and ``port`` overrule it where given."""
+        return cls(
+            host=settings.host if host is None else host,
+            port=settings.port if port is None else port,
+            message_bytes=limits.message_bytes,
+            stop_s=settings.grace_s,
+            **others,
+        )
 
 
 class ReloadNeedsImportString(ValueError):
