@@ -91,7 +91,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Take one message of the application."""
         if message["type"] == "http.response.start":
-            self._head = message
+            self._head = {**message}  # it may be a constant of the application
             return
         head, self._head = self._head, None
         if head is not None:

@@ -287,6 +287,7 @@ async def test_a_mounted_app_that_sends_a_constant_head_keeps_it() -> None:
         response.set_header("x-for", request.headers.get("origin", "nobody"))
 
     app.register(frugal, "/frugal")
+    app.wrap_asgi(Stamp)
     first = await ask(app, "GET", "/frugal", headers={"origin": "https://page.test"})
     assert first.headers("access-control-allow-origin") == ["https://page.test"]
     second = await ask(app, "GET", "/frugal")

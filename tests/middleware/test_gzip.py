@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from nexios import NexiosApp, Response, ServerSentEvent
-from nexios.adapters.asgi.types import ASGIApp, Message
+from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from nexios.http import BaseResponse, PlainTextResponse
 from nexios.middleware import GZipMiddleware
 from tests.support.asgi import Answer, Peer, ask, http_scope
@@ -83,6 +83,19 @@ async def test_small_answers_stay_as_they_are() -> None:
 async def test_strong_tags_become_weak(tag: str, told: str) -> None:
     assert (await get(text(etag=tag))).header("etag") == told
     assert (await get(text(etag=tag), None)).header("etag") == tag
+
+
+async def test_a_constant_head_of_an_application_is_not_changed() -> None:
+    fields = [(b"content-type", b"text/plain")]
+    head = {"type": "http.response.start", "status": 200, "headers": fields}
+
+    async def frugal(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(head)
+        await send({"type": "http.response.body", "body": TEXT.encode()})
+
+    assert (await get(frugal)).header("content-encoding") == "gzip"
+    plain = await get(frugal, None)
+    assert (plain.header("content-encoding"), plain.text) == (None, TEXT)
 
 
 async def test_head_gets_the_plain_head() -> None:

@@ -57,11 +57,12 @@ class Sender:
         exchange = self._exchange
         if kind == "http.response.start":
             self.begun = True
+            fields = list(message.get("headers", ()))
             builder = exchange.builder
             if builder is not None and builder.hooks:
-                fields = hooked(list(message.get("headers", ())), builder.hooks)
-                # It may be a constant of a mounted application, which other requests send too.
-                message = {**message, "headers": fields}
+                fields = hooked(fields, builder.hooks)
+            # It may be a constant of a mounted application, and wrappers change what they get.
+            message = {**message, "headers": fields}
         elif kind == "http.response.body":
             if exchange.held is not None and not message.get("more_body"):
                 # A commit that fails now must not look like a body that came to its end.
