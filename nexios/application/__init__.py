@@ -15,6 +15,7 @@ from nexios.application.errors import (
 )
 from nexios.application.events import Envelope
 from nexios.application.handlers import after_commit, before_commit
+from nexios.application.idempotency import Idempotency
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
 from nexios.application.subscribers import Subscribers, subscribe
@@ -28,6 +29,7 @@ __all__ = [
     "Caller",
     "Envelope",
     "Forbidden",
+    "Idempotency",
     "KeyReused",
     "Limits",
     "OutboxStore",

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal, TypeVar
 
 from nexios.application.caller import Caller
+from nexios.application.idempotency import Attempt
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class UnitOfWork(ABC):
         read_only: bool = False,
         timeout_s: float | None = None,
         name: str | None = None,
+        once: Attempt | None = None,
     ) -> T:
         """Do ``work`` in one transaction: a return commits, a raise rolls back.
 
@@ -47,10 +49,13 @@ class UnitOfWork(ABC):
             read_only: Nothing will be written; writing is refused.
             timeout_s: For all tries together.
             name: What is being done, for logs and error texts.
+            once: Do nothing, and return the kept result, when this attempt was committed
+                before; a run that joins ignores it.
 
         Raises:
             Conflict: Others changed the same aggregates, every time.
             Unavailable: The store cannot be used now; nothing was changed.
             TimedOut: Time ran out; nothing was changed.
+            KeyReused: ``once`` came before with other arguments.
             OutcomeUnknown: The reply to the commit was lost and could not be found out.
         """

@@ -2,9 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar, overload
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar, get_type_hints, overload
 
+from nexios.application.idempotency import Attempt, key_digest
 from nexios.application.unit_of_work import Isolation, UnitOfWork
 
 S = TypeVar("S", bound="ApplicationService")
@@ -60,14 +61,12 @@ def transactional(
         isolation: ``"serializable"`` for a rule that spans aggregates.
         read_only: Nothing will be written; writing is refused.
         timeout_s: For all tries together.
-        once: Not available in this version; see the error.
+        once: A call with an idempotency key that was seen before returns the first one's result
+            and does nothing; without a key there is no difference. Every parameter and the
+            result need an annotation that has a JSON form.
     """
-    if once:
-        raise NotImplementedError(
-            "transactional(once=True) needs the idempotency store, which this version of Nexios "
-            "does not have yet\n  fix: remove once=True, and give what must not happen twice a "
-            "unique column"
-        )
+    if once and read_only:
+        raise ValueError("once=True keeps a result, so it writes; drop it or read_only=True")
     if isolation is not None and isolation not in _ISOLATIONS:
         raise ValueError(f"isolation is one of {', '.join(_ISOLATIONS)}; not {isolation!r}")
     if retries < 0 or (timeout_s is not None and timeout_s <= 0):
@@ -79,16 +78,19 @@ def transactional(
         name = getattr(method, "__qualname__", repr(method)).rpartition("<locals>.")[2]
         if not inspect.iscoroutinefunction(method):
             raise TypeError(f"@transactional {name} must be an async def method")
+        attempt = _Attempts(method, name).of if once else _no_attempt
 
         @functools.wraps(method)
         async def use_case(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            return await _unit_of_work(self, name).run(
+            uow = _unit_of_work(self, name)
+            return await uow.run(
                 lambda: method(self, *args, **kwargs),
                 retries=retries,
                 isolation=isolation,
                 read_only=read_only,
                 timeout_s=timeout_s,
                 name=name,
+                once=attempt(uow, self, args, kwargs),
             )
 
         return use_case
@@ -104,3 +106,52 @@ def _unit_of_work(service: Any, name: str) -> UnitOfWork:  # any class may be de
             f"\n  fix: def __init__(self, uow: UnitOfWork, ...) -> None: self.uow = uow"
         )
     return uow
+
+
+def _no_attempt(*_: object) -> None:
+    return None
+
+
+class _Attempts:
+    """Tells one call of a use case from another, for those that are to take effect once."""
+
+    def __init__(self, method: Callable[..., object], name: str) -> None:
+        self._method = method
+        self._signature = inspect.signature(method)
+        self._self, *parameters = self._signature.parameters.values()
+        bare = [one.name for one in parameters if one.annotation is one.empty]
+        if self._signature.return_annotation is inspect.Signature.empty:
+            bare.append("the result")
+        if any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+            raise TypeError(
+                f"@transactional(once=True) {name} takes any number of arguments"
+                "\n  fix: name each parameter; they are compared one by one"
+            )
+        if bare:
+            raise TypeError(
+                f"@transactional(once=True) {name} has no annotation for {', '.join(bare)}"
+                "\n  fix: annotate it; the result is kept, and arguments are compared, as JSON"
+            )
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        # When first called: an annotation may name what is defined after the service.
+        return get_type_hints(self._method)
+
+    def of(
+        self, uow: UnitOfWork, service: object, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Attempt | None:
+        """Return the attempt this call is, or None when its caller gave no key."""
+        if uow.caller.idempotency_key is None:
+            return None
+        called = self._signature.bind(service, *args, **kwargs)
+        called.apply_defaults()
+        del called.arguments[self._self.name]
+        # Of the service at hand: what it inherits is another use case than its brother's.
+        use_case = f"{type(service).__module__}.{type(service).__qualname__}"
+        use_case = f"{use_case}.{self._method.__name__}"
+        kinds = dict(self._hints)
+        returns = kinds.pop("return")
+        return Attempt(
+            key_digest(uow.caller, use_case), use_case, called.arguments, kinds, returns
+        )

@@ -1,5 +1,6 @@
 """Where a contract runs: a memory store, a SQLite file or a database on a PostgreSQL server."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.sql import SqlUnitOfWork
 from nexios.adapters.persistence.tables import all_rows, create_tables
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
+from nexios.application.caller import ANONYMOUS, Caller
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ class Place(ABC):
         self._repository = repository
 
     @abstractmethod
-    def unit(self) -> TrackingUnitOfWork:
+    def unit(self, caller: Caller = ANONYMOUS) -> TrackingUnitOfWork:
         """Return a new unit of work, as each request has one."""
 
     @abstractmethod
@@ -70,15 +72,20 @@ class Place(ABC):
 
 
 class MemoryPlace(Place):
-    """A memory store."""
+    """A memory store.
+
+    Attributes:
+        later_s: How far the store's clock is ahead; tests move it.
+    """
 
     def __init__(self, name: str, repository: type[MappedRepository[Any, Any]]) -> None:
         super().__init__(name, repository)
-        self.store = MemoryStore()
+        self.later_s = 0.0
+        self.store = MemoryStore(now=lambda: time.monotonic() + self.later_s)
 
-    def unit(self) -> TrackingUnitOfWork:
+    def unit(self, caller: Caller = ANONYMOUS) -> TrackingUnitOfWork:
         """Return a new unit of work over the store."""
-        return MemoryUnitOfWork(self.store)
+        return MemoryUnitOfWork(self.store, caller)
 
     async def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return what is committed."""
@@ -113,9 +120,9 @@ class SqlPlace(Place):
         if error is None:
             assert in_use == 0, f"{in_use} connections were not given back"  # noqa: S101
 
-    def unit(self) -> TrackingUnitOfWork:
+    def unit(self, caller: Caller = ANONYMOUS) -> TrackingUnitOfWork:
         """Return a new unit of work over the database."""
-        return SqlUnitOfWork(self.database)
+        return SqlUnitOfWork(self.database, caller)
 
     async def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return what is committed, through a connection of its own."""

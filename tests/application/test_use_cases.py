@@ -85,6 +85,7 @@ async def test_a_use_case_runs_in_the_unit_of_work_and_keeps_its_face() -> None:
             "read_only": False,
             "timeout_s": None,
             "name": "Service.plain",
+            "once": None,
         }
     ]
 
@@ -118,8 +119,17 @@ async def test_mistakes_in_the_decoration_are_refused_at_import() -> None:
     for timeout_s in (0, -1.0):
         with pytest.raises(ValueError, match="timeout_s above 0"):
             transactional(timeout_s=timeout_s)
-    with pytest.raises(NotImplementedError, match="once=True"):
-        transactional(once=True)
+    with pytest.raises(ValueError, match="drop it or read_only=True"):
+        transactional(once=True, read_only=True)
+    with pytest.raises(TypeError, match="no annotation for number, the result"):
+
+        @transactional(once=True)
+        async def bare(self: Service, number): ...  # type: ignore[no-untyped-def]
+
+    with pytest.raises(TypeError, match="any number of arguments"):
+
+        @transactional(once=True)
+        async def spread(self: Service, *numbers: str) -> None: ...
 
 
 async def test_mistakes_in_handlers_are_refused_at_import() -> None:

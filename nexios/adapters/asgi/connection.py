@@ -1,6 +1,7 @@
 """What an HTTP request and a WebSocket have in common: reading one ASGI scope."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.cookies import parse_cookies
@@ -8,6 +9,7 @@ from nexios.adapters.asgi.errors import SessionUnavailable
 from nexios.adapters.asgi.headers import Headers
 from nexios.adapters.asgi.multidict import QueryParams
 from nexios.adapters.asgi.proxies import TrustedProxies
+from nexios.adapters.asgi.repetition import idempotency_key
 from nexios.adapters.asgi.state import RouteParam, State
 from nexios.adapters.asgi.types import RawHeader, Scope
 from nexios.adapters.asgi.url import (
@@ -264,11 +266,16 @@ class Connection(Mapping[str, Any]):
 
     @property
     def caller(self) -> Caller:
-        """Who is calling, in the words of the application; raises as `user` does."""
+        """Who is calling, in the words of the application; raises as `user` does.
+
+        Raises:
+            RequestRefused: The ``Idempotency-Key`` is not one.
+        """
         if "broken_identity" in self.scope:
             raise self.scope["broken_identity"]
         caller: Caller = self.scope.get("caller", ANONYMOUS)
-        return caller
+        key = idempotency_key(self.scope)
+        return caller if key is None else replace(caller, idempotency_key=key)
 
     def _peer(self) -> str | None:
         client = self.scope.get("client")

@@ -264,7 +264,13 @@ def _title(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def _nothing(value: Any) -> None:
+    if value is not None:
+        raise _odd(value, "nothing")
+
+
 _PLAIN: Final[Mapping[Any, Codec]] = {
+    type(None): Codec(_nothing, _nothing),
     str: _checked(str, "text"),
     bool: Codec(bool, bool),
     int: _checked(int, "a whole number"),

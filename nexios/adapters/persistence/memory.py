@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from nexios.adapters.persistence.mapper import Mapper
+from nexios.adapters.persistence.memory_idempotency import MemoryIdempotency
 from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.operations import Operation
 from nexios.adapters.persistence.repository import MappedRepository
@@ -30,6 +31,12 @@ class MemoryTransaction(StoreTransaction):
         self._changes: list[Operation] = []
         self._recorded: list[Recorded] = []
         self._settled: list[tuple[int, str]] = []
+        self._idempotency = MemoryIdempotency(store.keys)
+
+    @property
+    def idempotency(self) -> MemoryIdempotency:
+        """Keeps results until the commit."""
+        return self._idempotency
 
     async def fetch(self, mapper: Mapper[Any], id: Identity) -> Stored | None:
         """Return what is committed under an id."""
@@ -66,12 +73,14 @@ class MemoryTransaction(StoreTransaction):
     async def commit(self) -> None:
         """Check and apply everything, or nothing."""
         self.store.apply(self._changes, self._recorded, self._settled)
+        self._idempotency.committed()
 
     async def rollback(self) -> None:
         """Forget what was staged."""
         self._changes.clear()
         self._recorded.clear()
         self._settled.clear()
+        self._idempotency.rolled_back()
 
 
 class MemoryUnitOfWork(TrackingUnitOfWork):

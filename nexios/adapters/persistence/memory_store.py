@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from nexios.adapters.persistence.errors import StaleWrite
 from nexios.adapters.persistence.lanes import Lanes
 from nexios.adapters.persistence.mapper import Mapper
+from nexios.adapters.persistence.memory_idempotency import MemoryKeys
 from nexios.adapters.persistence.memory_table import MemoryTable, Taken
 from nexios.adapters.persistence.operations import (
     DeleteRows,
@@ -30,17 +31,19 @@ class MemoryStore:
 
     Attributes:
         lanes: Recorded events and their deliveries.
+        keys: Results of ``once=True`` use cases.
     """
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         """Start empty.
 
         Args:
-            now: Seconds; decides when a delivery may be tried again.
+            now: Seconds; decides when a delivery may be tried again and a key is forgotten.
         """
         self._tables: dict[str, MemoryTable] = {}
         self._undo: list[Callable[[], None]] = []
         self.lanes = Lanes(now)
+        self.keys = MemoryKeys(now)
 
     def rows(self, table: Table) -> list[Row]:
         """Return all rows of a table, for tests."""

@@ -13,6 +13,7 @@ from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.operations import Operation, Tracked
 from nexios.adapters.persistence.rows import Rows
 from nexios.application.events import Envelope
+from nexios.application.idempotency import Attempt, Idempotency
 from nexios.application.subscribers import Consumer
 from nexios.application.unit_of_work import Isolation
 from nexios.domain.errors import AlreadyExists
@@ -30,12 +31,14 @@ class RunOptions:
         read_only: Writes are refused.
         timeout_s: What is left of the time for all tries.
         name: The use case.
+        once: What must not take effect twice; None for everything else.
     """
 
     isolation: Isolation | None
     read_only: bool
     timeout_s: float | None
     name: str
+    once: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class StoreTransaction(ABC):
 
     store: object
     joined: bool = False
+
+    @property
+    @abstractmethod
+    def idempotency(self) -> Idempotency:
+        """Keeps results in this very transaction."""
 
     @abstractmethod
     async def fetch(self, mapper: Mapper[Any], id: Identity) -> Stored | None:

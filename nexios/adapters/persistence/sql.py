@@ -25,6 +25,7 @@ from nexios.adapters.persistence.errors import (
     StaleWrite,
     TransactionOptions,
 )
+from nexios.adapters.persistence.idempotency import SqlIdempotency
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.operations import (
     DeleteRows,
@@ -78,6 +79,10 @@ class SqlTransaction(StoreTransaction):
                 read_only=options.read_only,
                 timeout_s=options.timeout_s,
             )
+
+    @property
+    def idempotency(self) -> SqlIdempotency:
+        return SqlIdempotency(self._database)
 
     async def fetch(self, mapper: Mapper[Any], id: Identity) -> Stored | None:
         root = mapper.root

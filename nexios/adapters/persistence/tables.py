@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -82,6 +83,19 @@ Index(
     postgresql_where=DELIVERY.c.state != "dead",
     sqlite_where=DELIVERY.c.state != "dead",
 )
+
+IDEMPOTENCY: Final = Table(
+    "nx_idempotency",
+    _OURS,
+    Column("key", LargeBinary, primary_key=True),
+    Column("use_case", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("result", _JSON),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What ``once=True`` use cases returned, by digest of the caller's key; for a day."""
+
+Index("nx_idempotency_at", IDEMPOTENCY.c.at)
 
 
 def tables(metadata: MetaData) -> None:

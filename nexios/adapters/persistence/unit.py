@@ -4,6 +4,7 @@ import random
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import ClassVar, Final, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from nexios.adapters.persistence.errors import (
     TransactionOptions,
     is_repeatable,
 )
+from nexios.adapters.persistence.once import work_once
 from nexios.adapters.persistence.operations import Tracked, operations
 from nexios.adapters.persistence.runs import (
     RIDER,
@@ -29,6 +31,7 @@ from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.clock import SystemClock
 from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
+from nexios.application.idempotency import Attempt
 from nexios.application.subscribers import NoSubscribers, Subscribers
 from nexios.application.unit_of_work import Isolation, UnitOfWork
 from nexios.domain.clock import Clock
@@ -107,9 +110,10 @@ class TrackingUnitOfWork(UnitOfWork):
         read_only: bool = False,
         timeout_s: float | None = None,
         name: str | None = None,
+        once: Attempt | None = None,
     ) -> T:
         """Do ``work`` in one transaction; see ``UnitOfWork.run``."""
-        options = RunOptions(isolation, read_only, timeout_s, name or _name(work))
+        options = RunOptions(isolation, read_only, timeout_s, name or _name(work), once)
         if self._run is not None and self._run in _ACTIVE.get():
             _check_joining(self._run.options, options)
             return await work()
@@ -128,7 +132,7 @@ class TrackingUnitOfWork(UnitOfWork):
             left = options.timeout_s
             if left is not None:
                 left -= anyio.current_time() - started
-            options = RunOptions(options.isolation, options.read_only, left, options.name)
+            options = replace(options, timeout_s=left)
             run = Run(options, self.begin(options))
             tried += 1
             try:
@@ -176,7 +180,11 @@ class TrackingUnitOfWork(UnitOfWork):
         raise TimedOut
 
     async def _body(self, run: Run, work: Callable[[], Awaitable[T]]) -> tuple[T, Rider | None]:
-        result = await work()
+        attempt = run.options.once
+        if attempt is None or run.transaction.joined:
+            result = await work()
+        else:
+            result = await work_once(run.transaction.idempotency, attempt, work)
         await self._cascade(run)
         changes = operations(list(run.tracked.values()))
         if changes and run.options.read_only:

@@ -15,16 +15,16 @@ class Ordering(ApplicationService):
         self._orders = orders
         self._stock = stock
 
-    @transactional
-    async def open(self, customer: CustomerId, number: str) -> Order:
-        """Start a draft.
+    @transactional(once=True)
+    async def open(self, customer: CustomerId, number: str) -> OrderId:
+        """Start a draft; the same attempt again starts no second one.
 
         Raises:
             AlreadyExists: The number is taken.
         """
         order = Order.open(customer, number)
         self._orders.add(order)
-        return order
+        return order.id
 
     @transactional
     async def put(self, id: OrderId, sku: str, qty: int) -> Order:

@@ -175,3 +175,21 @@ async def test_a_feed_that_fails_once_is_told_again(
         await decided.wait()
     assert [status.value for _, status, _, _ in heard.told] == ["placed", "confirmed"]
     assert await visitor.on_hand("tea") == 39
+
+
+async def test_an_order_sent_twice_under_one_key_is_one_order(visitor: Visitor) -> None:
+    body = {"customer": visitor.id, "number": "twice-1"}
+    field = {"Idempotency-Key": '"7f3c-1"'}
+
+    first = await visitor.client.post("/orders", json=body, headers=field)
+    again = await visitor.client.post("/orders", json=body, headers=field)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert again.headers["location"] == first.headers["location"]
+    page = await visitor.get(f"/orders?customer={visitor.id}")
+    assert len(page["items"]) == 1
+
+    other = await visitor.client.post("/orders", json=body | {"number": "n2"}, headers=field)
+    assert other.status_code == 422
+    assert other.json()["type"] == "urn:nexios:problem:key-reused"

@@ -51,7 +51,8 @@ class Customer:
     async def draft(self, *lines: tuple[str, int]) -> Order:
         """Open an order with these lines."""
         self._opened += 1
-        order = await self.ordering.open(self.id, f"{self._number}{self._opened}")
+        made = await self.ordering.open(self.id, f"{self._number}{self._opened}")
+        order = await self.ordering.order(made)
         for sku, qty in lines:
             order = await self.ordering.put(order.id, sku, qty)
         return order

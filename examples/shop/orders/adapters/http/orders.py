@@ -33,8 +33,9 @@ class OrderController(Controller, path="/orders"):
 
     @post()
     async def open(self, new: NewOrder) -> Created[OrderOut]:
-        """Start a draft."""
-        order = await self._ordering.open(CustomerId.parse(new.customer), new.number)
+        """Start a draft. Sent again with the same ``Idempotency-Key``, it starts no second one."""
+        made = await self._ordering.open(CustomerId.parse(new.customer), new.number)
+        order = await self._ordering.order(made)
         return Created(OrderOut.of(order), location=f"/orders/{order.id}")
 
     @get("/{order_id:uuid}")

@@ -1,0 +1,60 @@
+"""Lets one attempt of a use case take effect once, whatever keeps the results."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar, cast
+
+from nexios.adapters.persistence.codec import Codec, UncodableField, codec_of
+from nexios.application.errors import KeyReused
+from nexios.application.idempotency import Attempt, Idempotency
+
+T = TypeVar("T")
+
+_REUSED: Final = "this idempotency key was used before, for another request"
+
+
+async def work_once(store: Idempotency, attempt: Attempt, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``work`` returns, or returned when ``attempt`` was first committed.
+
+    The first answer too is read back from its kept form, so that it is what a second one gets.
+
+    Raises:
+        UncodableField: An argument's or the result's annotation has no JSON form.
+        KeyReused: The attempt came before with other arguments.
+    """
+    returns = _codec(attempt, "its result", attempt.returns)
+
+    async def kept() -> object:
+        return returns.dump(await work())
+
+    answer = await store.once(attempt.key, fingerprint(attempt), kept, use_case=attempt.use_case)
+    return cast("T", returns.load(answer))
+
+
+def fingerprint(attempt: Attempt) -> bytes:
+    """Return a digest that differs when an argument does."""
+    dumped = {
+        name: _codec(attempt, f'its parameter "{name}"', attempt.kinds[name]).dump(value)
+        for name, value in attempt.arguments.items()
+    }
+    return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).digest()
+
+
+def check_fingerprint(kept: bytes, asked: bytes) -> None:
+    """Refuse a key that stands for something else already.
+
+    Raises:
+        KeyReused: The two differ.
+    """
+    if kept != asked:
+        raise KeyReused(_REUSED)
+
+
+def _codec(attempt: Attempt, what: str, annotation: Any) -> Codec:
+    try:
+        return codec_of(annotation)
+    except UncodableField as error:
+        raise UncodableField(
+            f"{attempt.use_case} is once=True, and {what}: {error.says}", fix=error.fix
+        ) from None
