@@ -1,5 +1,6 @@
 """Use cases and ports: what an application is written against, below every adapter."""
 
+from nexios.application.audit import AuditTrail
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.clock import SystemClock
 from nexios.application.errors import (
@@ -26,6 +27,7 @@ __all__ = [
     "ANONYMOUS",
     "ApplicationError",
     "ApplicationService",
+    "AuditTrail",
     "Caller",
     "Envelope",
     "Forbidden",

@@ -1,5 +1,7 @@
 """Databases, units of work and repositories: PostgreSQL, SQLite and memory."""
 
+from nexios.adapters.persistence.audit import SqlAuditTrail
+from nexios.adapters.persistence.changes import replay
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.errors import (
     BadParameter,
@@ -11,6 +13,7 @@ from nexios.adapters.persistence.errors import (
 )
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.memory import MemoryRepository, MemoryUnitOfWork
+from nexios.adapters.persistence.memory_audit import MemoryAuditTrail
 from nexios.adapters.persistence.memory_outbox import MemoryOutbox
 from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.outbox import SqlOutbox
@@ -30,11 +33,13 @@ __all__ = [
     "ExactDecimal",
     "IdentityType",
     "Mapper",
+    "MemoryAuditTrail",
     "MemoryOutbox",
     "MemoryRepository",
     "MemoryStore",
     "MemoryUnitOfWork",
     "Rows",
+    "SqlAuditTrail",
     "SqlOutbox",
     "SqlRepository",
     "SqlUnitOfWork",
@@ -42,5 +47,6 @@ __all__ = [
     "TransactionFailed",
     "UtcDateTime",
     "create_tables",
+    "replay",
     "tables",
 ]

@@ -11,6 +11,7 @@ from nexios.adapters.persistence.operations import Operation
 from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
+from nexios.application.audit import Change
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.subscribers import Subscribers
 from nexios.domain.clock import Clock
@@ -31,6 +32,7 @@ class MemoryTransaction(StoreTransaction):
         self._changes: list[Operation] = []
         self._recorded: list[Recorded] = []
         self._settled: list[tuple[int, str]] = []
+        self._audited: list[Change] = []
         self._idempotency = MemoryIdempotency(store.keys)
 
     @property
@@ -62,6 +64,10 @@ class MemoryTransaction(StoreTransaction):
         """Stage."""
         self._changes += changes
 
+    async def audit(self, changes: Sequence[Change]) -> None:
+        """Stage."""
+        self._audited += changes
+
     async def enqueue(self, recorded: Sequence[Recorded]) -> None:
         """Stage."""
         self._recorded += recorded
@@ -72,7 +78,7 @@ class MemoryTransaction(StoreTransaction):
 
     async def commit(self) -> None:
         """Check and apply everything, or nothing."""
-        self.store.apply(self._changes, self._recorded, self._settled)
+        self.store.apply(self._changes, self._recorded, self._settled, self._audited)
         self._idempotency.committed()
 
     async def rollback(self) -> None:
@@ -80,6 +86,7 @@ class MemoryTransaction(StoreTransaction):
         self._changes.clear()
         self._recorded.clear()
         self._settled.clear()
+        self._audited.clear()
         self._idempotency.rolled_back()
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from nexios.adapters.persistence.operations import (
 )
 from nexios.adapters.persistence.rows import Key, Row
 from nexios.adapters.persistence.runs import Recorded, Stored
+from nexios.application.audit import Change, Seal
 from nexios.domain.errors import AlreadyExists, RuleViolated
 from nexios.domain.values import Identity
 
@@ -32,6 +34,8 @@ class MemoryStore:
     Attributes:
         lanes: Recorded events and their deliveries.
         keys: Results of ``once=True`` use cases.
+        audit: What changed, in order.
+        seals: Over ``audit``.
     """
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -44,6 +48,8 @@ class MemoryStore:
         self._undo: list[Callable[[], None]] = []
         self.lanes = Lanes(now)
         self.keys = MemoryKeys(now)
+        self.audit: list[Change] = []
+        self.seals: list[Seal] = []
 
     def rows(self, table: Table) -> list[Row]:
         """Return all rows of a table, for tests."""
@@ -70,6 +76,7 @@ class MemoryStore:
         changes: Sequence[Operation],
         recorded: Sequence[Recorded],
         settled: Sequence[tuple[int, str]],
+        audited: Sequence[Change] = (),
     ) -> None:
         """Carry out one commit. Nothing awaits in here, so nobody sees the middle of it.
 
@@ -91,6 +98,9 @@ class MemoryStore:
         for seq, consumer in settled:
             self.lanes.settle(seq, consumer)
         self.lanes.append(events)
+        for one in audited:
+            number = self.audit[-1].id + 1 if self.audit else 1
+            self.audit.append(replace(one, id=number, mark=number))
 
     def _stored(self, mapper: Mapper[Any], root: MemoryTable, row: Row) -> Stored:
         rows = {mapper.root.name: [root.loaded(row)]}

@@ -1,7 +1,7 @@
 """What a run has to write, as a list in the order that keeps keys whole and locks few."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Table
@@ -26,6 +26,7 @@ class Tracked:
         events: How many of its events this run has collected.
         written: The version this run wrote; None when it wrote nothing.
         brought: Events a new one had recorded when it was added.
+        diffs: What this run changes of it, by table.
     """
 
     mapper: Mapper[Any]
@@ -36,6 +37,7 @@ class Tracked:
     events: int = 0
     written: int | None = None
     brought: tuple[DomainEvent, ...] = ()
+    diffs: Mapping[str, TableDiff] = field(default_factory=dict)
 
     @classmethod
     def new(cls, mapper: Mapper[Any], aggregate: AggregateRoot[Identity]) -> "Tracked":
@@ -131,7 +133,7 @@ def operations(tracked: Sequence[Tracked]) -> list[Operation]:
     numbers follow its commits. Then children: DELETE, UPDATE, INSERT, so that a unique value can
     move from one row to another. Removed roots last, in the opposite order.
 
-    Also notes on each of ``tracked`` the version it will have.
+    Also notes on each of ``tracked`` the version it will have, and its diffs.
     """
     changed = [found for one in tracked if (found := _changed(one)) is not None]
     changed.sort(key=lambda one: (one.tracked.mapper.rank, one.tracked.aggregate.id.int))
@@ -165,6 +167,7 @@ def _changed(tracked: Tracked) -> _Changed | None:
     if not diffs and not tracked.events:
         return None
     tracked.written = tracked.version + 1
+    tracked.diffs = diffs
     rows = (after if not tracked.removed else tracked.before or {})[root]
     return _Changed(tracked, next(iter(rows.values())), diffs)
 

@@ -12,6 +12,7 @@ from nexios.adapters.persistence.errors import DatabaseError, ReadOnlyTransactio
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.operations import Operation, Tracked
 from nexios.adapters.persistence.rows import Rows
+from nexios.application.audit import Change
 from nexios.application.events import Envelope
 from nexios.application.idempotency import Attempt, Idempotency
 from nexios.application.subscribers import Consumer
@@ -100,6 +101,10 @@ class StoreTransaction(ABC):
             StaleWrite: An ``UpdateRoot`` found no row of its id and version.
             DomainError: What ``mapper.broken(constraint, error)`` gives for a broken constraint.
         """
+
+    @abstractmethod
+    async def audit(self, changes: Sequence[Change]) -> None:
+        """Put what changed into the audit trail."""
 
     @abstractmethod
     async def enqueue(self, recorded: Sequence[Recorded]) -> None:

@@ -11,6 +11,7 @@ import anyio
 from sqlalchemy import Executable, Select, select
 from sqlalchemy.sql import ColumnElement
 
+from nexios.adapters.persistence.audit import write_audit
 from nexios.adapters.persistence.compiled import (
     Compiled,
     MapperStatements,
@@ -42,6 +43,7 @@ from nexios.adapters.persistence.rows import Rows
 from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
 from nexios.adapters.persistence.transactions import ISOLATIONS, Transaction
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
+from nexios.application.audit import Change
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.subscribers import Subscribers
 from nexios.domain.clock import Clock
@@ -137,6 +139,9 @@ class SqlTransaction(StoreTransaction):
                 if named is error:
                     raise
                 raise named from error.__cause__
+
+    async def audit(self, changes: Sequence[Change]) -> None:
+        await write_audit(self._database, changes)
 
     async def enqueue(self, recorded: Sequence[Recorded]) -> None:
         self._enqueued = True

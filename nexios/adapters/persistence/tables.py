@@ -97,6 +97,42 @@ IDEMPOTENCY: Final = Table(
 
 Index("nx_idempotency_at", IDEMPOTENCY.c.at)
 
+AUDIT: Final = Table(
+    "nx_audit",
+    _OURS,
+    Column("id", _SEQ, Numbered(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("use_case", Text, nullable=False),
+    Column("actor", Text),
+    Column("tenant", Text),
+    Column("correlation", Text),
+    Column("causation", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("diff", _JSON, nullable=False),
+    Column("xact", BigInteger),
+    sqlite_autoincrement=True,
+)
+"""What changed, one row for each aggregate and use case; see `nexios.application.audit`."""
+
+# Not unique: an aggregate that was removed may be added again, from version 1.
+Index("nx_audit_stream", AUDIT.c.stream, AUDIT.c.id)
+Index("nx_audit_xact", AUDIT.c.xact, AUDIT.c.id)
+
+SEAL: Final = Table(
+    "nx_seal",
+    _OURS,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("changes", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""Vouches for ranges of ``nx_audit``."""
+
 
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""

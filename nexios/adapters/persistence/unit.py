@@ -10,6 +10,7 @@ from uuid import UUID
 
 import anyio
 
+from nexios.adapters.persistence.changes import changes_of
 from nexios.adapters.persistence.errors import (
     DatabaseError,
     OutsideTransaction,
@@ -194,6 +195,11 @@ class TrackingUnitOfWork(UnitOfWork):
             )
         if changes:
             await run.transaction.write(changes)
+            written = changes_of(
+                run.tracked.values(), self.caller, run.options.name, self._clock.now()
+            )
+            if written:
+                await run.transaction.audit(written)
         if run.recorded:
             await run.transaction.enqueue(run.recorded)
         rider = RIDER.get()
