@@ -24,6 +24,7 @@ from nexios.adapters.persistence.statements import (
     touch,
 )
 from nexios.adapters.persistence.streaming import Rows, Stream
+from nexios.adapters.persistence.tenancy import refuse_bypass
 from nexios.adapters.persistence.transactions import Transaction, TransactionSettings
 from nexios.adapters.persistence.url import DatabaseOptions, parse_options, parse_url
 
@@ -79,8 +80,11 @@ class Database:
         Raises:
             DatabaseUnavailable: Not reached within ``start_timeout_s``; at once for a wrong
                 password or database.
+            TenancyBypassed: Tenants are kept apart by row security, and this login ignores it.
         """
         await self._pool.start()
+        if self.store is Store.POSTGRESQL and not self._pool.options.ignores_tenants:
+            await refuse_bypass(self, self._url.masked)
 
     async def stop(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -200,6 +204,7 @@ class Database:
         read_only: bool = False,
         timeout_s: float | None = None,
         idle_timeout_s: float | None = None,
+        tenant: str | None = None,
     ) -> Transaction:
         """Return a transaction that its holder ends: what a unit of work drives.
 
@@ -211,13 +216,14 @@ class Database:
             read_only: As for `transaction`.
             timeout_s: As for `transaction`.
             idle_timeout_s: How long the server waits for the next statement.
+            tenant: Whose rows it may see, where row security keeps tenants apart.
 
         Raises:
             TransactionOptions: There is a current one; join that instead.
         """
         if self._current.get() is not None:
             raise TransactionOptions("there is a transaction in this task already; join it")
-        settings = TransactionSettings(isolation, read_only, timeout_s, idle_timeout_s)
+        settings = TransactionSettings(isolation, read_only, timeout_s, idle_timeout_s, tenant)
         transaction = Transaction(self._pool, settings)
         self._current.set(transaction)
         return transaction

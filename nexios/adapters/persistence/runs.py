@@ -74,6 +74,10 @@ class StoreTransaction(ABC):
     store: object
     joined: bool = False
 
+    async def join(self) -> None:
+        """Called first when ``joined``: tell the block around it what this run needs."""
+        return
+
     @property
     @abstractmethod
     def idempotency(self) -> Idempotency:

@@ -38,9 +38,11 @@ from nexios.adapters.persistence.operations import (
 )
 from nexios.adapters.persistence.outbox import enqueue, wake, written_event
 from nexios.adapters.persistence.outcome import resolve_commit
+from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.rows import Rows
 from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
+from nexios.adapters.persistence.tenancy import SETTING
 from nexios.adapters.persistence.transactions import ISOLATIONS, Transaction
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.application.audit import Change
@@ -56,14 +58,16 @@ A = TypeVar("A", bound=AggregateRoot[Identity])
 I = TypeVar("I", bound=Identity)  # noqa: E741
 
 _log: Final = logging.getLogger("nexios.persistence")
+_TELL_TENANT: Final = "SELECT set_config(?, ?, true) AS tenant"
 _STATEMENTS: Final[WeakKeyDictionary[Database, MapperStatements]] = WeakKeyDictionary()
 
 
 class SqlTransaction(StoreTransaction):
     """One try of a run on a database; it takes a connection with its first statement."""
 
-    def __init__(self, database: Database, options: RunOptions) -> None:
+    def __init__(self, database: Database, options: RunOptions, tenant: str | None = None) -> None:
         self.store = database
+        self._tenant = tenant if database.store is Store.POSTGRESQL else None
         self._database = database
         self._statements = _statements_of(database)
         self._isolation = options.isolation
@@ -80,7 +84,22 @@ class SqlTransaction(StoreTransaction):
                 isolation=options.isolation,
                 read_only=options.read_only,
                 timeout_s=options.timeout_s,
+                tenant=self._tenant,
             )
+
+    async def join(self) -> None:
+        block = self._database.current
+        if self._tenant is None or block is None or not isinstance(block.root, Transaction):
+            return
+        outer = block.root
+        if outer.tenant not in (None, self._tenant):
+            raise TransactionOptions(
+                "a use case for one tenant runs inside a transaction of another",
+                fix="a transaction for each tenant",
+            )
+        if outer.settings.tenant is None:
+            await self._database.fetch_value(_TELL_TENANT, [SETTING, self._tenant])
+            outer.tenant = self._tenant
 
     @property
     def idempotency(self) -> SqlIdempotency:
@@ -248,7 +267,7 @@ class SqlUnitOfWork(TrackingUnitOfWork):
         self.database = database
 
     def begin(self, options: RunOptions) -> SqlTransaction:
-        return SqlTransaction(self.database, options)
+        return SqlTransaction(self.database, options, self.caller.tenant)
 
 
 class SqlRepository(MappedRepository[A, I], Generic[A, I]):

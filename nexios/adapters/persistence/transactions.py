@@ -34,6 +34,7 @@ from nexios.adapters.persistence.statements import (
     read_rows,
     touch,
 )
+from nexios.adapters.persistence.tenancy import SETTING, quoted
 
 T = TypeVar("T")
 
@@ -51,12 +52,14 @@ class TransactionSettings:
         read_only: Refuse writes.
         timeout_s: For the whole transaction; statements are cut to what is left of it.
         idle_timeout_s: How long the server waits for the next statement.
+        tenant: Whose rows it sees, where row security keeps tenants apart (PostgreSQL).
     """
 
     isolation: str | None = None
     read_only: bool = False
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
+    tenant: str | None = None
 
     def __post_init__(self) -> None:
         if self.isolation is not None and self.isolation not in ISOLATIONS:
@@ -71,6 +74,7 @@ class Transaction(Root, Block):
     def __init__(self, pool: Pool, settings: TransactionSettings) -> None:
         Block.__init__(self, self)
         self.settings = settings
+        self.tenant = settings.tenant
         self._pool = pool
         self._lent: Lent | None = None
         self._deadline: float | None = None
@@ -213,6 +217,8 @@ class Transaction(Root, Block):
         if asked.idle_timeout_s is not None:
             idle = str(round(asked.idle_timeout_s * 1000))
             settings["idle_in_transaction_session_timeout"] = idle
+        if asked.tenant:
+            settings[SETTING] = quoted(asked.tenant)
         return Begin(asked.isolation, asked.read_only, settings)
 
     def _left(self) -> float | None:

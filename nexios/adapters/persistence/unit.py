@@ -181,6 +181,8 @@ class TrackingUnitOfWork(UnitOfWork):
         raise TimedOut
 
     async def _body(self, run: Run, work: Callable[[], Awaitable[T]]) -> tuple[T, Rider | None]:
+        if run.transaction.joined:
+            await run.transaction.join()
         attempt = run.options.once
         if attempt is None or run.transaction.joined:
             result = await work()

@@ -40,6 +40,7 @@ class DatabaseOptions(TypedDict, total=False):
     probe_after_s: float
     pooler: bool
     application_name: str
+    ignores_tenants: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Options:
     probe_after_s: float = 1.0
     pooler: bool = False
     application_name: str = "nexios"
+    ignores_tenants: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
