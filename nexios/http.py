@@ -38,6 +38,7 @@ from nexios.adapters.http.sse import EventStream, ServerSentEvent
 from nexios.adapters.http.static import StaticFiles
 from nexios.adapters.http.stream import StreamingResponse
 from nexios.adapters.http.uploads import UploadedFile
+from nexios.adapters.http.versions import ExpectedVersion, version_tag
 from nexios.adapters.http.views import APIHandler, APIView
 from nexios.adapters.openapi.words import Problem
 from nexios.application.keyring import Secret
@@ -58,6 +59,7 @@ __all__ = [
     "Cookie",
     "Created",
     "EventStream",
+    "ExpectedVersion",
     "File",
     "FileResponse",
     "Form",
@@ -98,4 +100,5 @@ __all__ = [
     "post",
     "put",
     "route",
+    "version_tag",
 ]

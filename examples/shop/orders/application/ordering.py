@@ -27,13 +27,22 @@ class Ordering(ApplicationService):
         return order.id
 
     @transactional
-    async def put(self, id: OrderId, sku: str, qty: int) -> Order:
+    async def put(self, id: OrderId, sku: str, qty: int, expected: int | None = None) -> Order:
         """Put a product on the order at today's price, which then stays.
 
+        Args:
+            id: Which order.
+            sku: Which product.
+            qty: How many.
+            expected: The version that was read; None for whichever it is.
+
         Raises:
+            Conflict: Somebody changed the order since.
             NotFound: No such order, or the product is not sold.
         """
         order = await self._orders.get(id)
+        if expected is not None:
+            order.expect_version(expected)
         offer = (await self._stock.offers([sku])).get(sku)
         if offer is None:
             raise NotFound("no such product", sku=sku)

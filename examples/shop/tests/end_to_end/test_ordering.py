@@ -193,3 +193,31 @@ async def test_an_order_sent_twice_under_one_key_is_one_order(visitor: Visitor) 
     other = await visitor.client.post("/orders", json=body | {"number": "n2"}, headers=field)
     assert other.status_code == 422
     assert other.json()["type"] == "urn:nexios:problem:key-reused"
+
+
+async def test_who_read_an_old_version_changes_nothing(visitor: Visitor) -> None:
+    client = visitor.client
+    order = await visitor.draft(("tea", 1))
+    read = await client.get(f"/orders/{order}")
+    tag = read.headers["etag"]
+    assert tag == f'"v{read.json()["version"]}"'
+    unchanged = await client.get(f"/orders/{order}", headers={"If-None-Match": tag})
+    assert unchanged.status_code == 304
+
+    path = f"/orders/{order}/lines/mug"
+    first = await client.put(path, json={"qty": 1}, headers={"If-Match": tag})
+    assert first.status_code == 200
+    assert first.headers["etag"] != tag
+    second = await client.put(path, json={"qty": 2}, headers={"If-Match": tag})
+    assert second.status_code == 412
+    assert second.json()["type"] == "urn:nexios:problem:conflict"
+    assert second.json()["details"] == {"expected": 2, "current": 3}
+    for condition in (first.headers["etag"], f"W/{first.headers['etag']}"):
+        again = await client.put(path, json={"qty": 3}, headers={"If-Match": condition})
+        assert again.status_code == (200 if condition == first.headers["etag"] else 412)
+    anyhow = await client.put(path, json={"qty": 4}, headers={"If-Match": "*"})
+    assert anyhow.status_code == 200
+    odd = await client.put(path, json={"qty": 5}, headers={"If-Match": '"abc"'})
+    assert odd.status_code == 412
+    found = await visitor.get(f"/orders/{order}")
+    assert [line["qty"] for line in found["lines"] if line["sku"] == "mug"] == [4]

@@ -12,7 +12,17 @@ from examples.shop.orders.adapters.http.models import (
 )
 from examples.shop.orders.application.ordering import Ordering
 from examples.shop.orders.domain.values import CustomerId, OrderId
-from nexios.http import Controller, Created, Query, get, post, put
+from nexios.http import (
+    Controller,
+    Created,
+    ExpectedVersion,
+    Query,
+    Response,
+    get,
+    post,
+    put,
+    version_tag,
+)
 
 
 class OrderController(Controller, path="/orders"):
@@ -39,14 +49,28 @@ class OrderController(Controller, path="/orders"):
         return Created(OrderOut.of(order), location=f"/orders/{order.id}")
 
     @get("/{order_id:uuid}")
-    async def show(self, order_id: OrderId) -> OrderOut:
-        """Show the order as it stands."""
-        return OrderOut.of(await self._ordering.order(order_id))
+    async def show(self, order_id: OrderId, response: Response) -> OrderOut:
+        """Show the order as it stands, its version as ``ETag``."""
+        order = await self._ordering.order(order_id)
+        response.etag(version_tag(order.version))
+        return OrderOut.of(order)
 
     @put("/{order_id:uuid}/lines/{sku}")
-    async def put_line(self, order_id: OrderId, sku: Sku, line: NewLine) -> OrderOut:
-        """Put a product on the order, or change how many of it."""
-        return OrderOut.of(await self._ordering.put(order_id, sku, line.qty))
+    async def put_line(
+        self,
+        order_id: OrderId,
+        sku: Sku,
+        line: NewLine,
+        response: Response,
+        expected: ExpectedVersion,
+    ) -> OrderOut:
+        """Put a product on the order, or change how many of it.
+
+        With ``If-Match`` only while the order is still the one that was read.
+        """
+        order = await self._ordering.put(order_id, sku, line.qty, expected)
+        response.etag(version_tag(order.version))
+        return OrderOut.of(order)
 
     @post("/{order_id:uuid}/place", status=202)
     async def place(self, order_id: OrderId) -> OrderOut:
