@@ -17,14 +17,15 @@ class Attempt:
     """One call of a use case that must not take effect twice.
 
     Attributes:
-        key: Digest of tenant, actor, use case and the caller's key.
+        key: Digest of tenant, actor, use case and the caller's key; None when the caller gave
+            none: then it is not kept.
         use_case: Its full name.
-        arguments: What it was called with, by parameter.
+        arguments: What it was called with, by parameter; without a key not looked at.
         kinds: The annotations of its parameters.
         returns: The annotation of its result.
     """
 
-    key: bytes
+    key: bytes | None
     use_case: str
     arguments: Mapping[str, object]
     kinds: Mapping[str, Any]

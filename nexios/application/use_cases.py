@@ -140,18 +140,18 @@ class _Attempts:
 
     def of(
         self, uow: UnitOfWork, service: object, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Attempt | None:
-        """Return the attempt this call is, or None when its caller gave no key."""
-        if uow.caller.idempotency_key is None:
-            return None
-        called = self._signature.bind(service, *args, **kwargs)
-        called.apply_defaults()
-        del called.arguments[self._self.name]
+    ) -> Attempt:
+        """Return the attempt this call is."""
         # Of the service at hand: what it inherits is another use case than its brother's.
         use_case = f"{type(service).__module__}.{type(service).__qualname__}"
         use_case = f"{use_case}.{self._method.__name__}"
         kinds = dict(self._hints)
         returns = kinds.pop("return")
+        if uow.caller.idempotency_key is None:
+            return Attempt(None, use_case, {}, kinds, returns)
+        called = self._signature.bind(service, *args, **kwargs)
+        called.apply_defaults()
+        del called.arguments[self._self.name]
         return Attempt(
             key_digest(uow.caller, use_case), use_case, called.arguments, kinds, returns
         )

@@ -9,7 +9,6 @@ import pytest
 from nexios.adapters.persistence.audit import SqlAuditTrail
 from nexios.adapters.persistence.changes import replay
 from nexios.adapters.persistence.memory_audit import MemoryAuditTrail
-from nexios.adapters.persistence.sealing import SealedTrail
 from nexios.application import Caller
 from nexios.application.audit import BEGINNING, AuditTrail
 from nexios.application.keyring import Keyring
@@ -29,7 +28,7 @@ def place(request: pytest.FixtureRequest) -> Place:
     return open_place(request.param, repository, request)
 
 
-def trail_of(place: Place, keys: Keyring | None = KEYS) -> SealedTrail:
+def trail_of(place: Place, keys: Keyring | None = KEYS) -> AuditTrail:
     if isinstance(place, MemoryPlace):
         return MemoryAuditTrail(place.store, keys)
     assert isinstance(place, SqlPlace)
@@ -65,7 +64,7 @@ async def drop(place: Place, id: OrderId) -> None:
 
 
 async def test_a_change_tells_who_what_and_the_very_values(place: Place) -> None:
-    trail: AuditTrail = trail_of(place)
+    trail = trail_of(place)
     async with place:
         order = Order.open("n1")
         order.put(a_line("tea", qty=2))
@@ -231,7 +230,7 @@ async def test_seals_follow_each_other_and_hold(place: Place) -> None:
         assert (verdict.seals, verdict.rows) == (2, 3)
 
 
-async def sealed(place: Place) -> SealedTrail:
+async def sealed(place: Place) -> AuditTrail:
     trail = trail_of(place)
     for n in range(3):
         await add(place, Order.open(f"a{n}"), Order.open(f"b{n}"))

@@ -164,9 +164,9 @@ async def test_who_waits_for_a_first_that_dies_does_the_work(place: Place) -> No
     async with place:
         first, second = Opening(place), Opening(place)
         first.go_on.clear()
-        winner = asyncio.create_task(first.open("n1"))
+        winner = asyncio.ensure_future(first.open("n1"))
         await first.entered.wait()
-        waiter = asyncio.create_task(second.open("n1"))
+        waiter = asyncio.ensure_future(second.open("n1"))
         # It cannot get anywhere before the first has ended.
         done, _ = await asyncio.wait({waiter}, timeout=0.2)
         assert not done
@@ -228,7 +228,8 @@ async def test_an_answer_without_json_form_is_refused_before_the_work(place: Pla
             return Order.open(number)
 
     async with place:
-        service = Odd(place)
-        with pytest.raises(Exception, match="is once=True, and its result"):
-            await service.odd("n1")
-        assert service.ran == 0
+        for caller in (KEY, Caller()):
+            service = Odd(place, caller)
+            with pytest.raises(Exception, match="is once=True, and its result"):
+                await service.odd("n1")
+            assert service.ran == 0

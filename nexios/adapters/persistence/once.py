@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from nexios.adapters.persistence.codec import Codec, UncodableField, codec_of
@@ -24,20 +24,26 @@ async def work_once(store: Idempotency, attempt: Attempt, work: Callable[[], Awa
         KeyReused: The attempt came before with other arguments.
     """
     returns = _codec(attempt, "its result", attempt.returns)
+    kinds = {
+        name: _codec(attempt, f'its parameter "{name}"', kind)
+        for name, kind in attempt.kinds.items()
+    }
+    if attempt.key is None:
+        # Looked at all the same: what cannot be kept shows in the first test, not with the
+        # first client that sends a key.
+        return await work()
+    asked = fingerprint(attempt.arguments, kinds)
 
     async def kept() -> object:
         return returns.dump(await work())
 
-    answer = await store.once(attempt.key, fingerprint(attempt), kept, use_case=attempt.use_case)
+    answer = await store.once(attempt.key, asked, kept, use_case=attempt.use_case)
     return cast("T", returns.load(answer))
 
 
-def fingerprint(attempt: Attempt) -> bytes:
+def fingerprint(arguments: Mapping[str, object], kinds: Mapping[str, Codec]) -> bytes:
     """Return a digest that differs when an argument does."""
-    dumped = {
-        name: _codec(attempt, f'its parameter "{name}"', attempt.kinds[name]).dump(value)
-        for name, value in attempt.arguments.items()
-    }
+    dumped = {name: kinds[name].dump(value) for name, value in arguments.items()}
     return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).digest()
 
 

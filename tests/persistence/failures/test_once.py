@@ -68,9 +68,9 @@ async def test_a_killed_winner_and_its_waiters_have_one_effect(database: Databas
     winner = Opening(database)
     waiters = [Opening(database) for _ in range(4)]
     winner.go_on.clear()
-    first = asyncio.create_task(winner.open("n1"))
+    first = asyncio.ensure_future(winner.open("n1"))
     await winner.entered.wait()
-    others = [asyncio.create_task(one.open("n1")) for one in waiters]
+    others = [asyncio.ensure_future(one.open("n1")) for one in waiters]
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     # Only the server knows, and it tells nobody by itself.
     while await database.fetch_value(waiting) != 4:  # noqa: ASYNC110
@@ -97,7 +97,7 @@ async def test_a_first_that_does_not_end_is_answered_as_unavailable(
         await create_tables(database, METADATA)
         first, second = Opening(database), Opening(database)
         first.go_on.clear()
-        running = asyncio.create_task(first.open("n1"))
+        running = asyncio.ensure_future(first.open("n1"))
         await first.entered.wait()
         with pytest.raises(Unavailable):
             await second.open("n1")
