@@ -4,6 +4,7 @@ SQLite in `shop.db` by default; `NEXIOS_DATABASE_URL=postgresql://...` puts it o
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from examples.shop.catalog.adapters.persistence.tables import metadata as catalog_tables
@@ -15,13 +16,15 @@ from examples.shop.orders.module import orders
 from examples.shop.persistence import persistence
 from examples.shop.seeding import fill
 from nexios import MakeConfig, NexiosApp
+from nexios.adapters.persistence import Database, Migrations, create_tables
 
 DEFAULT_URL: Final = "sqlite:///shop.db"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def shop(config: MakeConfig) -> NexiosApp:
     """Compose the whole shop over the database that ``config`` names."""
-    store = persistence(config.database_url or DEFAULT_URL, catalog_tables, order_tables)
+    store = persistence(config.database_url or DEFAULT_URL)
     goods = catalog(store)
     app = NexiosApp(store, goods, orders(store, goods), config=config, title="Shop")
     app.add_ws_route(path="/ws/orders/{order_id:uuid}", handler=follow)
@@ -30,7 +33,12 @@ def shop(config: MakeConfig) -> NexiosApp:
 
 
 async def open_shop(app: NexiosApp) -> None:
-    """Fill the shelf before the first customer."""
+    """Have the tables ready and fill the shelf before the first customer."""
+    database = await app.container.get(Database)
+    if app.config.env == "prod":
+        await Migrations(database, folder=MIGRATIONS).check()
+    else:
+        await create_tables(database, catalog_tables, order_tables)
     async with app.scope() as scope:
         await fill(await scope.get(Stocking))
 

@@ -46,6 +46,7 @@ PLANTS = [
     ),
     ("one door: dependency-injector", "container/planted.py", "import dependency_injector"),
     ("one door: SQLAlchemy, asyncpg, aiosqlite", "adapters/http/planted.py", "import asyncpg"),
+    ("one door: alembic", "adapters/persistence/planted.py", "import alembic"),
     ("one door: PyJWT, itsdangerous", "auth/planted.py", "import jwt"),
     ("one door: uvicorn", "cli/planted.py", "import uvicorn"),
     ("one door: jinja2", "adapters/routing/planted.py", "import jinja2"),

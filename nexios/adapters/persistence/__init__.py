@@ -16,6 +16,7 @@ from nexios.adapters.persistence.memory import MemoryRepository, MemoryUnitOfWor
 from nexios.adapters.persistence.memory_audit import MemoryAuditTrail
 from nexios.adapters.persistence.memory_outbox import MemoryOutbox
 from nexios.adapters.persistence.memory_store import MemoryStore
+from nexios.adapters.persistence.migrations import Migrations
 from nexios.adapters.persistence.outbox import SqlOutbox
 from nexios.adapters.persistence.rows import Rows
 from nexios.adapters.persistence.sql import SqlRepository, SqlUnitOfWork
@@ -38,6 +39,7 @@ __all__ = [
     "MemoryRepository",
     "MemoryStore",
     "MemoryUnitOfWork",
+    "Migrations",
     "Rows",
     "SqlAuditTrail",
     "SqlOutbox",

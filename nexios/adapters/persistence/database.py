@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from nexios.adapters.persistence.blocks import Block
 from nexios.adapters.persistence.drivers import Row
+from nexios.adapters.persistence.engines import make_schema_engine
 from nexios.adapters.persistence.errors import BadParameter, TransactionOptions
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.pool import Pool, PoolStatus
@@ -58,6 +60,10 @@ class Database:
     def store(self) -> Store:
         """Which kind of database this is."""
         return self._url.store
+
+    def schema_engine(self) -> AsyncEngine:
+        """Return an engine beside the pool for changes of the schema; its user disposes of it."""
+        return make_schema_engine(self._url, self._pool.options)
 
     @property
     def dialect(self) -> Dialect:

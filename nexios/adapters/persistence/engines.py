@@ -5,10 +5,12 @@ import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import aiosqlite
 import asyncpg
+from sqlalchemy import Connection, NullPool, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -16,7 +18,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from nexios.adapters.persistence.asyncpg_wire import PostgresWire
 from nexios.adapters.persistence.drivers import Wire
-from nexios.adapters.persistence.errors import DatabaseUnavailable
+from nexios.adapters.persistence.errors import DatabaseUnavailable, MigrationError
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.sqlite_wire import AnsweringConnection, SqliteWire
 from nexios.adapters.persistence.url import DatabaseUrl, Options
@@ -70,6 +72,48 @@ def make_engine(url: DatabaseUrl, options: Options) -> AsyncEngine:
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
     )
+
+
+def make_schema_engine(url: DatabaseUrl, options: Options) -> AsyncEngine:
+    """Return an engine with real transactions and no hurry, for changes of the schema.
+
+    The lock timeout stays: a change that waits for a lock makes everybody else wait behind it.
+
+    Raises:
+        MigrationError: The database has no connection that is ours alone.
+    """
+    if url.in_memory:
+        raise MigrationError(
+            "a database in memory is gone with its connection, so it has no migrations",
+            fix='await create_tables(database, metadata), or a file: "sqlite:///app.db"',
+        )
+    if options.pooler:
+        raise MigrationError(
+            f"migrations cannot go through a pooler, as {url.masked} does",
+            fix="nexios db upgrade APP --url postgresql://... with the server's own address",
+        )
+    patient = replace(options, statement_timeout_s=0.0, idle_in_transaction_timeout_s=0.0)
+    postgres = url.store is Store.POSTGRESQL
+    opener = _postgres_opener(url, patient) if postgres else _sqlite_opener(url, patient)
+    engine = create_async_engine(
+        "postgresql+nexios_asyncpg://" if postgres else "sqlite+aiosqlite://",
+        async_creator=opener,
+        poolclass=NullPool,
+    )
+    if not postgres:
+        event.listen(engine.sync_engine, "connect", _suspend_foreign_keys)
+        # The driver begins nothing by itself, and only so the schema is part of a transaction.
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _suspend_foreign_keys(connection: Any, _: Any) -> None:
+    # A table that is rebuilt is dropped first; with its foreign keys on, that empties others.
+    connection.cursor().execute("PRAGMA foreign_keys=OFF")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def make_wire(driver_connection: Any, options: Options) -> Wire:

@@ -115,6 +115,10 @@ class WrongEventLoop(DatabaseError):
     """The pool belongs to another running loop, or to no asyncio loop at all."""
 
 
+class MigrationError(DatabaseError):
+    """Root of what is wrong with migrations, their files or their order."""
+
+
 class StaleWrite(Conflict):
     """Somebody wrote this aggregate since it was loaded; a repeated use case may succeed."""
 
