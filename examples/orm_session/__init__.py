@@ -1,0 +1,1 @@
+"""SQLAlchemy's ORM session instead of mappers."""
