@@ -1,8 +1,8 @@
 """NexiosApp: the composition root. Modules, routes and settings in, one ASGI application out."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar, overload
 
@@ -326,6 +326,23 @@ class NexiosApp(Verbs):
 
         settings = self.config.server
         serve(self, ServerOptions.of(settings, self.limits, host, port, reload=reload))
+
+    @asynccontextmanager
+    async def working(self, workers: int | None = None) -> AsyncIterator[None]:
+        """Live without serving anybody and deliver events; `nexios worker` waits inside.
+
+        Args:
+            workers: How many deliveries at a time; ``outbox.workers`` unless given.
+
+        Raises:
+            NothingToDeliver: No OutboxStore is bound, or nobody handles events after commits.
+        """
+        self._built().only_deliver(workers)
+        await self._lifespan.ensure()
+        try:
+            yield
+        finally:
+            await self._lifespan.close()
 
     # Building
 

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -83,6 +84,8 @@ class House:
         self._config = config
         self._logger = logger
         self._subscriptions = Subscriptions()
+        self._outbox = config.outbox
+        self._only_delivers = False
         self._worker: Any = None  # its home is heavy and loaded only where events wait
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
@@ -238,11 +241,19 @@ class House:
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
+    def only_deliver(self, workers: int | None) -> None:
+        """Run the worker whatever the settings say: this process is there for it."""
+        workers = self._outbox.workers if workers is None else workers
+        self._outbox = replace(self._outbox, in_process=True, workers=workers)
+        self._only_delivers = True
+
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         consumers = self._subscriptions.every_consumer
         store = await self.container.get(OutboxStore | None)
-        if store is None or not consumers or not self._config.outbox.in_process:
+        if store is None or not consumers or not self._outbox.in_process:
+            if self._only_delivers:
+                raise NothingToDeliver(has_store=store is not None)
             return
         # The home of the worker loads SQLAlchemy; an app without events never pays for it.
         from nexios.adapters.persistence.worker import Worker
@@ -251,8 +262,8 @@ class House:
             store,
             self._subscriptions.deliver,
             consumers=consumers,
-            workers=self._config.outbox.workers,
-            poll_interval_s=self._config.outbox.poll_interval_s,
+            workers=self._outbox.workers,
+            poll_interval_s=self._outbox.poll_interval_s,
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
 
@@ -343,6 +354,25 @@ class House:
 
     def _work_failed(self, error: BaseException, work: str) -> None:
         self._logger.error("background work %s failed", work, exc_info=error)
+
+
+class NothingToDeliver(Exception):
+    """A worker was asked for by an application without events to deliver."""
+
+    def __init__(self, *, has_store: bool) -> None:
+        self.has_store = has_store
+        super().__init__(has_store)
+
+    def __str__(self) -> str:
+        if not self.has_store:
+            return (
+                "there is nothing to deliver: no OutboxStore is bound where the app sees it"
+                "\n  fix: module.bind(OutboxStore, scope=Scope.SINGLETON).to(SqlOutbox)"
+            )
+        return (
+            "there is nothing to deliver: no service handles an event after the commit"
+            "\n  fix: @after_commit(Event) on a method of a bound ApplicationService"
+        )
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

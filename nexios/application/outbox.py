@@ -1,8 +1,9 @@
 """The port through which a worker takes events that wait for their handlers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from nexios.application.events import Envelope
@@ -25,6 +26,33 @@ class Delivery:
     attempts: int
     envelope: Envelope
     payload: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery whose attempts are used up.
+
+    Attributes:
+        seq: The event's number in the outbox.
+        consumer: Stored name of who could not handle it.
+        stream: The event's stream; with the consumer it names the lane.
+        event: Stored name of the event.
+        attempts: How often it was tried.
+        blocked: Its lane stands; otherwise the lane went on without it.
+        error: Of the last attempt.
+        at: When the event was recorded.
+        overtaken: Later events of its stream wait no longer for this consumer.
+    """
+
+    seq: int
+    consumer: str
+    stream: str
+    event: str
+    attempts: int
+    blocked: bool
+    error: str
+    at: datetime
+    overtaken: bool
 
 
 class Claim(Protocol):
@@ -80,8 +108,21 @@ class OutboxStore(Protocol):
         """Set free lanes whose first delivery waits for nothing; return how many. Normally 0."""
         ...
 
-    async def redrive(self, consumer: str | None = None) -> int:
-        """Make dead and blocked deliveries (of one consumer) ready again; return how many."""
+    async def dead(self, consumer: str | None = None, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """Return dead and blocked deliveries (of one consumer), the oldest first."""
+        ...
+
+    async def redrive(self, consumer: str | None = None, *, seq: int | None = None) -> int:
+        """Make dead and blocked deliveries ready again; return how many.
+
+        Args:
+            consumer: Only this one's.
+            seq: Only those of this event.
+        """
+        ...
+
+    async def skip(self, consumer: str, *, seq: int) -> int:
+        """Let the lane of a blocked delivery go on without it; return 1, or 0 when none is."""
         ...
 
     async def purge(self, *, older_than_s: float) -> int:

@@ -12,6 +12,8 @@ from nexios.cli.run import run
 # Their homes load SQLAlchemy, which the other commands do without.
 _LATER: Final = {
     "db": "nexios.cli.db",
+    "outbox": "nexios.cli.outbox",
+    "worker": "nexios.cli.worker",
 }
 
 

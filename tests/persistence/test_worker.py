@@ -350,6 +350,69 @@ async def test_a_blocking_consumer_stops_its_stream_until_it_is_redriven(shop: S
     assert strict.told == ["other", "bad", "behind"]
 
 
+async def test_dead_letters_are_listed_with_what_went_wrong_and_redriven_one_by_one(
+    shop: Shop,
+) -> None:
+    recorder = Recorder(shop)
+    shop.services = subscribe(recorder)
+
+    def fail(text: str) -> None:
+        if text.startswith("bad"):
+            raise ZeroDivisionError("by nothing")
+
+    recorder.fail = fail
+    assert list(await shop.outbox.dead()) == []
+    order = await shop.note("bad", "after")
+    await shop.note("bad too")
+    for _ in range(6):
+        await shop.later()
+        await shop.worker().deliver_ready()
+
+    first, second = await shop.outbox.dead()
+    assert (first.consumer, first.event) == ("recorder", "shop.order-noted")
+    assert first.stream == f"orders:{order}"
+    assert (first.attempts, first.blocked, first.overtaken) == (3, False, True)
+    assert first.error == "ZeroDivisionError: by nothing"
+    assert first.at.tzinfo is not None
+    assert (second.seq > first.seq, second.overtaken) == (True, False)
+    assert list(await shop.outbox.dead("recorder", limit=1)) == [first]
+    assert list(await shop.outbox.dead("somebody else")) == []
+
+    recorder.fail = lambda text: None
+    assert await shop.outbox.redrive("recorder", seq=second.seq) == 1
+    await shop.worker().deliver_ready()
+    assert await _effects(shop) == ["after", "bad too"]
+    assert list(await shop.outbox.dead()) == [first]
+
+
+async def test_skipping_a_blocked_delivery_lets_its_stream_go_on(shop: Shop) -> None:
+    class Strict(ApplicationService):
+        def __init__(self) -> None:
+            self.uow = shop.unit()
+            self.told: list[str] = []
+
+        @after_commit(OrderNoted, name="strict", attempts=1, on_dead="block")
+        async def record(self, event: OrderNoted, envelope: Envelope) -> None:
+            if event.text == "bad":
+                raise ZeroDivisionError
+            self.told.append(event.text)
+
+    strict = Strict()
+    shop.services = subscribe(strict)
+    await shop.note("bad", "behind")
+    await shop.worker().deliver_ready()
+    (letter,) = await shop.outbox.dead()
+    assert letter.blocked
+
+    assert await shop.outbox.skip("nobody", seq=letter.seq) == 0
+    assert await shop.outbox.skip("strict", seq=letter.seq) == 1
+    assert await shop.outbox.skip("strict", seq=letter.seq) == 0
+    await shop.worker().deliver_ready()
+    assert strict.told == ["behind"]
+    (letter,) = await shop.outbox.dead()
+    assert (letter.blocked, letter.overtaken) == (False, True)
+
+
 async def test_a_worker_that_dies_in_a_handler_gives_the_delivery_back(shop: Shop) -> None:
     recorder = Recorder(shop)
     shop.services = subscribe(recorder)

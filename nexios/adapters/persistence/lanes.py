@@ -113,13 +113,37 @@ class Lanes:
             one.state = "dead"
             self._free_next(one)
 
-    def redrive(self, consumer: str | None) -> int:
-        """Make dead and blocked ones ready again."""
-        found = [
+    def dead(self, consumer: str | None = None, seq: int | None = None) -> list[Waiting]:
+        """Return dead and blocked ones."""
+        return [
             one
             for one in self.deliveries.values()
-            if one.state in ("dead", "blocked") and consumer in (None, one.consumer)
+            if one.state in ("dead", "blocked")
+            and consumer in (None, one.consumer)
+            and seq in (None, one.seq)
         ]
+
+    def overtaken(self, one: Waiting) -> bool:
+        """Return whether later events of its stream wait no longer for its consumer."""
+        later = enumerate(self.events[one.seq :], one.seq + 1)
+        return any(
+            other.envelope.stream == one.stream and (seq, one.consumer) not in self.deliveries
+            for seq, other in later
+        )
+
+    def skip(self, consumer: str, seq: int) -> int:
+        """Let a lane go on without its blocked head."""
+        one = self.deliveries.get((seq, consumer))
+        if one is None or one.state != "blocked":
+            return 0
+        one.state = "dead"
+        self._free_next(one)
+        self.wake()
+        return 1
+
+    def redrive(self, consumer: str | None, seq: int | None = None) -> int:
+        """Make dead and blocked ones ready again."""
+        found = self.dead(consumer, seq)
         for one in found:
             one.attempts, one.not_before = 0, self._now()
             lane = self._lane(one.consumer, one.stream)

@@ -1,13 +1,13 @@
 """The outbox of a MemoryStore, as the worker sees it."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from nexios.adapters.persistence.lanes import Waiting
 from nexios.adapters.persistence.memory import MemoryTransaction
 from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.runs import StoreTransaction, riding
-from nexios.application.outbox import Claim, Delivery
+from nexios.application.outbox import Claim, DeadLetter, Delivery
 
 
 class MemoryOutbox:
@@ -39,9 +39,30 @@ class MemoryOutbox:
         """Free lanes whose first delivery waits for nothing; normally there are none."""
         return self._lanes.repair()
 
-    async def redrive(self, consumer: str | None = None) -> int:
+    async def dead(self, consumer: str | None = None, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """Return dead and blocked deliveries, the oldest first."""
+        return [
+            DeadLetter(
+                seq=one.seq,
+                consumer=one.consumer,
+                stream=one.stream,
+                event=one.recorded.envelope.name,
+                attempts=one.attempts,
+                blocked=one.state == "blocked",
+                error=one.error,
+                at=one.recorded.envelope.at,
+                overtaken=self._lanes.overtaken(one),
+            )
+            for one in sorted(self._lanes.dead(consumer), key=lambda one: (one.seq, one.consumer))
+        ][:limit]
+
+    async def redrive(self, consumer: str | None = None, *, seq: int | None = None) -> int:
         """Make dead and blocked deliveries ready again."""
-        return self._lanes.redrive(consumer)
+        return self._lanes.redrive(consumer, seq)
+
+    async def skip(self, consumer: str, *, seq: int) -> int:
+        """Let the lane of a blocked delivery go on without it."""
+        return self._lanes.skip(consumer, seq)
 
     async def purge(self, *, older_than_s: float) -> int:  # noqa: ARG002  # tests look at all
         """Keep everything: a memory store lives as long as its test or process."""

@@ -12,10 +12,11 @@ from sqlalchemy import Executable, select
 from nexios.adapters.persistence.codec import dump_event
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.delivery import HeldClaims, MarkedClaims, now_of
+from nexios.adapters.persistence.drivers import Row
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.runs import Recorded
 from nexios.adapters.persistence.tables import OUTBOX
-from nexios.application.outbox import Claim
+from nexios.application.outbox import Claim, DeadLetter
 
 # Far below the number of values one statement may carry on either store.
 _AT_ONCE: Final = 500
@@ -24,6 +25,21 @@ _PURGE_AT_ONCE: Final = 1000
 _LAST_PENDING: Final = (
     "SELECT seq FROM nx_delivery WHERE consumer = ? AND stream = ? AND state <> 'dead'"
     " ORDER BY seq DESC LIMIT 1"
+)
+
+_FREE_HEADS: Final = (
+    "UPDATE nx_delivery SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS ("
+    "SELECT 1 FROM nx_delivery e WHERE e.consumer = nx_delivery.consumer"
+    " AND e.stream = nx_delivery.stream AND e.seq < nx_delivery.seq"
+    " AND e.state <> 'dead')"
+)
+_DEAD: Final = (
+    "SELECT d.seq, d.consumer, d.stream, o.name, d.attempts, d.state, d.error, o.at, EXISTS ("
+    "SELECT 1 FROM nx_outbox l WHERE l.stream = d.stream AND l.seq > d.seq AND NOT EXISTS ("
+    "SELECT 1 FROM nx_delivery p WHERE p.seq = l.seq AND p.consumer = d.consumer)) AS overtaken"
+    " FROM nx_delivery d JOIN nx_outbox o ON o.seq = d.seq"
+    " WHERE d.state IN ('dead', 'blocked') AND (? = '' OR d.consumer = ?)"
+    " ORDER BY d.seq, d.consumer LIMIT ?"
 )
 
 _WAKERS: WeakKeyDictionary[Database, list[Callable[[], None]]] = WeakKeyDictionary()
@@ -90,22 +106,37 @@ class SqlOutbox:
 
     async def repair(self) -> int:
         """Free lanes whose first delivery waits for nothing; normally there are none."""
-        return await self._database.execute(
-            "UPDATE nx_delivery SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS ("
-            "SELECT 1 FROM nx_delivery e WHERE e.consumer = nx_delivery.consumer"
-            " AND e.stream = nx_delivery.stream AND e.seq < nx_delivery.seq"
-            " AND e.state <> 'dead')"
-        )
+        return await self._database.execute(_FREE_HEADS)
 
-    async def redrive(self, consumer: str | None = None) -> int:
+    async def dead(self, consumer: str | None = None, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """Return dead and blocked deliveries, the oldest first."""
+        rows = await self._database.fetch_all(_DEAD, [consumer or "", consumer or "", limit])
+        return [_dead_letter(row) for row in rows]
+
+    async def redrive(self, consumer: str | None = None, *, seq: int | None = None) -> int:
         """Make dead and blocked deliveries ready again."""
         clock, values = now_of(self._database)
         # One that is not its lane's head is kept back by the claim until it is.
         count = await self._database.execute(
             f"UPDATE nx_delivery SET state = 'ready', attempts = 0, not_before = {clock}"  # noqa: S608
-            " WHERE state IN ('dead', 'blocked') AND (? = '' OR consumer = ?)",
-            [*values, consumer or "", consumer or ""],
+            " WHERE state IN ('dead', 'blocked') AND (? = '' OR consumer = ?)"
+            " AND (? = 0 OR seq = ?)",
+            [*values, consumer or "", consumer or "", seq or 0, seq or 0],
         )
+        if count:
+            wake(self._database)
+        return count
+
+    async def skip(self, consumer: str, *, seq: int) -> int:
+        """Let the lane of a blocked delivery go on without it."""
+        async with self._database.transaction():
+            count = await self._database.execute(
+                "UPDATE nx_delivery SET state = 'dead'"
+                " WHERE state = 'blocked' AND consumer = ? AND seq = ?",
+                [consumer, seq],
+            )
+            if count:
+                await self._database.execute(_FREE_HEADS)
         if count:
             wake(self._database)
         return count
@@ -208,6 +239,21 @@ def _headers(one: Recorded) -> str:
 
 def _groups(count: int, group: str) -> str:
     return ", ".join([group] * count)
+
+
+def _dead_letter(row: Row) -> DeadLetter:
+    at = row["at"]
+    return DeadLetter(
+        seq=_int(row["seq"]),
+        consumer=str(row["consumer"]),
+        stream=str(row["stream"]),
+        event=str(row["name"]),
+        attempts=_int(row["attempts"]),
+        blocked=row["state"] == "blocked",
+        error=str(row["error"] or ""),
+        at=at if isinstance(at, datetime) else datetime.fromisoformat(str(at)),
+        overtaken=bool(row["overtaken"]),
+    )
 
 
 def _int(value: object) -> int:
