@@ -337,7 +337,7 @@ class NexiosApp(Verbs):
         Raises:
             NothingToDeliver: No OutboxStore is bound, or nobody handles events after commits.
         """
-        self._built().only_deliver(workers)
+        self._built().delivering.insist(workers)
         await self._lifespan.ensure()
         try:
             yield

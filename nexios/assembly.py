@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -41,6 +40,7 @@ from nexios.container.container import Container
 from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
+from nexios.delivering import Delivering
 from nexios.domain.clock import Clock
 from nexios.gathering import add_controllers, below
 from nexios.layers.rules import Layer
@@ -54,6 +54,7 @@ class House:
     Attributes:
         container: Its container.
         gateway: Its HTTP side.
+        delivering: Its outbox worker.
         mounted: The lives of the applications below it.
         serve: What serves one HTTP or WebSocket scope; replaced by ``wrap``.
         documentation: Draws its OpenAPI document.
@@ -84,9 +85,7 @@ class House:
         self._config = config
         self._logger = logger
         self._subscriptions = Subscriptions()
-        self._outbox = config.outbox
-        self._only_delivers = False
-        self._worker: Any = None  # its home is heavy and loaded only where events wait
+        self.delivering = Delivering(self._subscriptions, config.outbox)
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
@@ -241,31 +240,9 @@ class House:
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
-    def only_deliver(self, workers: int | None) -> None:
-        """Run the worker whatever the settings say: this process is there for it."""
-        workers = self._outbox.workers if workers is None else workers
-        self._outbox = replace(self._outbox, in_process=True, workers=workers)
-        self._only_delivers = True
-
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
-        consumers = self._subscriptions.every_consumer
-        store = await self.container.get(OutboxStore | None)
-        if store is None or not consumers or not self._outbox.in_process:
-            if self._only_delivers:
-                raise NothingToDeliver(has_store=store is not None)
-            return
-        # The home of the worker loads SQLAlchemy; an app without events never pays for it.
-        from nexios.adapters.persistence.worker import Worker
-
-        self._worker = Worker(
-            store,
-            self._subscriptions.deliver,
-            consumers=consumers,
-            workers=self._outbox.workers,
-            poll_interval_s=self._outbox.poll_interval_s,
-        )
-        tasks.start_soon(self._worker.run, name="nexios worker")
+        self.delivering.start(await self.container.get(OutboxStore | None), tasks)
 
     def drain(self) -> None:
         """End the event streams: a server stops an app when its connections are over."""
@@ -277,9 +254,7 @@ class House:
         self.drain()
         await self._sockets.close()
         await self._background.close(self._config.server.grace_s)
-        if self._worker is not None:
-            await self._worker.stop()
-            self._worker = None
+        await self.delivering.stop()
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
@@ -354,25 +329,6 @@ class House:
 
     def _work_failed(self, error: BaseException, work: str) -> None:
         self._logger.error("background work %s failed", work, exc_info=error)
-
-
-class NothingToDeliver(Exception):
-    """A worker was asked for by an application without events to deliver."""
-
-    def __init__(self, *, has_store: bool) -> None:
-        self.has_store = has_store
-        super().__init__(has_store)
-
-    def __str__(self) -> str:
-        if not self.has_store:
-            return (
-                "there is nothing to deliver: no OutboxStore is bound where the app sees it"
-                "\n  fix: module.bind(OutboxStore, scope=Scope.SINGLETON).to(SqlOutbox)"
-            )
-        return (
-            "there is nothing to deliver: no service handles an event after the commit"
-            "\n  fix: @after_commit(Event) on a method of a bound ApplicationService"
-        )
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

@@ -9,11 +9,11 @@ import click
 
 from nexios.adapters.asgi.lifespan import background
 from nexios.app import NexiosApp
-from nexios.assembly import NothingToDeliver
 from nexios.cli.check import target_of
 from nexios.cli.loading import Target
 from nexios.cli.opening import CommandFailed, container_of, run
 from nexios.cli.run import StartRefused
+from nexios.delivering import NothingToDeliver
 
 _FORMAT = "%(levelname)s:  %(name)s  %(message)s"
 

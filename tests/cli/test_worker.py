@@ -231,7 +231,8 @@ def test_a_blocked_lane_is_let_go_by_skip(store: Store) -> None:
     assert process.communicate(timeout=60)[0] == "closed\nstopped\n"
 
 
-def test_what_cannot_work_is_refused_with_3(store: Store) -> None:
+def test_what_cannot_work_is_refused_with_3(tmp_path: Path) -> None:
+    store = Store(tmp_path, "sqlite://")
     code, _, err = store.nexios("worker", "main:idle")
     assert code == 3
     assert "no OutboxStore is bound" in err

@@ -1,0 +1,74 @@
+"""Runs an application's outbox worker: beside its server, or in a process of its own."""
+
+from dataclasses import replace
+from typing import Any
+
+from anyio.abc import TaskGroup
+
+from nexios.application.outbox import OutboxStore
+from nexios.application.sections import OutboxSettings
+from nexios.subscriptions import Subscriptions
+
+
+class NothingToDeliver(Exception):
+    """A worker was asked for by an application without events to deliver."""
+
+    def __init__(self, *, has_store: bool) -> None:
+        self.has_store = has_store
+        super().__init__(has_store)
+
+    def __str__(self) -> str:
+        if not self.has_store:
+            return (
+                "there is nothing to deliver: no OutboxStore is bound where the app sees it"
+                "\n  fix: module.bind(OutboxStore, scope=Scope.SINGLETON).to(SqlOutbox)"
+            )
+        return (
+            "there is nothing to deliver: no service handles an event after the commit"
+            "\n  fix: @after_commit(Event) on a method of a bound ApplicationService"
+        )
+
+
+class Delivering:
+    """Starts the worker where a store is bound and somebody handles events, and stops it."""
+
+    def __init__(self, subscriptions: Subscriptions, settings: OutboxSettings) -> None:
+        self._subscriptions = subscriptions
+        self._settings = settings
+        self._needed = False
+        self._worker: Any = None  # its home is heavy and loaded only where events wait
+
+    def insist(self, workers: int | None) -> None:
+        """Run the worker whatever the settings say: this process is there for it."""
+        workers = self._settings.workers if workers is None else workers
+        self._settings = replace(self._settings, in_process=True, workers=workers)
+        self._needed = True
+
+    def start(self, store: OutboxStore | None, tasks: TaskGroup) -> None:
+        """Begin to deliver.
+
+        Raises:
+            NothingToDeliver: The process is there for it, and there is nothing.
+        """
+        consumers = self._subscriptions.every_consumer
+        if store is None or not consumers or not self._settings.in_process:
+            if self._needed:
+                raise NothingToDeliver(has_store=store is not None)
+            return
+        # The home of the worker loads SQLAlchemy; an app without events never pays for it.
+        from nexios.adapters.persistence.worker import Worker
+
+        self._worker = Worker(
+            store,
+            self._subscriptions.deliver,
+            consumers=consumers,
+            workers=self._settings.workers,
+            poll_interval_s=self._settings.poll_interval_s,
+        )
+        tasks.start_soon(self._worker.run, name="nexios worker")
+
+    async def stop(self) -> None:
+        """Let the deliveries at hand finish; none begins."""
+        if self._worker is not None:
+            await self._worker.stop()
+            self._worker = None
