@@ -51,10 +51,14 @@ def nexios_postgres_url(nexios_postgres: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def nexios_database_url(nexios_postgres_url: str) -> str:
-    """The URL of a PostgreSQL database, emptied for this test."""
+def nexios_database_url(nexios_postgres_url: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database, emptied for this test.
+
+    Fails when the test leaves a backend at work, in a transaction or with a lock.
+    """
     importlib.import_module("nexios.testing.postgres").empty(nexios_postgres_url)
-    return nexios_postgres_url
+    yield nexios_postgres_url
+    importlib.import_module("nexios.testing.leaks").assert_nothing_left(nexios_postgres_url)
 
 
 @_async_fixture

@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 
 from nexios.adapters.persistence.database import Database
-from nexios.testing.postgres import NoPostgres, PostgresServer, assert_pool_idle, empty, run_sql
+from nexios.testing.leaks import assert_nothing_left, watched
+from nexios.testing.postgres import NoPostgres, PostgresServer, empty
 from nexios.testing.skips import missing
 
 
@@ -21,20 +22,15 @@ def durable_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def server(durable_server: PostgresServer) -> PostgresServer:
+def server(durable_server: PostgresServer) -> Iterator[PostgresServer]:
+    """The server, empty; after the test nothing may run on it or be locked."""
     empty(durable_server.url())
-    return durable_server
+    yield durable_server
+    assert_nothing_left(durable_server.url())
 
 
 @pytest_asyncio.fixture
 async def db(server: PostgresServer) -> AsyncIterator[Database]:
-    async with Database(server.url(), pool_size=4) as database:
+    async with watched(server.url(), pool_size=4) as database:
         await database.execute("CREATE TABLE t (n integer PRIMARY KEY, v integer DEFAULT 0)")
         yield database
-        assert_pool_idle(database)
-    busy = run_sql(
-        server.url(),
-        "SELECT pid, state, query FROM pg_stat_activity"
-        " WHERE application_name = 'nexios' AND state <> 'idle'",
-    )
-    assert busy == []

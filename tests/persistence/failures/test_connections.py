@@ -15,7 +15,8 @@ from nexios.adapters.persistence.errors import (
     TransactionFailed,
 )
 from nexios.application.errors import OutcomeUnknown, Unavailable
-from nexios.testing.postgres import PostgresServer, kill_backends, run_sql
+from nexios.testing.leaks import watched
+from nexios.testing.postgres import PostgresServer, assert_pool_idle, kill_backends, run_sql
 
 pytestmark = pytest.mark.asyncio
 
@@ -66,7 +67,7 @@ async def test_a_begin_finds_a_dead_backend_and_goes_on(
 
 
 async def test_a_single_statement_after_an_idle_time_asks_first(server: PostgresServer) -> None:
-    async with Database(server.url(), pool_size=1, probe_after_s=0.000001) as db:
+    async with watched(server.url(), pool_size=1, probe_after_s=0.000001) as db:
         await db.fetch_value("SELECT 1")
         kill_backends(server)
         assert await db.fetch_value("SELECT 1") == 1
@@ -154,7 +155,7 @@ async def test_start_waits_for_a_server_that_is_late(server: PostgresServer) -> 
     late = threading.Timer(0.3, server.start)
     late.start()
     try:
-        async with Database(server.url(), start_timeout_s=20) as db:
+        async with watched(server.url(), start_timeout_s=20) as db:
             assert await db.fetch_value("SELECT 1") == 1
     finally:
         await asyncio.to_thread(late.join)
@@ -180,6 +181,7 @@ async def test_a_wrong_name_fails_at_once(server: PostgresServer, who: str) -> N
 
 async def test_a_server_that_is_full_is_unavailable(server: PostgresServer) -> None:
     limit = int(str(run_sql(server.url(), "SHOW max_connections")[0]["max_connections"]))
+    # Not watched: while it is open, nobody else gets in to look.
     async with Database(server.url(), pool_size=limit + 2) as crowd:
         full, leave = asyncio.Event(), asyncio.Event()
         refused: list[DatabaseUnavailable] = []
@@ -200,10 +202,11 @@ async def test_a_server_that_is_full_is_unavailable(server: PostgresServer) -> N
 
         assert all("too many" in str(error) for error in refused)
         assert await crowd.fetch_value("SELECT 1") == 1
+        assert_pool_idle(crowd)
 
 
 async def test_an_exhausted_pool_refuses_in_time_and_recovers(server: PostgresServer) -> None:
-    async with Database(server.url(), pool_size=2, pool_timeout_s=0.3) as db:
+    async with watched(server.url(), pool_size=2, pool_timeout_s=0.3) as db:
         release = asyncio.Event()
         inside = asyncio.Barrier(3)
 

@@ -14,6 +14,7 @@ from nexios.adapters.persistence.errors import (
     is_repeatable,
 )
 from nexios.domain.errors import RuleViolated
+from nexios.testing.leaks import watched
 from nexios.testing.postgres import PostgresServer, run_sql
 
 pytestmark = pytest.mark.asyncio
@@ -27,7 +28,7 @@ def in_own_context(work: Callable[[], Awaitable[object]]) -> "asyncio.Task[objec
 
 
 async def test_a_lock_that_is_held_is_repeatable_then_503(server: PostgresServer) -> None:
-    async with Database(server.url(), lock_timeout_s=0.1) as db:
+    async with watched(server.url(), lock_timeout_s=0.1) as db:
         await db.execute("CREATE TABLE t (n integer PRIMARY KEY, v integer)")
         await db.execute("INSERT INTO t VALUES (1, 0)")
         held, done = asyncio.Event(), asyncio.Event()
@@ -104,7 +105,7 @@ async def test_write_skew_needs_serializable(
 
 
 async def test_waiting_too_long_inside_a_transaction_ends_it(server: PostgresServer) -> None:
-    async with Database(server.url(), idle_in_transaction_timeout_s=0.1) as db:
+    async with watched(server.url(), idle_in_transaction_timeout_s=0.1) as db:
         await db.execute("CREATE TABLE t (n integer)")
         with pytest.raises(ConnectionLost):
             async with db.transaction():
@@ -119,7 +120,7 @@ async def test_waiting_too_long_inside_a_transaction_ends_it(server: PostgresSer
 async def test_a_cancelled_statement_frees_its_lock_and_keeps_its_backend(
     server: PostgresServer, native: bool
 ) -> None:
-    async with Database(server.url(), pool_size=1, statement_timeout_s=1) as db:
+    async with watched(server.url(), pool_size=1, statement_timeout_s=1) as db:
         await db.execute("CREATE TABLE t (n integer PRIMARY KEY, v integer)")
         await db.execute("INSERT INTO t VALUES (1, 0)")
         backend = await db.fetch_value("SELECT pg_backend_pid()")
@@ -152,7 +153,7 @@ async def test_a_cancelled_statement_frees_its_lock_and_keeps_its_backend(
 
 @pytest.mark.parametrize("native", [True, False], ids=["Task.cancel", "anyio"])
 async def test_a_commit_that_was_sent_is_waited_for(server: PostgresServer, native: bool) -> None:
-    async with Database(server.url(), pool_size=1) as db:
+    async with watched(server.url(), pool_size=1) as db:
         await _slow_commit(db)
 
         async def use_case() -> None:

@@ -26,6 +26,7 @@ from nexios.application.errors import OutcomeUnknown
 from nexios.domain.entities import AggregateRoot
 from nexios.domain.errors import Conflict
 from nexios.domain.values import Identity
+from nexios.testing.leaks import watched
 from nexios.testing.postgres import NoPostgres, PostgresServer, kill_backends, run_sql
 from nexios.testing.skips import missing
 from tests.support.proxy import Cut, CuttingProxy
@@ -289,7 +290,7 @@ async def test_a_number_that_a_crash_gave_out_again_proves_nothing(flushed: bool
         missing("postgres", str(reason))
     with private as server:
         run_sql(server.url(), "CREATE TABLE t (n integer)")
-        async with Database(server.url()) as database:
+        async with watched(server.url()) as database:
             transaction = database.begin()
             row = await transaction.run_one(f"INSERT INTO t VALUES (1) RETURNING {MARK} AS mark")
             assert row is not None
