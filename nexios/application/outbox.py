@@ -136,3 +136,10 @@ class OutboxStore(Protocol):
     def on_commit(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` after each commit in this process that left deliveries. A hint only."""
         ...
+
+    def hearing(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Call ``wake`` when another process committed deliveries, for the body of the block.
+
+        A hint that may be lost, and may come without a cause.
+        """
+        ...

@@ -1,6 +1,6 @@
 """The facade: one statement, one transaction, one stream, the same on PostgreSQL and SQLite."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from types import TracebackType
@@ -13,6 +13,7 @@ from nexios.adapters.persistence.blocks import Block
 from nexios.adapters.persistence.drivers import Row
 from nexios.adapters.persistence.engines import make_schema_engine
 from nexios.adapters.persistence.errors import BadParameter, TransactionOptions
+from nexios.adapters.persistence.listening import Line
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.pool import Pool, PoolStatus
 from nexios.adapters.persistence.statements import (
@@ -51,6 +52,7 @@ class Database:
     def __init__(self, url: str, **options: Unpack[DatabaseOptions]) -> None:
         self._url = parse_url(url)
         self._pool = Pool(self._url, parse_options(options))
+        self._line = Line(self._url, self._pool.options)
         self._current: ContextVar[Block | None] = ContextVar("nexios.database", default=None)
 
     def __repr__(self) -> str:
@@ -94,6 +96,7 @@ class Database:
 
     async def stop(self) -> None:
         """Close the connections; the next use opens new ones."""
+        await self._line.stop()
         await self._pool.stop()
 
     async def __aenter__(self) -> Self:
@@ -202,6 +205,23 @@ class Database:
             raise BadParameter(f"batch={batch}: at least one row at a time")
         statement = make_statement(sql, args, self.store)
         return Stream(_Transacting(self, TransactionSettings()), statement, batch)
+
+    def listen(
+        self, channel: str, woken: Callable[[str], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Call ``woken`` with what others NOTIFY, over one connection beside the pool.
+
+        Also with ``""`` each time listening begins, after a reconnect too: look once then. A
+        hint that may be lost. Does nothing on SQLite and with ``pooler=True``: poll there.
+        """
+        return self._line.listen(channel, woken)
+
+    def announce(self, channel: str) -> None:
+        """NOTIFY the other processes soon, without waiting; many calls become one.
+
+        Never inside the transaction it tells of: that would make commits wait for each other.
+        """
+        self._line.announce(channel)
 
     def begin(
         self,

@@ -22,6 +22,7 @@ _READY: Final = (
     "SELECT 1 FROM nx_delivery e WHERE e.consumer = d.consumer AND e.stream = d.stream"
     " AND e.seq < d.seq AND e.state <> 'dead') ORDER BY d.not_before, d.seq"
 )
+HELD_CLAIM: Final = _READY + " LIMIT 1 FOR UPDATE OF d SKIP LOCKED"
 # Beyond the handler's own limit, for what the worker does around it.
 _SPARE_S: Final = 5.0
 _NEXT_IN_LANE: Final = (
@@ -62,9 +63,7 @@ class HeldClaims:
         # The server waits for us while the handler does something else.
         transaction = database.begin(idle_timeout_s=longest_s + _SPARE_S)
         try:
-            row = await database.fetch_one(
-                _READY.format(now=now) + " LIMIT 1 FOR UPDATE OF d SKIP LOCKED"
-            )
+            row = await database.fetch_one(HELD_CLAIM.format(now=now))
             yield None if row is None else _HeldClaim(database, _delivery(row))
             await transaction.commit()
         except BaseException:

@@ -65,7 +65,7 @@ def make_engine(url: DatabaseUrl, options: Options) -> AsyncEngine:
     postgres = url.store is Store.POSTGRESQL
     return create_async_engine(
         "postgresql+nexios_asyncpg://" if postgres else "sqlite+aiosqlite://",
-        async_creator=_postgres_opener(url, options) if postgres else _sqlite_opener(url, options),
+        async_creator=postgres_opener(url, options) if postgres else _sqlite_opener(url, options),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if url.in_memory else options.pool_size,
         max_overflow=0,
@@ -134,7 +134,8 @@ def start_parameters(options: Options) -> dict[str, str]:
     return {name: str(round(seconds * 1000)) for name, seconds in times.items()}
 
 
-def _postgres_opener(url: DatabaseUrl, options: Options) -> Callable[..., Awaitable[Any]]:
+def postgres_opener(url: DatabaseUrl, options: Options) -> Callable[..., Awaitable[Any]]:
+    """Return what opens one of asyncpg's connections, with the settings all of ours have."""
     settings = {"application_name": options.application_name}
     if not options.pooler:
         settings |= start_parameters(options)

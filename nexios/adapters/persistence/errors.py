@@ -148,6 +148,13 @@ class ConnectionLost(DatabaseUnavailable):
     """The connection broke before the transaction was committed."""
 
 
+class IdleTooLong(DatabaseUnavailable):
+    """The server ended a transaction that sent nothing for too long: a bug of its code.
+
+    A repetition would wait as long again, so there is none.
+    """
+
+
 class TransactionUndone(DatabaseUnavailable):
     """The server undid the transaction in favour of another one; a repetition may succeed.
 
@@ -281,6 +288,10 @@ def _lost(error: Exception, _sql: str, state: str) -> Exception:
     return ConnectionLost(f"{error} ({state})")
 
 
+def _idle_too_long(error: Exception, _sql: str, state: str) -> Exception:
+    return IdleTooLong(f"{error} ({state})")
+
+
 def _failed_before(_error: Exception, _sql: str, _state: str) -> Exception:
     return TransactionFailed("nothing was written: an earlier statement failed")
 
@@ -299,7 +310,7 @@ _STATES: Final[Mapping[str, _Make]] = {
     "23P01": _taken,
     "25006": _unavailable,
     "25P02": _failed_before,
-    "25P03": _lost,
+    "25P03": _idle_too_long,
     "26": _undone,
     "28": _unavailable,
     "3D": _unavailable,

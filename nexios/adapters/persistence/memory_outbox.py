@@ -1,7 +1,7 @@
 """The outbox of a MemoryStore, as the worker sees it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from nexios.adapters.persistence.lanes import Waiting
 from nexios.adapters.persistence.memory import MemoryTransaction
@@ -75,6 +75,10 @@ class MemoryOutbox:
     def on_commit(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` after each commit that left deliveries."""
         self._lanes.on_commit(wake)
+
+    def hearing(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        """Do nothing: no other process sees this store."""
+        return nullcontext()
 
 
 class _MemoryClaim:

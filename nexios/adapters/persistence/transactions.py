@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -14,7 +15,9 @@ from nexios.adapters.persistence.drivers import Begin, Row
 from nexios.adapters.persistence.engines import start_parameters
 from nexios.adapters.persistence.errors import (
     CommitUnanswered,
+    ConnectionLost,
     DatabaseUnavailable,
+    IdleTooLong,
     StatementTimedOut,
     TransactionFailed,
     TransactionOptions,
@@ -78,6 +81,7 @@ class Transaction(Root, Block):
         self._pool = pool
         self._lent: Lent | None = None
         self._deadline: float | None = None
+        self._rested_at = 0.0
         if settings.timeout_s is not None:
             self._deadline = asyncio.get_running_loop().time() + settings.timeout_s
 
@@ -127,9 +131,17 @@ class Transaction(Root, Block):
         await checkpoint_if_cancelled()
         try:
             return await finish(lent, ask, statement, self._left())
+        except ConnectionLost as error:
+            known = self._broken_by(lent) or error
+            block.spend(known)
+            if known is error:
+                raise
+            raise known from error
         except BaseException as error:
             block.spend(error)
             raise
+        finally:
+            self._rested_at = time.monotonic()
 
     async def command(self, text: str, block: Block) -> None:
         """Send a savepoint's command; a failure spends ``block``."""
@@ -205,6 +217,7 @@ class Transaction(Root, Block):
                 if not broken or not isinstance(error, Exception):
                     raise
             else:
+                self._rested_at = time.monotonic()
                 return lent
         raise DatabaseUnavailable(f"every connection to {self._pool.url.masked} broke at BEGIN")
 
@@ -232,7 +245,28 @@ class Transaction(Root, Block):
             )
         return left if limit is None else min(left, limit)
 
+    def _broken_by(self, lent: Lent) -> IdleTooLong | None:
+        """Say why a connection is broken that nothing was sent on for as long as is allowed.
+
+        The driver does not tell: by then it has thrown the server's last word away.
+        """
+        limit = self.settings.idle_timeout_s or self._pool.options.idle_in_transaction_timeout_s
+        idle_s = time.monotonic() - self._rested_at
+        if not lent.wire.closed or not limit or idle_s < limit:
+            return None
+        says = (
+            f"{lent.place.who} sent nothing for {idle_s:.1f} s inside its transaction, "
+            f"the server ended it after {limit:g} s ({lent.place})"
+        )
+        _log.error("%s\n  fix: wait, compute or call out before the transaction or after it", says)
+        return IdleTooLong(says)
+
     async def _commit(self, lent: Lent) -> None:
+        if lent.wire.closed:
+            # COMMIT was never sent, so there is nothing to be unsure of.
+            failed = self._broken_by(lent) or ConnectionLost("the connection broke before COMMIT")
+            await self._pool.give_back(lent)
+            raise failed
         over = not lent.wire.in_transaction and not lent.wire.closed
         commit, cancelled = await to_the_end(lent.wire.commit())
         failure = _ended_early() if over else self._commit_failure(lent, commit)

@@ -100,7 +100,7 @@ class Worker:
         self._stopping = False
         self._ended = anyio.Event()
         try:
-            async with anyio.create_task_group() as group:
+            async with self._store.hearing(self.wake), anyio.create_task_group() as group:
                 for _ in range(self._workers):
                     group.start_soon(self._loop)
                 group.start_soon(self._look_after)

@@ -1,9 +1,7 @@
 """Connections that die, and a server that goes away and comes back."""
 
 import asyncio
-import contextvars
 import threading
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,17 +15,11 @@ from nexios.adapters.persistence.errors import (
 from nexios.application.errors import OutcomeUnknown, Unavailable
 from nexios.testing.leaks import watched
 from nexios.testing.postgres import PostgresServer, assert_pool_idle, kill_backends, run_sql
+from tests.support.counters import in_own_context
 
 pytestmark = pytest.mark.asyncio
 
 INSERT = "INSERT INTO t (n) VALUES (?)"
-
-
-def in_own_context(work: Callable[[], Awaitable[object]]) -> "asyncio.Task[object]":
-    async def run() -> object:
-        return await work()
-
-    return asyncio.create_task(run(), context=contextvars.Context())
 
 
 async def fill(db: Database) -> None:

@@ -1,30 +1,21 @@
 """Locks, deadlocks, serialization, time limits and cancellation on a real server."""
 
 import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
 
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.errors import (
-    ConnectionLost,
     TransactionUndone,
     is_repeatable,
 )
 from nexios.domain.errors import RuleViolated
 from nexios.testing.leaks import watched
 from nexios.testing.postgres import PostgresServer, run_sql
+from tests.support.counters import in_own_context
 
 pytestmark = pytest.mark.asyncio
-
-
-def in_own_context(work: Callable[[], Awaitable[object]]) -> "asyncio.Task[object]":
-    async def run() -> object:
-        return await work()
-
-    return asyncio.create_task(run(), context=contextvars.Context())
 
 
 async def test_a_lock_that_is_held_is_repeatable_then_503(server: PostgresServer) -> None:
@@ -102,18 +93,6 @@ async def test_write_skew_needs_serializable(
     else:
         assert lost == []
         assert await db.fetch_value("SELECT count(*) FROM t WHERE v = 0") == 0
-
-
-async def test_waiting_too_long_inside_a_transaction_ends_it(server: PostgresServer) -> None:
-    async with watched(server.url(), idle_in_transaction_timeout_s=0.1) as db:
-        await db.execute("CREATE TABLE t (n integer)")
-        with pytest.raises(ConnectionLost):
-            async with db.transaction():
-                await db.execute("INSERT INTO t VALUES (1)")
-                await asyncio.sleep(0.5)
-                await db.execute("INSERT INTO t VALUES (2)")
-
-        assert await db.fetch_value("SELECT count(*) FROM t") == 0
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["Task.cancel", "anyio"])

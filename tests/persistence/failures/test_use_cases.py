@@ -1,12 +1,11 @@
 """Use cases over SqlUnitOfWork when the server undoes them, dies, or does not answer."""
 
 import asyncio
-import contextvars
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Column, Integer, MetaData, Table, select
+from sqlalchemy import select
 
 from nexios.adapters.persistence import outcome
 from nexios.adapters.persistence.database import Database
@@ -16,60 +15,25 @@ from nexios.adapters.persistence.errors import (
     DatabaseUnavailable,
     StaleWrite,
 )
-from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.outcome import MARK, resolve_commit
-from nexios.adapters.persistence.rows import Rows
-from nexios.adapters.persistence.sql import SqlRepository, SqlUnitOfWork
-from nexios.adapters.persistence.tables import create_tables
-from nexios.adapters.persistence.types import IdentityType
+from nexios.adapters.persistence.sql import SqlUnitOfWork
 from nexios.application.errors import OutcomeUnknown
-from nexios.domain.entities import AggregateRoot
 from nexios.domain.errors import Conflict
-from nexios.domain.values import Identity
 from nexios.testing.leaks import watched
 from nexios.testing.postgres import NoPostgres, PostgresServer, kill_backends, run_sql
 from nexios.testing.skips import missing
+from tests.support.counters import (
+    COUNTERS,
+    CounterId,
+    SqlCounters,
+    in_own_context,
+    made,
+    raise_by_one,
+    stored,
+)
 from tests.support.proxy import Cut, CuttingProxy
 
 pytestmark = pytest.mark.asyncio
-
-
-class CounterId(Identity):
-    """Which counter."""
-
-
-class Counter(AggregateRoot[CounterId]):
-    value: int = 0
-
-
-COUNTERS = Table(
-    "counters",
-    MetaData(),
-    Column("id", IdentityType(CounterId), primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("value", Integer, nullable=False),
-)
-
-
-class CounterMapper(Mapper[Counter]):
-    root = COUNTERS
-
-    def dump(self, aggregate: Counter) -> Rows:
-        return {"counters": [{"id": aggregate.id, "value": aggregate.value}]}
-
-    def load(self, rows: Rows) -> Counter:
-        (row,) = rows["counters"]
-        return Counter(id=row["id"], value=row["value"])
-
-
-class SqlCounters(SqlRepository[Counter, CounterId]):
-    mapper = CounterMapper()
-
-
-@pytest_asyncio.fixture
-async def counters(db: Database) -> Database:
-    await create_tables(db, COUNTERS.metadata)
-    return db
 
 
 @pytest_asyncio.fixture
@@ -80,43 +44,6 @@ async def proxied(
         url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
         async with Database(url, pool_size=2) as database:
             yield database, proxy
-
-
-async def made(database: Database) -> CounterId:
-    counter = Counter(id=CounterId.new())
-    uow = SqlUnitOfWork(database)
-
-    async def add() -> None:
-        SqlCounters(uow).add(counter)
-
-    await uow.run(add)
-    return counter.id
-
-
-async def raise_by_one(database: Database, id: CounterId, *, retries: int = 2) -> int:
-    uow = SqlUnitOfWork(database)
-    tries = 0
-
-    async def work() -> None:
-        nonlocal tries
-        tries += 1
-        (await SqlCounters(uow).get(id)).value += 1
-
-    await uow.run(work, retries=retries)
-    return tries
-
-
-def in_own_context(work: Callable[[], Awaitable[object]]) -> "asyncio.Task[object]":
-    async def run() -> object:
-        return await work()
-
-    return asyncio.create_task(run(), context=contextvars.Context())
-
-
-async def stored(database: Database) -> tuple[object, object]:
-    row = await database.fetch_one("SELECT value, version FROM counters")
-    assert row is not None
-    return row["value"], row["version"]
 
 
 async def test_a_backend_killed_before_the_commit_means_once_more(
