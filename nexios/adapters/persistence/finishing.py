@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -20,12 +21,21 @@ async def to_the_end(
         The finished task, and the native cancellation that came meanwhile, for the caller to
         raise when it has cleaned up.
     """
-    task = asyncio.get_running_loop().create_task(work)
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not task.done():
+            # asyncio.wait would do, and costs as much as the task itself.
+            ended = loop.create_future()
+            task.add_done_callback(partial(_tell, ended))
             try:
-                await asyncio.wait((task,))
+                await ended
             except asyncio.CancelledError as error:
                 cancelled = error
     return task, cancelled
+
+
+def _tell(ended: "asyncio.Future[None]", _: object) -> None:
+    if not ended.done():
+        ended.set_result(None)

@@ -3,9 +3,25 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import (
+    Boolean,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    Interval,
+    Numeric,
+    String,
+    Table,
+    Time,
+    Uuid,
+)
+
+from nexios.adapters.persistence.types import ExactDecimal, IdentityType, UtcDateTime
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -16,6 +32,23 @@ Index = dict[str, dict[Key, Row]]
 """Table name to primary key to row."""
 
 _MUTABLE: Final = (list, dict, set, bytearray)
+_IMMUTABLE: Final = (
+    Boolean,
+    Date,
+    DateTime,
+    Enum,
+    ExactDecimal,
+    Float,
+    IdentityType,
+    Integer,
+    Interval,
+    Numeric,
+    String,
+    Time,
+    UtcDateTime,
+    Uuid,
+)
+"""Types whose Python values nobody can change in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +111,32 @@ def key_of(table: Table, row: Mapping[str, Any]) -> Row:
     return {column.name: row[column.name] for column in table.primary_key}
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What every snapshot asks of a table.
+
+    Attributes:
+        keys: The primary key's columns.
+        known: All columns.
+        loose: Those whose values may be changed in place.
+    """
+
+    keys: tuple[str, ...]
+    known: frozenset[str]
+    loose: tuple[str, ...]
+
+
+# Asked for twice an aggregate and run. 9 -> 3 us for six rows, benchmarks/persistence.py.
+@lru_cache(maxsize=1000)
+def _shape(table: Table) -> _Shape:
+    loose = [column.name for column in table.columns if not isinstance(column.type, _IMMUTABLE)]
+    keys = tuple(column.name for column in table.primary_key)
+    return _Shape(keys, frozenset(table.columns.keys()), tuple(loose))
+
+
 def _by_key(table: Table, rows: Sequence[Row]) -> dict[Key, Row]:
-    names = tuple(column.name for column in table.primary_key)
-    known = set(table.columns.keys())
+    shape = _shape(table)
+    names, known = shape.keys, shape.known
     found: dict[Key, Row] = {}
     for row in rows:
         if not known.issuperset(row):
@@ -91,13 +147,13 @@ def _by_key(table: Table, rows: Sequence[Row]) -> dict[Key, Row]:
             raise ValueError(f'a row of "{table.name}" has no {missing}, its key') from None
         if key in found:
             raise ValueError(f'two rows of "{table.name}" have the key {key}')
-        found[key] = {name: _frozen(value) for name, value in row.items()}
+        mine = found[key] = dict(row)
+        for name in shape.loose:
+            if isinstance(value := mine.get(name), _MUTABLE):
+                # A list in a JSON column is the aggregate's own: changed in place, it would
+                # change here too.
+                mine[name] = copy.deepcopy(value)
     return found
-
-
-def _frozen(value: Any) -> Any:
-    # A list in a JSON column is the aggregate's own: changed in place, it would change here too.
-    return copy.deepcopy(value) if isinstance(value, _MUTABLE) else value
 
 
 def _updates(table: Table, old: dict[Key, Row], new: dict[Key, Row]) -> Iterator[Updated]:

@@ -2,13 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import anyio
-from sqlalchemy import Executable, Select, select
+from sqlalchemy import Executable, Select, Table, select
 from sqlalchemy.sql import ColumnElement
 
 from nexios.adapters.persistence.audit import write_audit
@@ -72,7 +73,8 @@ class SqlTransaction(StoreTransaction):
         self._statements = _statements_of(database)
         self._isolation = options.isolation
         self._mark: str | None = None
-        self._witness: Executable | None = None
+        # Made when it is asked for: building a query costs as much as sending one.
+        self._witness: Callable[[], Executable] | None = None
         self._wrote: list[Mapper[Any]] = []
         self._enqueued = False
         self._own: Transaction | None = None
@@ -165,7 +167,7 @@ class SqlTransaction(StoreTransaction):
     async def enqueue(self, recorded: Sequence[Recorded]) -> None:
         self._enqueued = True
         await enqueue(self._database, recorded, isolation=self._isolation)
-        self._witness = written_event(recorded[0])
+        self._witness = partial(written_event, recorded[0])
 
     async def commit(self) -> None:
         transaction = self._own
@@ -178,7 +180,8 @@ class SqlTransaction(StoreTransaction):
             if self._mark is None:
                 raise
             with anyio.CancelScope(shield=True):
-                await resolve_commit(self._database, self._mark, lost, witness=self._witness)
+                witness = self._witness() if self._witness is not None else None
+                await resolve_commit(self._database, self._mark, lost, witness=witness)
         except (AlreadyExists, RuleViolated) as error:
             # A constraint that is checked at the end: any mapper that wrote may name it.
             for mapper in self._wrote:
@@ -214,7 +217,7 @@ class SqlTransaction(StoreTransaction):
             case InsertRoot(mapper=mapper, row=row):
                 insert = statements.insert(mapper.root, tuple(row), root=True)
                 await self._root(insert, row)
-                self._witness = select(mapper.root.c.id).where(mapper.root.c.id == row["id"])
+                self._witness = partial(_written_root, mapper.root, row["id"])
             case UpdateRoot(mapper=mapper, id=id, version=version, values=values):
                 update = statements.update_root(mapper.root, tuple(values))
                 if not await self._root(update, {**values, **guarded(id, version)}):
@@ -299,6 +302,10 @@ class SqlRepository(MappedRepository[A, I], Generic[A, I]):
         stored = await transaction.load(self.mapper, query)
         found = [run.loaded(self.mapper, one) for one in stored]
         return [aggregate for one in found if (aggregate := self._seen(one)) is not None]
+
+
+def _written_root(root: Table, id: UUID) -> Executable:
+    return select(root.c.id).where(root.c.id == id)
 
 
 def _statements_of(database: Database) -> MapperStatements:

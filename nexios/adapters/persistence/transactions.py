@@ -1,6 +1,7 @@
 """The outermost block: BEGIN on a living connection, COMMIT to the end, ROLLBACK in time."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -267,6 +268,11 @@ class Transaction(Root, Block):
             failed = self._broken_by(lent) or ConnectionLost("the connection broke before COMMIT")
             await self._pool.give_back(lent)
             raise failed
+        if self.settings.read_only:
+            # Nothing was written, so it may be cut short: no task of its own, 25 us.
+            with contextlib.suppress(ConnectionLost, StatementTimedOut):
+                await self._end_reading(lent)
+            return
         over = not lent.wire.in_transaction and not lent.wire.closed
         commit, cancelled = await to_the_end(lent.wire.commit())
         failure = _ended_early() if over else self._commit_failure(lent, commit)
@@ -277,6 +283,12 @@ class Transaction(Root, Block):
             raise failure
         await checkpoint_if_cancelled()
 
+    async def _end_reading(self, lent: Lent) -> None:
+        try:
+            await finish(lent, _committing, Statement("COMMIT"), None)
+        finally:
+            await self._pool.give_back(lent)
+
     def _commit_failure(self, lent: Lent, commit: "asyncio.Task[bool]") -> BaseException | None:
         """Return why it is not certain that everything was written."""
         if commit.cancelled():
@@ -284,7 +296,7 @@ class Transaction(Root, Block):
             return CommitUnanswered("COMMIT was cancelled with its loop")
         error = commit.exception()
         if error is None:
-            if commit.result() or self.settings.read_only:
+            if commit.result():
                 return None
             return TransactionFailed(
                 "nothing was written: the server rolled back instead of committing"
@@ -295,7 +307,7 @@ class Transaction(Root, Block):
             lent.wire.cut()
             unknown = CommitUnanswered(f"the answer to COMMIT was lost: {error!r}")
             unknown.__cause__ = error
-            return None if self.settings.read_only else unknown
+            return unknown
         ours = lent.wire.explain(error, "COMMIT", ())
         if ours is not error:
             ours.__cause__ = error
@@ -315,6 +327,10 @@ def _ended_early() -> TransactionFailed:
 
 async def _command(lent: Lent, statement: Statement, _timeout_s: float | None) -> str:
     return await lent.wire.command(statement.text)
+
+
+async def _committing(lent: Lent, _: Statement, _timeout_s: float | None) -> bool:
+    return await lent.wire.commit()
 
 
 def _beginning(how: Begin) -> Ask[None]:
