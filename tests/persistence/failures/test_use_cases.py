@@ -21,6 +21,7 @@ from nexios.application.errors import OutcomeUnknown
 from nexios.domain.errors import Conflict
 from nexios.testing.leaks import watched
 from nexios.testing.postgres import NoPostgres, PostgresServer, kill_backends, run_sql
+from nexios.testing.proxy import Cut, CuttingProxy
 from nexios.testing.skips import missing
 from tests.support.counters import (
     COUNTERS,
@@ -31,7 +32,6 @@ from tests.support.counters import (
     raise_by_one,
     stored,
 )
-from tests.support.proxy import Cut, CuttingProxy
 
 pytestmark = pytest.mark.asyncio
 

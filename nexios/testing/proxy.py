@@ -33,11 +33,14 @@ class CuttingProxy:
 
     @property
     def port(self) -> int:
-        assert self._server is not None
+        """Where it listens, while ``running``."""
+        if self._server is None:
+            raise RuntimeError("the proxy listens inside of running() only")
         return int(self._server.sockets[0].getsockname()[1])
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["CuttingProxy"]:
+        """Listen on a free loopback port for the body of an ``async with``."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         try:
             yield self
@@ -52,7 +55,7 @@ class CuttingProxy:
         mute = asyncio.Event()
         back = asyncio.create_task(self._back(up_reader, writer, mute))
         try:
-            await self._forward(reader, up_writer, writer, mute)
+            await self._forward(reader, up_writer, mute)
         finally:
             up_writer.transport.abort()
             writer.transport.abort()
@@ -64,7 +67,6 @@ class CuttingProxy:
         self,
         reader: asyncio.StreamReader,
         up_writer: asyncio.StreamWriter,
-        writer: asyncio.StreamWriter,
         mute: asyncio.Event,
     ) -> None:
         with suppress(OSError):
