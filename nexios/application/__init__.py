@@ -17,6 +17,7 @@ from nexios.application.errors import (
 from nexios.application.events import Envelope
 from nexios.application.handlers import after_commit, before_commit
 from nexios.application.idempotency import Idempotency
+from nexios.application.inbox import Inbox
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
 from nexios.application.subscribers import Subscribers, subscribe
@@ -32,6 +33,7 @@ __all__ = [
     "Envelope",
     "Forbidden",
     "Idempotency",
+    "Inbox",
     "KeyReused",
     "Limits",
     "OutboxStore",

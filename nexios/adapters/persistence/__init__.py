@@ -11,6 +11,7 @@ from nexios.adapters.persistence.errors import (
     StaleWrite,
     TransactionFailed,
 )
+from nexios.adapters.persistence.inbox import MemoryInbox, SqlInbox
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.memory import MemoryRepository, MemoryUnitOfWork
 from nexios.adapters.persistence.memory_audit import MemoryAuditTrail
@@ -35,6 +36,7 @@ __all__ = [
     "IdentityType",
     "Mapper",
     "MemoryAuditTrail",
+    "MemoryInbox",
     "MemoryOutbox",
     "MemoryRepository",
     "MemoryStore",
@@ -42,6 +44,7 @@ __all__ = [
     "Migrations",
     "Rows",
     "SqlAuditTrail",
+    "SqlInbox",
     "SqlOutbox",
     "SqlRepository",
     "SqlUnitOfWork",

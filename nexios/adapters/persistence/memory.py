@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
+from nexios.adapters.persistence.errors import StaleWrite
 from nexios.adapters.persistence.mapper import Mapper
 from nexios.adapters.persistence.memory_idempotency import MemoryIdempotency
 from nexios.adapters.persistence.memory_store import MemoryStore
@@ -34,6 +35,7 @@ class MemoryTransaction(StoreTransaction):
         self._settled: list[tuple[int, str]] = []
         self._audited: list[Change] = []
         self._idempotency = MemoryIdempotency(store.keys)
+        self._accepted: set[tuple[str, str]] = set()
 
     @property
     def idempotency(self) -> MemoryIdempotency:
@@ -76,9 +78,19 @@ class MemoryTransaction(StoreTransaction):
         """Stage the end of a delivery, so that it goes with the handler's effect."""
         self._settled.append((seq, consumer))
 
+    def accept(self, message: tuple[str, str]) -> bool:
+        """Stage that a message is dealt with; False when it is already."""
+        if message in self._accepted or message in self.store.accepted:
+            return False
+        self._accepted.add(message)
+        return True
+
     async def commit(self) -> None:
         """Check and apply everything, or nothing."""
+        if self._accepted & self.store.accepted:
+            raise StaleWrite
         self.store.apply(self._changes, self._recorded, self._settled, self._audited)
+        self.store.accepted |= self._accepted
         self._idempotency.committed()
 
     async def rollback(self) -> None:
@@ -88,6 +100,7 @@ class MemoryTransaction(StoreTransaction):
         self._settled.clear()
         self._audited.clear()
         self._idempotency.rolled_back()
+        self._accepted.clear()
 
 
 class MemoryUnitOfWork(TrackingUnitOfWork):

@@ -50,6 +50,8 @@ class MemoryStore:
         self.keys = MemoryKeys(now)
         self.audit: list[Change] = []
         self.seals: list[Seal] = []
+        # Consumer and message of what came from outside; see inbox.py.
+        self.accepted: set[tuple[str, str]] = set()
 
     def rows(self, table: Table) -> list[Row]:
         """Return all rows of a table, for tests."""

@@ -134,6 +134,16 @@ SEAL: Final = Table(
 """Vouches for ranges of ``nx_audit``."""
 
 
+INBOX: Final = Table(
+    "nx_inbox",
+    _OURS,
+    Column("consumer", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""Messages from outside that were dealt with."""
+
+
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""
     for table in _OURS.sorted_tables:

@@ -4,7 +4,9 @@ Numbers are those of the design of persistence, its section on what must be surv
 ends with a look at the server: no backend at work or in a transaction, no lock, no connection
 out of its pool (``nexios.testing.leaks``).
 
-Not here: the long mixed run (32) is a command, ``python benchmarks/long_run.py``.
+Not here: the long mixed run (32) is a command, ``python benchmarks/long_run.py``. Idempotency
+keys (20), migrations that wait for a lock (22) and tenancy (30) are shown where they are built;
+their lines belong into ``CASES``.
 """
 
 import ast
@@ -82,6 +84,11 @@ CASES: Final = {
         f"{PERSISTENCE}/test_worker.py::test_a_poison_event_dies_after_its_attempts_and_the_stream_goes_on",
         f"{PERSISTENCE}/test_worker.py::test_a_blocking_consumer_stops_its_stream_until_it_is_redriven",
         f"{PERSISTENCE}/test_worker.py::test_redriven_deliveries_of_one_stream_keep_their_order",
+    ),
+    "19 duplicate from an outside broker": (
+        f"{PERSISTENCE}/test_inbox.py::test_a_message_twice_has_one_effect",
+        f"{PERSISTENCE}/test_inbox.py::test_a_message_twice_at_once_has_one_effect",
+        f"{PERSISTENCE}/test_inbox.py::test_when_the_first_fails_the_second_does_it",
     ),
     "21 schema changed under a running application": (
         f"{FAILURES}/test_limits.py::test_a_column_that_changes_its_type_is_not_seen_by_a_use_case",
