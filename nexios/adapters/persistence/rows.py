@@ -126,7 +126,7 @@ class _Shape:
     loose: tuple[str, ...]
 
 
-# Asked for twice an aggregate and run. 9 -> 3 us for six rows, benchmarks/persistence.py.
+# Asked for twice an aggregate and run.
 @lru_cache(maxsize=1000)
 def _shape(table: Table) -> _Shape:
     loose = [column.name for column in table.columns if not isinstance(column.type, _IMMUTABLE)]

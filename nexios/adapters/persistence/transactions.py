@@ -269,7 +269,7 @@ class Transaction(Root, Block):
             await self._pool.give_back(lent)
             raise failed
         if self.settings.read_only:
-            # Nothing was written, so it may be cut short: no task of its own, 25 us.
+            # Nothing was written, so it may be cut short: no task of its own.
             with contextlib.suppress(ConnectionLost, StatementTimedOut):
                 await self._end_reading(lent)
             return
