@@ -94,7 +94,7 @@ def make_schema_engine(url: DatabaseUrl, options: Options) -> AsyncEngine:
         )
     patient = replace(options, statement_timeout_s=0.0, idle_in_transaction_timeout_s=0.0)
     postgres = url.store is Store.POSTGRESQL
-    opener = _postgres_opener(url, patient) if postgres else _sqlite_opener(url, patient)
+    opener = postgres_opener(url, patient) if postgres else _sqlite_opener(url, patient)
     engine = create_async_engine(
         "postgresql+nexios_asyncpg://" if postgres else "sqlite+aiosqlite://",
         async_creator=opener,

@@ -19,7 +19,7 @@ from nexios.application import (
     transactional,
 )
 from nexios.testing.postgres import PostgresServer, assert_pool_idle
-from tests.support.proxy import Cut, CuttingProxy
+from nexios.testing.proxy import Cut, CuttingProxy
 from tests.support.shop import LINES, METADATA, ORDERS, Order, OrderId, SqlOrders
 
 pytestmark = pytest.mark.asyncio
