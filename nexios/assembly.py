@@ -237,6 +237,7 @@ class House:
         await self._hub.start()
         self._background.open(tasks)
         self.gateway.streams.begin()
+        self.gateway.scopes.settle()
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
@@ -258,6 +259,7 @@ class House:
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
+        self.gateway.scopes.unsettle()
         if self._hub is not None:
             await self._hub.stop()
 

@@ -293,3 +293,63 @@ def test_the_short_way_lets_nothing_in_that_the_long_one_refuses(
     except RequestRefused as refused:
         expected = refused.status
     assert refusal(**parts) == expected
+
+
+# Fields a client repeats.
+
+
+def asked(firewall: Firewall, **parts: Any) -> int | None:
+    try:
+        firewall.check(scope_of(**parts))
+    except RequestRefused as refused:
+        return refused.status
+    return None
+
+
+def test_what_differs_from_the_last_request_of_a_client_is_looked_at_again() -> None:
+    firewall, client = Firewall(LIMITS), ("10.0.0.1", 5000)
+    for _ in range(3):
+        assert asked(firewall, client=client) is None
+    bad: list[tuple[Pair, ...]] = [
+        (HOST, (b"accept", b"a\r\nb: c")),
+        (HOST, HOST),
+        (HOST, (b"content-length", b"1x")),
+        ((b"host", b"a b"),),
+    ]
+    for fields_ in bad:
+        assert asked(firewall, client=client, headers=list(fields_)) == 400
+        assert asked(firewall, client=client) is None
+
+
+def test_a_repeated_head_does_not_excuse_its_target_or_method() -> None:
+    firewall, client = Firewall(LIMITS), ("10.0.0.1", 5000)
+    for _ in range(3):
+        assert asked(firewall, client=client) is None
+    assert asked(firewall, client=client, raw_path=b"/%00") == 400
+    assert asked(firewall, client=client, query_string=b"q" * 63) == 414
+    assert asked(firewall, client=client, method="TRACE") == 405
+    assert asked(firewall, client=client, http_version="9") == 505
+
+
+def test_what_is_done_to_a_passed_head_later_changes_nothing() -> None:
+    firewall, client = Firewall(LIMITS), ("10.0.0.1", 5000)
+    assert asked(firewall, client=client) is None
+    passed = [HOST]
+    firewall.check(scope_of(client=client, headers=passed))
+    passed.append((b"accept", b"a\nb"))
+    assert asked(firewall, client=client, headers=[HOST, (b"accept", b"a\nb")]) == 400
+
+
+@pytest.mark.parametrize("client", [None, ["10.0.0.1", 5000], ("10.0.0.1", 5000)])
+def test_a_client_may_be_told_in_each_form_of_asgi(client: Any) -> None:
+    firewall = Firewall(LIMITS)
+    for _ in range(3):
+        assert asked(firewall, client=client) is None
+        assert asked(firewall, client=client, headers=[HOST, HOST]) == 400
+
+
+def test_many_clients_are_not_kept_for_ever() -> None:
+    firewall = Firewall(LIMITS)
+    for number in range(2000):
+        assert asked(firewall, client=("10.0.0.1", number)) is None
+    assert len(firewall._heads) <= 256

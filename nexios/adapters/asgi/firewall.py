@@ -30,7 +30,8 @@ _NO_QUERY: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _NO_VALUE: Final = re.compile(rb"[\x00\r\n]")
 _ONCE: Final = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 _NAME_BYTES: Final = 32  # no name among those known is longer
-_HOSTS_KEPT: Final = 256
+_KEPT: Final = 256
+_REPEATED_BYTES: Final = 2048  # longer fields are looked at each time: what is kept is bounded
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _NUL, _LF, _CR, _PERCENT, _BACKSLASH = b"\x00\n\r%\\"
 # Names that need no look of their own; those that say where a message ends are not among them.
@@ -47,9 +48,9 @@ _KNOWN: Final = frozenset(
 
 
 class Firewall:
-    """The checks of one app: its bounds, and some hosts that were found to be ones."""
+    """The checks of one app: its bounds, some hosts that were found to be ones, some heads."""
 
-    __slots__ = ("_count", "_each", "_hosts", "_in_all", "_room", "_target")
+    __slots__ = ("_count", "_each", "_half", "_heads", "_hosts", "_in_all", "_target")
 
     def __init__(self, limits: Limits) -> None:
         """Take the bounds of the app: those of a route come too late for its head."""
@@ -57,9 +58,10 @@ class Firewall:
         self._count = limits.headers
         self._in_all = limits.headers_bytes
         self._each = limits.header_bytes
-        # What target and values may have together so that no single bound needs a look.
-        self._room = min(self._target, self._each, self._in_all - _NAME_BYTES * self._count)
+        # What target and values may have, each, so that no single bound needs a look.
+        self._half = min(self._target, self._each, self._in_all - _NAME_BYTES * self._count) // 2
         self._hosts: set[bytes | None] = set()
+        self._heads: dict[object, list[RawHeader]] = {}
 
     def check(self, scope: Scope) -> None:
         """Let an HTTP request pass, or refuse it.
@@ -67,25 +69,43 @@ class Firewall:
         Raises:
             RequestRefused: With the status that answers it.
         """
-        if CHECKED in (scope.get("extensions") or ()):
-            return
-        headers: list[RawHeader] = scope["headers"]
+        # Nearly every request is found plain by a few C-level questions, each of which errs on
+        # the side of a closer look: 0.6 us where a client repeats its fields, else 1.2 with one
+        # field and 1.9 with ten, 13 us looked at (CPython 3.11, process time).
+        # Bytes are looked for as numbers: 25 ns against 130.
         path: str = scope["path"]
         raw: bytes = scope.get("raw_path") or b""
         query: bytes = scope["query_string"]
-        table = dict(headers)
-        text = b"".join(table.values())
-        # Nearly every request is found plain by a few C-level questions, each of which errs on
-        # the side of a closer look: 1.0 us with one field and 1.7 with ten, 13 us looked at
-        # (CPython 3.11, process time). Bytes are looked for as numbers: 25 ns against 130.
+        headers: list[RawHeader] = scope["headers"]
+        client = scope.get("client")
+        if type(client) is not tuple:  # ASGI allows a list, which is no key
+            client = None
         if (
-            raw[:1] == b"/"
-            and path.isascii()
+            path.isascii()
             and path.isprintable()
+            and raw[:1] == b"/"
             and _PERCENT not in raw
             and _BACKSLASH not in raw
             and (not query or not query.translate(None, _PRINTABLE))
-            and len(raw) + len(query) + len(text) < self._room
+            and len(raw) + len(query) < self._half
+            and scope["method"] in _COMMON
+            and scope.get("http_version", "1.1") in _VERSIONS
+            and (headers == self._heads.get(client) or self._is_plain(headers, client))
+        ):
+            return
+        if CHECKED in (scope.get("extensions") or ()):
+            return
+        self._examine(scope, headers)
+        if len(self._hosts) >= _KEPT:
+            self._hosts.clear()
+        self._hosts.add(dict(headers)[b"host"])
+
+    def _is_plain(self, headers: list[RawHeader], client: object) -> bool:
+        """Tell whether the fields need no closer look, and keep them: clients repeat them."""
+        table = dict(headers)
+        text = b"".join(table.values())
+        if not (
+            len(text) < self._half
             and len(table) == len(headers) <= self._count
             and _KNOWN.issuperset(table)
             and _LF not in text
@@ -93,14 +113,14 @@ class Firewall:
             and _NUL not in text
             and table.get(b"host") in self._hosts
             and table.get(b"content-length", b"0").isdigit()
-            and scope["method"] in _COMMON
-            and scope.get("http_version", "1.1") in _VERSIONS
         ):
-            return
-        self._examine(scope, headers)
-        if len(self._hosts) >= _HOSTS_KEPT:
-            self._hosts.clear()
-        self._hosts.add(dict(headers)[b"host"])
+            return False
+        if len(text) <= _REPEATED_BYTES:
+            heads = self._heads
+            if len(heads) >= _KEPT:
+                heads.clear()
+            heads[client] = headers.copy()  # what is in the scope may be changed by others
+        return True
 
     def _examine(self, scope: Scope, headers: list[RawHeader]) -> None:
         raw: bytes | None = scope.get("raw_path")

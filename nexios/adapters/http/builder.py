@@ -205,7 +205,8 @@ class Response(Carrying):
     def make_response(self, final: BaseResponse) -> Self:
         """Take over a finished answer: its status and content, its headers over those set here."""
         if self._headers is None:
-            self._headers = MutableHeaders(list(final.headers.raw))
+            block = final.own_block
+            self._block = tuple(final.headers.raw) if block is None else block
         else:
             fields = final.headers.multi_items()
             lost = {"content-type", "content-length"} | {name for name, _ in fields}
@@ -255,6 +256,8 @@ class Response(Carrying):
     def _forget_carried(self) -> None:
         """Take back what the content before this one set, unless it was changed since."""
         carrier, self._carrier = self._carrier, None
+        if carrier is not None and self._headers is None:
+            self._headers = self.headers  # those it brought along are the answer's own by now
         if isinstance(carrier, (FileResponse, StreamingResponse)):
             for name, value in carrier.headers.multi_items():
                 if name != "content-type" and self.headers[name] == value:
@@ -373,6 +376,8 @@ class Response(Carrying):
 
     def drop_body(self) -> Self:
         """Forget status, content, what described it, and its work; headers and cookies stay."""
+        if self._carrier is not None and self._headers is None:
+            self._headers = self.headers
         self._carrier = None
         self.tasks = None
         self._body = b""
@@ -393,12 +398,12 @@ class Response(Carrying):
         """
         carrier = self._carrier
         status = self.status_code
-        if carrier is not None:
-            final = carrier.with_head(status, MutableHeaders(list(self.headers.raw)))
-        else:
-            final = BaseResponse.made(self._body, status, self._block)
-            if self._headers is not None:
-                final = final.with_head(status, MutableHeaders(list(self._headers.raw)))
+        fields = None if self._headers is None else MutableHeaders(list(self._headers.raw))
+        final = BaseResponse.made(self._body, status, self._block) if carrier is None else carrier
+        if fields is None and final.own_block is not self._block:
+            fields = MutableHeaders(list(self._block))
+        if carrier is not None or fields is not None:
+            final = final.with_head(status, fields)
         if self._tag is None or not 200 <= status < 300 or isinstance(carrier, FileResponse):
             return final  # a file looks at its own conditions when it is opened
         return conditional(final, self._tag, self._scope)

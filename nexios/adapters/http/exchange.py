@@ -12,6 +12,7 @@ from nexios.adapters.http.body import BodyReader
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HttpError, UnsupportedMediaType
 from nexios.adapters.http.forms import FORM_TYPES, FormReader
+from nexios.adapters.http.idle import ANY_LOOP, Scopes
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse
 from nexios.application.limits import Limits
@@ -35,6 +36,7 @@ class Exchange:
 
     Attributes:
         limits: Of the endpoint once it is known, of the app before.
+        scopes: Opens cancel scopes of the app's event loop.
         path_params: Values of the path template, converted.
         route: The template that matched, for logs; None on a miss.
         inputs: Checked values of the binding, by its keys.
@@ -66,17 +68,24 @@ class Exchange:
         "receive",
         "route",
         "scope",
+        "scopes",
         "send",
     )
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limits: Limits = DEFAULT_LIMITS
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        limits: Limits = DEFAULT_LIMITS,
+        scopes: Scopes = ANY_LOOP,
     ) -> None:
-        """Take one ASGI call apart; ``limits`` are the app's."""
+        """Take one ASGI call apart; ``limits`` and ``scopes`` are the app's."""
         self.scope = scope
         self.receive = receive
         self.send = send
         self.limits = limits
+        self.scopes = scopes
         self.path_params = NO_PARAMS
         self.route: str | None = None
         self.inputs: dict[str, object] | None = None
@@ -151,7 +160,7 @@ class Exchange:
         """The one reader of the body, shared by the binding and the request object."""
         reader = self._reader
         if reader is None:
-            reader = BodyReader(self.receive, self.scope["headers"], self.limits)
+            reader = BodyReader(self.receive, self.scope["headers"], self.limits, self.scopes)
             self._reader = reader
         return reader
 
@@ -200,14 +209,17 @@ class Exchange:
             UnsupportedMediaType: There is one, and it does not say that it is JSON.
             BodyTooLarge: It is over the limit.
         """
-        if self.header(b"content-length") is None and self.header(b"transfer-encoding") is None:
+        # The last of a repeated name, as ``header`` has it; one pass instead of five.
+        fields = dict(self.scope["headers"])
+        length = fields.get(b"content-length")
+        if length is None and b"transfer-encoding" not in fields:
             # Without either there is no body (RFC 9112, 6.3); HTTP/2 may send one all the same.
             content = await self.reader.read()
             if content:
-                self._refuse_other_bodies()
+                _refuse_other_bodies(fields)
             return content
-        if self.header(b"content-length") != b"0":
-            self._refuse_other_bodies()
+        if length != b"0":
+            _refuse_other_bodies(fields)
         return await self.reader.read()
 
     async def read_form(self) -> FormReader:
@@ -226,13 +238,14 @@ class Exchange:
         await form.read()
         return form
 
-    def _refuse_other_bodies(self) -> None:
-        encoding = self.header(b"content-encoding")
-        if encoding is not None and encoding.strip().lower() != b"identity":
-            raise UnsupportedMediaType("the body must not be compressed")
-        # A page of another site can post text/plain without being asked first: no guessing.
-        if not is_json(self.header(b"content-type") or b""):
-            raise UnsupportedMediaType("the body must be application/json")
+
+def _refuse_other_bodies(fields: Mapping[bytes, bytes]) -> None:
+    encoding = fields.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        raise UnsupportedMediaType("the body must not be compressed")
+    # A page of another site can post text/plain without being asked first: no guessing.
+    if not is_json(fields.get(b"content-type", b"")):
+        raise UnsupportedMediaType("the body must be application/json")
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode_beside, is_streamed
 from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
+from nexios.adapters.http.idle import Scopes
 from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
@@ -88,6 +89,7 @@ class Gateway:
         self._report = report
         self._background = background
         self.streams = OpenStreams()
+        self.scopes = Scopes()
         self._server_error_handler = server_error_handler
         self._limits = settings.limits
         self._firewall = Firewall(settings.limits).check
@@ -152,7 +154,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        exchange = Exchange(scope, receive, send, self._limits)
+        exchange = Exchange(scope, receive, send, self._limits, self.scopes)
         try:
             try:
                 self._firewall(scope)
@@ -196,7 +198,7 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: Send, error: Exception
     ) -> None:
         """Answer for what an ASGI wrapper around this gateway raised before anything was sent."""
-        exchange = Exchange(scope, receive, send, self._limits)
+        exchange = Exchange(scope, receive, send, self._limits, self.scopes)
         answer = await self._rescue(exchange, error)
         if answer is not None:
             await Sender(exchange).run(answer, self.streams)

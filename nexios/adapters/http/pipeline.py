@@ -14,6 +14,7 @@ from nexios.adapters.http.response import BaseResponse
 
 Answer = BaseResponse | Response
 Serve = Callable[[Exchange], Awaitable[Answer]]
+Inner = Callable[[Exchange], Awaitable[Response]]
 CallNext = Callable[..., Awaitable[Response]]
 
 # The chain of an endpoint runs within the chain of the app: its layers lie deeper.
@@ -69,13 +70,13 @@ class _Layer:
 
     __slots__ = ("_depth", "_inner", "_middleware", "_name")
 
-    def __init__(self, middleware: Middleware, inner: Serve, depth: int) -> None:
+    def __init__(self, middleware: Middleware, inner: Inner, depth: int) -> None:
         self._middleware = middleware
         self._inner = inner
         self._depth = depth
         self._name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
 
-    async def serve(self, exchange: Exchange) -> Answer:
+    async def serve(self, exchange: Exchange) -> Response:
         builder = exchange.response
         call_next = partial(self._proceed, exchange)
         value = await self._middleware(exchange.request, builder, call_next)
@@ -83,11 +84,23 @@ class _Layer:
             take(builder, encode_beside(builder, value))
         return builder
 
-    async def _proceed(self, exchange: Exchange, *_ignored: object) -> Response:
+    def _proceed(self, exchange: Exchange, *_ignored: object) -> Awaitable[Response]:
         # Depth only grows on the way in, so a second call meets its own mark.
         if exchange.depth >= self._depth:
             raise CalledTwice(self._name)
         exchange.depth = self._depth
+        return self._inner(exchange)
+
+
+class _Innermost:
+    """What the middleware stands around: its answer goes into the builder, once for them all."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Serve) -> None:
+        self._inner = inner
+
+    async def serve(self, exchange: Exchange) -> Response:
         answer = await self._inner(exchange)
         builder = exchange.response
         return builder if answer is builder else take(builder, answer)
@@ -108,7 +121,9 @@ def chain(middleware: Sequence[Any], inner: Serve, *, depth: int) -> Serve:
     Raises:
         NotMiddleware: One of them cannot be called with (request, response, call_next).
     """
-    serve = inner
+    if not middleware:
+        return inner
+    serve = _Innermost(inner).serve
     for index in reversed(range(len(middleware))):
         check_middleware(middleware[index])
         serve = _Layer(middleware[index], serve, depth + index).serve
