@@ -162,8 +162,9 @@ class House:
         self.wrap(wrappers)
 
     def _serve(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
-        scope["app"] = self._app
-        scope["global_state"] = self._app.state
+        app = self._app
+        scope["app"] = app
+        scope["global_state"] = app.state
         gateway = self.gateway if scope["type"] == "http" else self._sockets
         return gateway(scope, receive, send)
 
@@ -237,7 +238,7 @@ class House:
         await self._hub.start()
         self._background.open(tasks)
         self.gateway.streams.begin()
-        self.gateway.scopes.settle()
+        self.gateway.waits.settle()
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
@@ -259,7 +260,7 @@ class House:
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
-        self.gateway.scopes.unsettle()
+        self.gateway.waits.unsettle()
         if self._hub is not None:
             await self._hub.stop()
 

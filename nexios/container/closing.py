@@ -213,7 +213,7 @@ async def _afinish(
             waited = step.send(None)
             # It waits for something; what ends at once, as most do, needs no timer.
             limit.deadline = anyio.current_time() + shield.timeout_s
-            await rest(step, waited)
+            await _rest(step, waited)
         except StopAsyncIteration:
             return
         except StopIteration:  # it yielded, without waiting first
@@ -249,7 +249,7 @@ async def _finish_inside(
 
 
 @types.coroutine
-def rest(step: Any, waited: object) -> Generator[object, Any, Any]:
+def _rest(step: Any, waited: object) -> Generator[object, object, object]:
     """Await what is left of a step that waits for ``waited`` (PEP 342, PEP 492)."""
     try:
         while True:

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from nexios.adapters.http.idle import ANY_LOOP, Scopes, within
+from nexios.adapters.http.idle import ANY_LOOP, Elapsed, Waits
 
 pytestmark = pytest.mark.anyio
 
@@ -18,52 +19,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def settled() -> Scopes:
-    scopes = Scopes()
-    scopes.settle()
-    return scopes
+def settled() -> Waits:
+    waits = Waits()
+    waits.settle()
+    return waits
 
 
-@pytest.mark.parametrize("known", [False, True])
+def either(known: bool) -> Waits:
+    return settled() if known else ANY_LOOP
+
+
+KNOWN = pytest.mark.parametrize("known", [False, True])
+
+
+@KNOWN
 async def test_a_wait_that_takes_too_long_is_cancelled(known: bool) -> None:
-    with (settled() if known else ANY_LOOP).open() as scope:
-        await within(anyio.sleep(60), scope, 0.01)
-    assert scope.cancelled_caught
-
-
-async def test_what_is_there_already_sets_no_deadline() -> None:
-    async def there() -> int:
-        return 7
-
-    with settled().open() as scope:
-        assert await within(there(), scope, 1.0) == 7
-        assert scope.deadline == float("inf")
-
-
-async def test_what_comes_in_time_is_returned() -> None:
-    async def soon() -> int:
-        for _ in range(3):
-            await anyio.sleep(0.001)
-        return 7
-
-    with settled().open() as scope:
-        assert await within(soon(), scope, 30.0) == 7
-    assert not scope.cancelled_caught
-
-
-async def test_scopes_opened_by_the_awaited_end_inside_out() -> None:
-    async def bounded() -> str:
-        with anyio.move_on_after(0.01):
-            await anyio.sleep(60)
-        async with anyio.create_task_group() as group:
-            group.start_soon(anyio.sleep, 0.001)
-        return "done"
-
-    with settled().open() as scope:
-        assert await within(bounded(), scope, 30.0) == "done"
-
-
-async def test_cancellation_from_outside_passes_through() -> None:
     seen: list[str] = []
 
     async def waiting() -> None:
@@ -72,41 +42,139 @@ async def test_cancellation_from_outside_passes_through() -> None:
         finally:
             seen.append("cleaned up")
 
-    with anyio.move_on_after(0.01) as outer, settled().open() as scope:
-        await within(waiting(), scope, 30.0)
+    with pytest.raises(Elapsed):
+        await either(known).within(waiting(), 0.01)
+    assert seen == ["cleaned up"]
+    await anyio.sleep(0.001)  # the task itself is not cancelled
+
+
+@KNOWN
+async def test_what_is_there_already_is_returned(known: bool) -> None:
+    async def there() -> int:
+        return 7
+
+    assert await either(known).within(there(), 0.0 if known else 30.0) == 7
+
+
+@KNOWN
+async def test_what_comes_in_time_is_returned(known: bool) -> None:
+    async def soon() -> int:
+        for _ in range(3):
+            await anyio.sleep(0.001)
+        return 7
+
+    assert await either(known).within(soon(), 30.0) == 7
+
+
+@KNOWN
+async def test_scopes_opened_by_the_awaited_end_inside_out(known: bool) -> None:
+    async def bounded() -> str:
+        with anyio.move_on_after(0.01):
+            await anyio.sleep(60)
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 0.001)
+        return "done"
+
+    assert await either(known).within(bounded(), 30.0) == "done"
+
+
+@KNOWN
+async def test_the_bound_reaches_into_scopes_opened_by_the_awaited(known: bool) -> None:
+    async def bounded() -> None:
+        with anyio.move_on_after(60):
+            await anyio.sleep(60)
+
+    with anyio.fail_after(10), pytest.raises(Elapsed):
+        await either(known).within(bounded(), 0.01)
+    with anyio.move_on_after(0.01) as later:
+        await anyio.sleep(60)
+    assert later.cancelled_caught
+
+
+@KNOWN
+async def test_cancellation_from_outside_passes_through(known: bool) -> None:
+    seen: list[str] = []
+
+    async def waiting() -> None:
+        try:
+            await anyio.sleep(60)
+        finally:
+            seen.append("cleaned up")
+
+    with anyio.move_on_after(0.01) as outer:
+        await either(known).within(waiting(), 30.0)
     assert outer.cancelled_caught
-    assert not scope.cancelled_caught
     assert seen == ["cleaned up"]
 
 
-async def test_an_error_of_the_awaited_is_raised() -> None:
-    async def failing() -> None:
+@KNOWN
+async def test_errors_of_the_awaited_are_raised_as_they_are(known: bool) -> None:
+    async def failing(error: Exception) -> None:
         await anyio.lowlevel.checkpoint()
-        raise KeyError("x")
+        raise error
 
-    with settled().open() as scope, pytest.raises(KeyError):
-        await within(failing(), scope, 30.0)
+    for error in (KeyError("x"), TimeoutError("of its own")):
+        with pytest.raises(type(error)) as raised:
+            await either(known).within(failing(error), 30.0)
+        assert raised.value is error
 
 
-async def test_scopes_may_be_used_on_another_event_loop_after_the_end() -> None:
-    scopes = settled()
-    scopes.unsettle()
-    kinds: list[type[object]] = []
+async def test_waits_may_be_used_on_another_event_loop_after_the_end() -> None:
+    waits = settled()
+    waits.unsettle()
+    given: list[object] = []
+
+    async def there() -> str:
+        await anyio.sleep(0.001)
+        return type(waits.open()).__module__
 
     async def elsewhere() -> None:
-        kinds.append(type(scopes.open()))
+        given.append(await waits.within(there(), 30.0))
 
     thread = threading.Thread(target=anyio.run, args=(elsewhere,))
     thread.start()
     await anyio.to_thread.run_sync(thread.join)
-    assert kinds[0].__module__.endswith("_asyncio")
+    assert str(given[0]).endswith("_asyncio")
 
 
 def test_a_future_can_be_awaited_too() -> None:
     async def main() -> int:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(0.001, future.set_result, 7)
-        with settled().open() as scope:
-            return await within(future, scope, 30.0)
+        value: int = await settled().within(future, 30.0)
+        return value
 
     assert asyncio.run(main()) == 7
+
+
+def test_what_came_while_the_loop_was_busy_counts() -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+
+        def block() -> None:
+            time.sleep(0.05)  # longer than the bound
+            future.set_result(7)
+
+        loop.call_soon(block)
+        value: int = await settled().within(future, 0.01)
+        return value
+
+    assert asyncio.run(main()) == 7
+
+
+def test_a_cancellation_that_was_swallowed_leaves_no_trace_on_the_task() -> None:
+    async def stubborn() -> int:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return 7
+        return 0
+
+    async def main() -> tuple[int, int]:
+        value: int = await settled().within(stubborn(), 0.01)
+        task = asyncio.current_task()
+        assert task is not None
+        return value, task.cancelling()
+
+    assert asyncio.run(main()) == (7, 0)

@@ -12,7 +12,7 @@ from nexios.adapters.http.body import BodyReader
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HttpError, UnsupportedMediaType
 from nexios.adapters.http.forms import FORM_TYPES, FormReader
-from nexios.adapters.http.idle import ANY_LOOP, Scopes
+from nexios.adapters.http.idle import ANY_LOOP, Waits
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse
 from nexios.application.limits import Limits
@@ -36,13 +36,14 @@ class Exchange:
 
     Attributes:
         limits: Of the endpoint once it is known, of the app before.
-        scopes: Opens cancel scopes of the app's event loop.
+        waits: How the app's event loop waits with a bound.
         path_params: Values of the path template, converted.
         route: The template that matched, for logs; None on a miss.
         inputs: Checked values of the binding, by its keys.
         faults: What was wrong with simple parameters while the body is still to be read.
         depth: How far into the middleware this request has come.
         miss: What a path or method without an endpoint is answered with.
+        asked: The request object, if somebody asked for it.
         builder: The builder, if somebody asked for it.
         form: The reader of forms, if somebody asked for it; its files are closed at the end.
         errors: Who answers errors of the endpoint that was reached, a file's while it is sent.
@@ -53,7 +54,7 @@ class Exchange:
     __slots__ = (
         "_query",
         "_reader",
-        "_request",
+        "asked",
         "builder",
         "depth",
         "errors",
@@ -68,8 +69,8 @@ class Exchange:
         "receive",
         "route",
         "scope",
-        "scopes",
         "send",
+        "waits",
     )
 
     def __init__(
@@ -78,14 +79,14 @@ class Exchange:
         receive: Receive,
         send: Send,
         limits: Limits = DEFAULT_LIMITS,
-        scopes: Scopes = ANY_LOOP,
+        waits: Waits = ANY_LOOP,
     ) -> None:
-        """Take one ASGI call apart; ``limits`` and ``scopes`` are the app's."""
+        """Take one ASGI call apart; ``limits`` and ``waits`` are the app's."""
         self.scope = scope
         self.receive = receive
         self.send = send
         self.limits = limits
-        self.scopes = scopes
+        self.waits = waits
         self.path_params = NO_PARAMS
         self.route: str | None = None
         self.inputs: dict[str, object] | None = None
@@ -97,16 +98,16 @@ class Exchange:
         self.errors: Policy | None = None
         self.held: Callable[[BaseException | None], Awaitable[None]] | None = None
         self.noted: Tasks | None = None
-        self._request: Request | None = None
+        self.asked: Request | None = None
         self._reader: BodyReader | None = None
         self._query: QueryParams | None = None
 
     @property
     def request(self) -> Request:
         """The request object, made when first asked for."""
-        request = self._request
+        request = self.asked
         if request is None:
-            request = self._request = Request(self.scope, self.receive, self.send, exchange=self)
+            request = self.asked = Request(self.scope, self.receive, self.send, exchange=self)
         return request
 
     @property
@@ -160,7 +161,7 @@ class Exchange:
         """The one reader of the body, shared by the binding and the request object."""
         reader = self._reader
         if reader is None:
-            reader = BodyReader(self.receive, self.scope["headers"], self.limits, self.scopes)
+            reader = BodyReader(self.receive, self.scope["headers"], self.limits, self.waits)
             self._reader = reader
         return reader
 

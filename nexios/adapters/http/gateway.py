@@ -19,7 +19,7 @@ from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode_beside, is_streamed
 from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
-from nexios.adapters.http.idle import Scopes
+from nexios.adapters.http.idle import Waits
 from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
@@ -89,7 +89,7 @@ class Gateway:
         self._report = report
         self._background = background
         self.streams = OpenStreams()
-        self.scopes = Scopes()
+        self.waits = Waits()
         self._server_error_handler = server_error_handler
         self._limits = settings.limits
         self._firewall = Firewall(settings.limits).check
@@ -154,7 +154,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        exchange = Exchange(scope, receive, send, self._limits, self.scopes)
+        exchange = Exchange(scope, receive, send, self._limits, self.waits)
         try:
             try:
                 self._firewall(scope)
@@ -175,15 +175,17 @@ class Gateway:
             except BaseException as error:
                 await exchange.release(error)
                 raise
-            if type(answer).__call__ is not BaseResponse.__call__:
+            if answer.sends_itself:
                 await self._send_itself(exchange, answer)
                 self._start_work(exchange)
                 return
             status = answer.status_code
-            hidden = scope["method"] == "HEAD" or (status != 200 and has_no_body(status))
+            body = answer.body
+            if scope["method"] == "HEAD" or (status != 200 and has_no_body(status)):
+                body = b""
             try:
                 await send({"type": "http.response.start", "status": status, "headers": headers})
-                await send({"type": "http.response.body", "body": b"" if hidden else answer.body})
+                await send({"type": "http.response.body", "body": body})
             except OSError:
                 # ASGI 2.4: a server may say so when the peer has left.
                 _log.debug("the client left before its answer was sent")
@@ -193,12 +195,14 @@ class Gateway:
         finally:
             if exchange.form is not None:
                 exchange.form.close()
+            # They know the exchange: a circle, which only the collector would find.
+            exchange.asked = exchange.builder = None
 
     async def answer_error(
         self, scope: Scope, receive: Receive, send: Send, error: Exception
     ) -> None:
         """Answer for what an ASGI wrapper around this gateway raised before anything was sent."""
-        exchange = Exchange(scope, receive, send, self._limits, self.scopes)
+        exchange = Exchange(scope, receive, send, self._limits, self.waits)
         answer = await self._rescue(exchange, error)
         if answer is not None:
             await Sender(exchange).run(answer, self.streams)

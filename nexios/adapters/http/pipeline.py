@@ -77,9 +77,13 @@ class _Layer:
         self._name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
 
     async def serve(self, exchange: Exchange) -> Response:
-        builder = exchange.response
-        call_next = partial(self._proceed, exchange)
-        value = await self._middleware(exchange.request, builder, call_next)
+        builder = exchange.builder
+        if builder is None:  # the outermost: the others go without the calls
+            builder = exchange.response
+        request = exchange.asked
+        if request is None:
+            request = exchange.request
+        value = await self._middleware(request, builder, partial(self._proceed, exchange))
         if value is not None and value is not builder:
             take(builder, encode_beside(builder, value))
         return builder

@@ -214,6 +214,10 @@ def problem_for(error: Exception, scope: Scope) -> ProblemResponse | None:
     A group with one leaf is that leaf. Of several the highest status answers and lists the
     others under ``errors``; one without a row makes the whole a 500.
     """
+    if not isinstance(error, ExceptionGroup):
+        row = row_of(type(error))
+        problem = None if row is None else row(error, scope)
+        return None if problem is None else _answer(problem, scope, problem.members)
     found = []
     for leaf in leaves(error):
         row = row_of(type(leaf))

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Final, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -45,9 +45,12 @@ class BaseResponse(Head):
     Attributes:
         status_code: 100 to 599.
         body: The whole content. A streamed answer is a subclass that sends itself.
+        sends_itself: Whether a class has a way of its own to be sent: whoever sends calls it.
     """
 
     __slots__ = ("_block", "_headers", "body", "status_code")
+
+    sends_itself: ClassVar[bool] = False
 
     body: bytes
     status_code: int
@@ -82,6 +85,10 @@ class BaseResponse(Head):
             self.headers["content-type"] = content_type
         if headers:
             self.headers.update(headers)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.sends_itself = cls.__call__ is not BaseResponse.__call__
 
     @classmethod
     def made(cls, body: bytes, status_code: int, block: HeaderBlock) -> Self:
