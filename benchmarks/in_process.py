@@ -2,12 +2,17 @@
 
     python benchmarks/in_process.py            microseconds a call and the ratio, every workload
     python benchmarks/in_process.py W1 W2 --rounds 40 --json
+    python benchmarks/in_process.py --check    end with 1 when a bar is missed
 
 W1  ``GET /`` answered with plain text
 W2  ``GET /users/{id:int}`` answered with a small JSON object
 W3  ``GET /di``: a request-scoped graph of three objects, one of them cleaned up afterwards
 W4  ``POST /orders``: 1 kB of nested JSON validated into a model, a model serialised back
+W5  1,000 routes, half of them with a parameter: the first, the middle, the last, a miss
 W6  W2 behind five middlewares that only pass on
+
+W5 is compared with itself: the ratio is that to the first route, and a miss makes a problem body
+where a hit makes a small object. ``--check`` ends with 1 when a ratio is over its bar.
 
 Raw and Nexios take turns batch by batch, the collector is off inside a batch, the ratio is taken
 inside a round, and the median over the rounds counts. Many short rounds get past a busy
@@ -37,6 +42,7 @@ HELLO = "Hello, World!"
 TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 JSON = [(b"content-type", b"application/json")]
 LAYERS = 5
+ROUTES = 1000
 WARM_UP_CALLS = 500
 BATCH_CALLS = 200
 
@@ -269,6 +275,57 @@ class Driver:
 
 
 PATHS = {"W1": "/", "W2": "/users/42", "W3": "/di", "W4": "/orders", "W6": "/users/42"}
+BARS = {"W1": 2.0, "W2": 1.2, "W3": 1.1, "W4": 1.1}
+W5 = "W5"
+OF_ROUTES = {"first": 0, "middle": ROUTES // 4, "last": ROUTES // 2 - 1, "miss": ROUTES}
+BAR_OF_ROUTES = 1.1
+
+
+def routes_app() -> NexiosApp:
+    """Build an application of 1,000 routes, half of them with a parameter."""
+    app = NexiosApp()
+
+    async def static() -> str:
+        return "ok"
+
+    async def item(id: int) -> dict[str, object]:
+        return {"id": id}
+
+    for number in range(ROUTES // 2):
+        app.get(f"/api/v1/res{number}/items")(static)
+        app.get(f"/api/v1/res{number}/items/{{id:int}}")(item)
+    return app
+
+
+async def measure_routes(rounds: int) -> dict[str, dict[str, float]]:
+    """Return for each place among the routes the median, and the ratio to the first."""
+    app = routes_app()
+    drivers = {
+        name: Driver(app, f"/api/v1/res{number}/items/7") for name, number in OF_ROUTES.items()
+    }
+    for name, driver in drivers.items():
+        status, _, _ = await driver.answer()
+        if status != (404 if name == "miss" else 200):
+            raise SystemExit(f"{W5}: {name} was answered with {status}")
+        await driver.batch(WARM_UP_CALLS)
+    found: dict[str, list[float]] = {name: [] for name in drivers}
+    for _ in range(rounds):
+        gc.collect()
+        gc.disable()
+        for name, driver in drivers.items():
+            found[name].append(await driver.batch(BATCH_CALLS))
+        gc.enable()
+    first = statistics.median(found["first"])
+    return {
+        f"{W5} {name}": {
+            "raw_us": first * 1e6,
+            "nexios_us": statistics.median(batches) * 1e6,
+            "ratio": statistics.median(
+                one / base for one, base in zip(batches, found["first"], strict=True)
+            ),
+        }
+        for name, batches in found.items()
+    }
 
 
 async def measure(cells: list[str], rounds: int) -> dict[str, dict[str, float]]:
@@ -296,22 +353,36 @@ async def measure(cells: list[str], rounds: int) -> dict[str, dict[str, float]]:
     return table
 
 
+def bar_of(name: str) -> float | None:
+    """Return what the ratio of a row may be at most; None where there is no bar."""
+    return BAR_OF_ROUTES if name.startswith(W5) else BARS.get(name)
+
+
 def main() -> None:
     """Measure and print the table."""
+    cells = sorted([*PATHS, W5])
     parser = argparse.ArgumentParser(description="HTTP workloads in process, against raw ASGI")
-    parser.add_argument("cells", nargs="*", metavar="W", help=f"of {', '.join(PATHS)}; all")
+    parser.add_argument("cells", nargs="*", metavar="W", help=f"of {', '.join(cells)}; all")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--check", action="store_true", help="end with 1 when a bar is missed")
     options = parser.parse_args()
-    if unknown := [cell for cell in options.cells if cell not in PATHS]:
+    if unknown := [cell for cell in options.cells if cell not in cells]:
         parser.error(f"there is no workload {unknown[0]}")
-    table = asyncio.run(measure(options.cells or list(PATHS), options.rounds))
+    asked = options.cells or cells
+    table = asyncio.run(measure([cell for cell in asked if cell != W5], options.rounds))
+    if W5 in asked:
+        table |= asyncio.run(measure_routes(options.rounds))
     if options.json:
         print(json.dumps(table))
-        return
-    print("| cell | raw us | nexios us | ratio |\n|---|---:|---:|---:|")
-    for name, row in table.items():
-        print(f"| {name} | {row['raw_us']:.2f} | {row['nexios_us']:.2f} | {row['ratio']:.2f} |")
+    else:
+        print("| cell | raw us | nexios us | ratio | bar |\n|---|---:|---:|---:|---:|")
+        for name, row in table.items():
+            times = f"{row['raw_us']:.2f} | {row['nexios_us']:.2f} | {row['ratio']:.2f}"
+            print(f"| {name} | {times} | {bar_of(name) or '-'} |")
+    missed = [n for n, row in table.items() if row["ratio"] > (bar_of(n) or row["ratio"])]
+    if options.check and missed:
+        raise SystemExit(f"over the bar: {', '.join(missed)}")
 
 
 if __name__ == "__main__":
