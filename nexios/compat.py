@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Final
@@ -196,8 +195,11 @@ def install() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-class _Finder(MetaPathFinder):
-    """Finds what is in the table; everything else is left to the other finders."""
+class _Finder:
+    """Finds what is in the table; everything else is left to the other finders.
+
+    Finders and loaders here have no base class: `importlib.abc` loads sixty modules.
+    """
 
     def find_spec(
         self,
@@ -214,13 +216,14 @@ class _Finder(MetaPathFinder):
         found = PathFinder.find_spec(fullname, path, target)
         if found is not None:
             if fullname in MOVED and found.loader is not None:
-                found.loader = _Moving(found.loader)
+                found.loader = _Moving(found.loader)  # type: ignore[assignment]  # has no base class
             return found  # it is a module of ours again
         package = name in _PACKAGES
-        return ModuleSpec(fullname, _Serving(fullname), is_package=package) if known else None
+        serving: Any = _Serving(fullname)
+        return ModuleSpec(fullname, serving, is_package=package) if known else None
 
 
-class _Serving(Loader):
+class _Serving:
     """Makes the module of an old address."""
 
     def __init__(self, name: str) -> None:
@@ -248,7 +251,7 @@ class _Serving(Loader):
         _warn(name, ", ".join(new))
 
 
-class _Moving(Loader):
+class _Moving:
     """Executes a module of ours as ever, then lets it answer for what moved away."""
 
     def __init__(self, loader: Any) -> None:
