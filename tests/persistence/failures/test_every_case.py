@@ -4,9 +4,7 @@ Numbers are those of the design of persistence, its section on what must be surv
 ends with a look at the server: no backend at work or in a transaction, no lock, no connection
 out of its pool (``nexios.testing.leaks``).
 
-Not here: the long mixed run (32) is a command, ``python benchmarks/long_run.py``. Idempotency
-keys (20), migrations that wait for a lock (22) and tenancy (30) are shown where they are built;
-their lines belong into ``CASES``.
+Not here: the long mixed run (32) is a command, ``python benchmarks/long_run.py``.
 """
 
 import ast
@@ -90,9 +88,16 @@ CASES: Final = {
         f"{PERSISTENCE}/test_inbox.py::test_a_message_twice_at_once_has_one_effect",
         f"{PERSISTENCE}/test_inbox.py::test_when_the_first_fails_the_second_does_it",
     ),
+    "20 same idempotency key at once": (
+        f"{FAILURES}/test_once.py::test_a_killed_winner_and_its_waiters_have_one_effect",
+        f"{FAILURES}/test_once.py::test_an_unknown_outcome_is_safe_to_repeat_with_its_key",
+    ),
     "21 schema changed under a running application": (
         f"{FAILURES}/test_limits.py::test_a_column_that_changes_its_type_is_not_seen_by_a_use_case",
         f"{FAILURES}/test_contention.py::test_a_column_that_changes_type_costs_one_repetition_at_most",
+    ),
+    "22 migration waits for a lock": (
+        f"{PERSISTENCE}/test_migrations.py::test_a_migration_that_waits_for_a_lock_gives_up_and_traffic_lives",
     ),
     "23 too many connections, shutting down": (
         f"{FAILURES}/test_connections.py::test_a_server_that_is_full_is_unavailable",
@@ -118,6 +123,11 @@ CASES: Final = {
         f"{FAILURES}/test_deliveries.py::test_ids_of_one_millisecond_or_of_a_clock_that_went_back_differ",
     ),
     "29 types": (f"{PERSISTENCE}/test_columns.py::test_what_every_store_takes_comes_back",),
+    "30 tenancy": (
+        f"{PERSISTENCE}/test_tenancy.py::test_a_tenant_sees_and_changes_its_own_rows_only",
+        f"{PERSISTENCE}/test_tenancy.py::test_a_login_that_ignores_row_security_is_refused_at_start",
+        f"{PERSISTENCE}/test_tenancy.py::test_a_pooled_connection_does_not_carry_the_tenant_on",
+    ),
     "31 transaction-mode pooler": (
         f"{FAILURES}/test_pooler.py::test_use_cases_run_through_a_pooler_in_transaction_mode",
     ),
