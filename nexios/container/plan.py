@@ -42,19 +42,18 @@ class Writer(Lines):
                 self._line(f"return {run(self._slot(slot, queue, note))}", note=note)
         return self._emitter.function("make", self._namespace)
 
-    def entry(self, wired: Wired, opening: object, stub: object, *, awaits: bool) -> Written:
+    def entry(self, wired: Wired, opening: Callable[[], object], stub: Plan) -> Written:
         """Write the plan of an entry.
 
         Args:
             wired: What to call with what.
-            opening: Opens the scope of a call, where a scope object is needed.
+            opening: Makes what opens the scope of a call, where a scope object is needed.
             stub: The interpreted way, for a scope of another kind than was planned for.
-            awaits: Whether a call of it has to be awaited.
 
         Raises:
             Unplanned: It is better interpreted.
         """
-        point = wired.point
+        point, awaits = wired.point, stub.awaits
         self._inputs(wired)
         region = self._roles.region(wired.slots)
         roles = {self._roles.of(slot) for slot in region}
@@ -67,7 +66,7 @@ class Writer(Lines):
         held = self._scoped or opens
         head = self._line(f"def plan({self._values}):")
         with self._emitter.indented():
-            self._prologue(wired, roles, opening, stub, awaits=awaits)
+            self._prologue(wired, roles, opening, stub)
             if held:
                 self._held(wired, awaits=awaits)
             else:
@@ -93,26 +92,28 @@ class Writer(Lines):
         self._parent = None if place is None else names[place]
 
     def _prologue(
-        self, wired: Wired, roles: set[Role], opening: object, stub: object, *, awaits: bool
+        self, wired: Wired, roles: set[Role], opening: Callable[[], object], stub: Plan
     ) -> None:
         """Write what precedes the wiring: refuse what is over, find the scopes."""
-        interpreted = f"return {'await ' * awaits}{self._name('stub', stub)}({self._values})"
         if self._shared:
             kind = self._name("kind", wired.point.scope)
             with self._emitter.block(f"if {self._parent}.kind is not {kind}:"):
-                self._line(interpreted)
+                self._interpret(stub)
             self._line(f"scope = {self._parent}")
         elif self._parent is not None and not self._scoped:
             with self._emitter.block(f"if {self._parent}.closed:"):
                 self._line(f"{self._parent}.refuse_if_closed({self._name('x', self._label)})")
         if Role.ABOVE in roles:
-            self._awaited |= awaits
             self._line(f"above = connection({self._parent})")
             with self._emitter.block("if above is None:"):
-                self._line(interpreted)
+                self._interpret(stub)
         if self._scoped and not self._shared:
             comma = "," if self._values else ""
-            self._line(f"scope, _ = {self._name('open', opening)}(({self._values}{comma}))")
+            self._line(f"scope, _ = {self._name('open', opening())}(({self._values}{comma}))")
+
+    def _interpret(self, stub: Plan) -> None:
+        text = f"{self._name('stub', stub.call)}({self._values})"
+        self._line(f"return {self._await(text, stub.awaits)}")
 
     def _straight(self, wired: Wired, region: Iterable[int]) -> None:
         """Write a plan that has nothing to close."""

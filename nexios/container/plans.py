@@ -22,7 +22,6 @@ from nexios.container.errors import ContainerError, DependencyCycle, NothingYiel
 from nexios.container.graph import Graph, Paths, Wired
 from nexios.container.interpreted import (
     Running,
-    awaits,
     interpreted,
     is_idle,
     opening,
@@ -126,7 +125,7 @@ class Plans:
         host = self._host
         wired = host.graph.wired[point]
         reach = host.graph.reach(wired.slots)
-        entry = Entry(point, interpreted(host, wired))
+        entry = Entry(point, _UNPLANNED)
         needs, idle = reach & host.eager, is_idle(host, wired)
         known = self._known[point] = _Known(entry, wired, reach, needs, idle)
         if self.compiled and host.running and not reach & self._affected:
@@ -231,7 +230,7 @@ class Plans:
             finish = entry.plan.finish
             return result if finish is None else finish(result)
 
-        waiting = awaits(self._host, known.wired)
+        waiting = self._stub(known).awaits
         return Plan(first_awaited if waiting else first, waiting)
 
     def _write(self, known: _Known) -> None:
@@ -240,10 +239,9 @@ class Plans:
         point, wired, host = known.entry.point, known.wired, self._host
         roles = self._roles_of(above=parent_place(point) is not None)
         writer = Writer(point.label, roles, self._namespace, host.value)
-        waiting = awaits(host, wired)
-        stub = interpreted(host, wired).call
+        stub = self._stub(known)
         try:
-            written = writer.entry(wired, opening(host, wired), stub, awaits=waiting)
+            written = writer.entry(wired, partial(opening, host, wired), stub)
         except Unplanned as reason:
             known.why_not = str(reason)
             return
@@ -279,6 +277,13 @@ class Plans:
             self._roles = {key: item for key, item in self._roles.items() if key[0] == id(graph)}
             self._roles[name] = Roles(Paths(graph), self._host.eager, above=above)
         return self._roles[name]
+
+
+def _refuse(error: Exception, *_: object) -> object:
+    raise error
+
+
+_UNPLANNED: Final = Plan(partial(_refuse, RuntimeError("no plan was given yet")), awaits=False)
 
 
 def _namespace(host: Host, plans: Plans) -> Namespace:
@@ -344,7 +349,3 @@ def _later(places: tuple[Place, ...], opened: Generators, shield: Shield) -> Any
             await unwind(places, opened, error, shield)
 
     return close
-
-
-def _refuse(error: Exception, *_: object) -> object:
-    raise error
