@@ -24,32 +24,9 @@ from nexios.adapters.asgi.types import Message
 from nexios.adapters.http.errors import Unencodable
 from nexios.adapters.http.router import Router
 from tests.support.asgi import Peer, Served, ask
+from tests.support.sessions import Session, sessions
 
 pytestmark = pytest.mark.asyncio
-
-
-class Session:
-    def __init__(self) -> None:
-        self.open = True
-
-
-def sessions(log: list[str]) -> Module:
-    module = Module("sessions")
-
-    @module.provides()
-    async def session() -> AsyncIterator[Session]:
-        made = Session()
-        log.append("open")
-        try:
-            yield made
-        except BaseException as error:
-            log.append(type(error).__name__)
-            raise
-        finally:
-            made.open = False
-            log.append("close")
-
-    return module.export(Session)
 
 
 def staying() -> Peer:

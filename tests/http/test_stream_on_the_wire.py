@@ -9,32 +9,9 @@ from typing import Literal
 import anyio
 import pytest
 
-from nexios import Depend, Module, NexiosApp
+from nexios import Depend, NexiosApp
 from tests.support.server import serving
-
-
-class Session:
-    def __init__(self) -> None:
-        self.open = True
-
-
-def sessions(log: list[str]) -> Module:
-    module = Module("sessions")
-
-    @module.provides()
-    async def session() -> AsyncIterator[Session]:
-        made = Session()
-        log.append("open")
-        try:
-            yield made
-        except BaseException as error:
-            log.append(type(error).__name__)
-            raise
-        finally:
-            made.open = False
-            log.append("close")
-
-    return module.export(Session)
+from tests.support.sessions import Session, sessions
 
 
 def reading(address: str, path: str) -> socket.socket:
