@@ -73,6 +73,7 @@ class NexiosApp(Verbs):
         guards: Sequence[Any] = (),
         layers: Mapping[str, Layer] | None = None,
         debug: bool | None = None,
+        health: bool | None = None,
         json: Any = None,
     ) -> None:
         """Note what the application is made of; nothing is opened, wired or proven yet.
@@ -92,6 +93,7 @@ class NexiosApp(Verbs):
             guards: Asked before every handler.
             layers: Package to layer, where the place of the code does not say it.
             debug: Overrules the setting of that name.
+            health: Whether probes are answered below ``/health``; overrules ``health.enabled``.
             json: Writes JSON answers in place of our own writer: ``json=orjson``, or a function
                 from value to bytes.
 
@@ -100,6 +102,7 @@ class NexiosApp(Verbs):
         """
         self.config = configuration_of(modules, config)
         self.debug = self.config.debug if debug is None else debug
+        self._probed = self.config.health.enabled if health is None else health
         self.title = title or self.config.openapi.title or "Nexios application"
         self.version = version or self.config.openapi.version or "0.1.0"
         self.description = description or self.config.openapi.description
@@ -354,6 +357,7 @@ class NexiosApp(Verbs):
                 router=self.router,
                 config=self.config,
                 debug=self.debug,
+                probed=self._probed,
                 layers=self._layers,
                 middleware=self._added,
                 exception_handlers=self._handlers,
@@ -404,6 +408,7 @@ class NexiosApp(Verbs):
             opened.push_async_callback(house.mounted.stop)
             await house.mounted.start(tasks)
             await house.start_worker(tasks)
+            house.started(tasks)
             opened.push_async_callback(house.quiesce)
             self._open = opened.pop_all()
         self._serve = house.serve

@@ -8,6 +8,7 @@ from typing import Any, Final
 from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.lag import LoopWatch
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.sublife import SubApps
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
@@ -18,6 +19,7 @@ from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.gateway import Gateway
+from nexios.adapters.http.health import FOLDER, HealthDoor
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
@@ -30,9 +32,11 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Backplane
 from nexios.application.caller import Caller
 from nexios.application.clock import SystemClock
+from nexios.application.health import CheckState, Health, HealthBoard
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
+from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
 from nexios.auth.middleware import schemes_of, setup_problems
 from nexios.config import MakeConfig
@@ -68,6 +72,7 @@ class House:
         router: Router,
         config: MakeConfig,
         debug: bool,
+        probed: bool,
         layers: Mapping[str, Layer] | None,
         middleware: Sequence[Added],
         exception_handlers: Mapping[Any, Callable[..., Any]],
@@ -157,6 +162,10 @@ class House:
         )
         self._sockets.adopt(mounts)
         self._hub: Hub | None = None
+        self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
+        self._watch = LoopWatch()
+        self._door = HealthDoor(self._board, self._watch) if probed else None
+        self._open_door(routes)
         self.mounted = SubApps(routes.foreign)
         self.serve: ASGIApp = self._serve
         self.wrap(wrappers)
@@ -165,8 +174,12 @@ class House:
         app = self._app
         scope["app"] = app
         scope["global_state"] = app.state
-        gateway = self.gateway if scope["type"] == "http" else self._sockets
-        return gateway(scope, receive, send)
+        if scope["type"] == "http":
+            door = self._door
+            if door is not None and FOLDER in scope["path"] and door.serves(scope):
+                return door(scope, receive, send)
+            return self.gateway(scope, receive, send)
+        return self._sockets(scope, receive, send)
 
     def wrap(self, wrappers: Sequence[Wrapper]) -> None:
         """Serve through these ASGI wrappers from now on, the last outermost."""
@@ -203,6 +216,7 @@ class House:
         known = {id(one) for one in self.gateway.routes.middleware}
         self.gateway.adopt(compiled)
         self.mounted.replace(compiled.foreign)
+        self._open_door(compiled)
         self.documentation.take(compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
@@ -246,8 +260,15 @@ class House:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         self.delivering.start(await self.container.get(OutboxStore | None), tasks)
 
+    def started(self, tasks: TaskGroup) -> None:
+        """Note that the start is over; from now on checks are asked without probes too."""
+        self._board.starting = self._board.draining = False
+        tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
+        tasks.start_soon(self._watch.run, name="nexios loop watch")
+
     def drain(self) -> None:
-        """End the event streams: a server stops an app when its connections are over."""
+        """Be ready no more and end the event streams: the server waits for its connections."""
+        self._board.draining = True
         self.gateway.streams.end()
         self.mounted.drain()
 
@@ -260,6 +281,7 @@ class House:
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
+        self._board.starting = True
         self.gateway.waits.unsettle()
         if self._hub is not None:
             await self._hub.stop()
@@ -292,6 +314,18 @@ class House:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)
         return shared.export(*keys, Subscribers)
+
+    def _open_door(self, routes: CompiledRoutes) -> None:
+        if self._door is not None:
+            units = (unit.flat for unit in routes.units)
+            own = (path for flat in units if "GET" in flat.route.methods for path in flat.paths)
+            self._door.open_beside(own)
+
+    def _health_changed(self, check: str, state: CheckState) -> None:
+        if state.health is Health.DOWN:
+            self._logger.warning("health check %s is down: %s", check, masked(state.says))
+        else:
+            self._logger.info("health check %s is up again", check)
 
     def _compiled(self, router: Router, earlier: CompiledRoutes | None = None) -> CompiledRoutes:
         return compile_routes(Documented(router, self._pages), self._http_settings, earlier)

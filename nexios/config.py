@@ -16,6 +16,7 @@ from nexios.application.limits import Limits
 from nexios.application.sections import (
     CorsSettings,
     ErrorSettings,
+    HealthSettings,
     NotFoundSettings,
     OpenApiSettings,
     OutboxSettings,
@@ -121,6 +122,7 @@ class _Known:
     errors: ErrorSettings = field(default_factory=ErrorSettings)
     limits: Annotated[Limits, AfterValidator(_holding)] = field(default_factory=Limits)
     server: ServerSettings = field(default_factory=ServerSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
@@ -179,6 +181,7 @@ class MakeConfig:
     errors: ErrorSettings
     limits: Limits
     server: ServerSettings
+    health: HealthSettings
     outbox: OutboxSettings
     realtime: RealtimeSettings
 

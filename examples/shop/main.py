@@ -4,7 +4,6 @@ SQLite in `shop.db` by default; `NEXIOS_DATABASE_URL=postgresql://...` puts it o
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from examples.shop.catalog.adapters.persistence.tables import metadata as catalog_tables
@@ -19,12 +18,11 @@ from nexios import MakeConfig, NexiosApp
 from nexios.adapters.persistence import Database, Migrations, create_tables
 
 DEFAULT_URL: Final = "sqlite:///shop.db"
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def shop(config: MakeConfig) -> NexiosApp:
     """Compose the whole shop over the database that ``config`` names."""
-    store = persistence(config.database_url or DEFAULT_URL)
+    store = persistence(config.database_url or DEFAULT_URL, migrated=config.env == "prod")
     goods = catalog(store)
     app = NexiosApp(store, goods, orders(store, goods), config=config, title="Shop")
     app.add_ws_route(path="/ws/orders/{order_id:uuid}", handler=follow)
@@ -36,7 +34,7 @@ async def open_shop(app: NexiosApp) -> None:
     """Have the tables ready and fill the shelf before the first customer."""
     database = await app.container.get(Database)
     if app.config.env == "prod":
-        await Migrations(database, folder=MIGRATIONS).check()
+        await (await app.container.get(Migrations)).check()
     else:
         await create_tables(database, catalog_tables, order_tables)
     async with app.scope() as scope:

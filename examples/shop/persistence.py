@@ -1,20 +1,25 @@
 """The one store of the shop, shared by its contexts: one pool, one unit of work a request."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
 
 from nexios import Module, Scope
-from nexios.adapters.persistence import Database, SqlOutbox, SqlUnitOfWork
+from nexios.adapters.persistence import Database, Migrations, SqlOutbox, SqlUnitOfWork
 from nexios.application import OutboxStore, UnitOfWork
 from nexios.layers import Layer
 
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-def persistence(url: str) -> Module:
+
+def persistence(url: str, *, migrated: bool = False) -> Module:
     """Return the store at ``url`` as a module.
 
     Opening it makes no tables, so that ``nexios db`` finds the database as it is.
 
     Args:
         url: ``sqlite:///file``, or ``postgresql://...``.
+        migrated: The tables are those of the migrations; behind them the shop is not ready.
     """
     module = Module("persistence", layer=Layer.PERSISTENCE)
 
@@ -22,6 +27,14 @@ def persistence(url: str) -> Module:
     async def database() -> AsyncIterator[Database]:
         async with Database(url) as opened:
             yield opened
+
+    if migrated:
+
+        @module.provides(scope=Scope.SINGLETON)
+        def migrations(database: Database) -> Migrations:
+            return Migrations(database, folder=MIGRATIONS)
+
+        module.export(Migrations)
 
     module.bind(SqlUnitOfWork)
     module.bind(UnitOfWork).alias(SqlUnitOfWork)

@@ -220,6 +220,24 @@ class ServerSettings(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings(Section):
+    """What probes are answered with (section ``health``).
+
+    Attributes:
+        enabled: Answer ``/health/live``, ``/health/ready`` and ``/health/startup``.
+        interval_s: How often checks are asked while no probe comes.
+    """
+
+    enabled: bool = True
+    interval_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.interval_s <= 0:
+            raise ValueError("interval_s must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxSettings(Section):
     """The worker that delivers events after commit."""
 

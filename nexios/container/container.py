@@ -116,6 +116,17 @@ class Container:
         return self.assembly.graph
 
     @property
+    def singletons(self) -> list[object]:
+        """The objects that live as long as the container: those made so far, and bound values."""
+        assembly = self.assembly
+        bound = (
+            assembly.value(node.slot)
+            for node in assembly.graph.nodes
+            if node.binding.answer is Answer.VALUE
+        )
+        return [*assembly.root.cache.values(), *bound]
+
+    @property
     def engine(self) -> Engine:
         """The dependency-injector side: one provider for each node."""
         return self.assembly.engine

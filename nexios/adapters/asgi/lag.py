@@ -1,0 +1,53 @@
+"""Notices when the event loop stood still: one blocking call stops every request at once."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+_LOOK_S: Final = 0.5
+_BLOCKED_S: Final = 5.0
+_REMEMBERED_S: Final = 10.0
+
+
+class LoopWatch:
+    """Looks twice a second how late the event loop lets it look.
+
+    While the loop stands nobody answers at all; what this adds is that a probe which comes
+    right after is told so.
+
+    Attributes:
+        lag_s: How late the last look was.
+    """
+
+    __slots__ = ("_clock", "_ended_at", "lag_s")
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Look at nothing yet.
+
+        Args:
+            clock: Seconds that only grow.
+        """
+        self._clock = clock
+        self._ended_at: float | None = None
+        self.lag_s = 0.0
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            before = self._clock()
+            await anyio.sleep(_LOOK_S)
+            self.note(self._clock() - before - _LOOK_S)
+
+    def note(self, lag_s: float) -> None:
+        """Take note of one look that was so many seconds late."""
+        self.lag_s = max(lag_s, 0.0)
+        if lag_s > _BLOCKED_S:
+            self._ended_at = self._clock()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the loop stood still for more than 5 s, and that ended less than 10 s ago."""
+        ended = self._ended_at
+        return ended is not None and self._clock() - ended < _REMEMBERED_S
