@@ -145,6 +145,7 @@ class Sides:
             SystemExit: They differ, so a comparison would say nothing.
         """
         async with Recording(url) as recording:
+            recording.sent.clear()  # what its start asks
             unit = SqlUnitOfWork(recording, subscribers=OneConsumer())
             await count_one(unit, SqlOrders(unit), self.ids[0])
         named = [(_short(one.text), one) for one in recording.sent]
