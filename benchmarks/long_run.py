@@ -11,7 +11,7 @@ and started again. Afterwards, with the server at rest:
 * each order's version is what its acknowledged changes make it (those whose outcome nobody knew
   may be there or not)
 * each event has its effect exactly once, in the order of its stream, and no lane was repaired
-* the audit, where it is built, replays to the tables
+* the audit replays to the tables, and its seals, made meanwhile, hold
 """
 
 import argparse
@@ -21,7 +21,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,12 +34,17 @@ from persistence_model import (
     add_order,
     count_one,
 )
+from sqlalchemy import select
 
 from nexios.adapters.persistence import Database, SqlUnitOfWork
+from nexios.adapters.persistence.audit import SqlAuditTrail
+from nexios.adapters.persistence.changes import replay
 from nexios.adapters.persistence.outbox import SqlOutbox
 from nexios.adapters.persistence.tables import create_tables
 from nexios.adapters.persistence.worker import Worker
+from nexios.application.audit import Change, Verdict
 from nexios.application.errors import OutcomeUnknown, TimedOut, Unavailable
+from nexios.application.keyring import Keyring
 from nexios.domain.errors import Conflict
 from nexios.testing.leaks import assert_nothing_left
 from nexios.testing.postgres import PostgresServer, assert_pool_idle, kill_backends, run_sql
@@ -48,11 +53,8 @@ from nexios.testing.proxy import Cut, CuttingProxy
 WRITERS: Final = 6
 ORDERS: Final = 40
 NAME: Final = "nexios"
-AUDIT: Final = "nx_audit"
-
-Replay = Callable[[Database], Awaitable[list[str]]]
-REPLAY: Replay | None = None
-"""Set where the audit is built: replays it and returns what differs from the tables."""
+TABLES: Final = METADATA.sorted_tables
+KEYS: Final = Keyring(["a secret of the long run, for its seals"])
 
 
 @dataclass(slots=True)
@@ -83,6 +85,8 @@ class Run:
         self.book = Book()
         self.faults: Counter[str] = Counter()
         self.over = asyncio.Event()
+        self.trail = SqlAuditTrail(database, KEYS)
+        self.verdict: Verdict | None = None
         self._number = 0
 
     def unit(self) -> SqlUnitOfWork:
@@ -150,6 +154,15 @@ class Run:
 
         await SqlUnitOfWork(self.database).run(work, retries=0)
 
+    async def seal(self) -> None:
+        """Seal what was committed, again and again, until the run is over."""
+        while not self.over.is_set():
+            try:
+                await self.trail.seal()
+            except (OutcomeUnknown, Unavailable, TimedOut, Conflict) as error:
+                self.book.told[f"seal: {type(error).__name__}"] += 1
+            await asyncio.sleep(0.2)
+
     async def disturb(self, server: PostgresServer, proxy: CuttingProxy, until: float) -> None:
         """Do one bad thing after the other."""
         while (left := until - time.monotonic()) > 0:
@@ -207,7 +220,23 @@ class Run:
         return found
 
     async def _replayed(self) -> list[str]:
-        return [] if REPLAY is None else await REPLAY(self.database)
+        """Return where the audit tells another story than the tables."""
+        changes: list[Change] = []
+        while found := await self.trail.history(after=changes[-1].id if changes else 0):
+            changes += found
+        told = replay(changes, TABLES)
+        wrong = []
+        for table in TABLES:
+            query = select(table).order_by(*table.primary_key)
+            rows = await self.database.fetch_all(query)
+            if told[table.name] != rows:
+                wrong.append(f"the audit replays to other {table.name} than are stored")
+        while await self.trail.seal():
+            pass
+        verdict = self.verdict = await self.trail.verify()
+        if not verdict.intact or verdict.rows != len(changes):
+            wrong.append(f"seals cover {verdict.rows} of {len(changes)}: {verdict.reason}")
+        return wrong
 
 
 def _kill_one(server: PostgresServer) -> None:
@@ -236,6 +265,7 @@ async def survive(server: PostgresServer, seconds: float, seed: int) -> list[str
                 async with asyncio.TaskGroup() as writers:
                     for _ in range(WRITERS):
                         _apart(writers, run.write())
+                    _apart(writers, run.seal())
                     writers.create_task(run.disturb(server, proxy, time.monotonic() + seconds))
                 proxy.cut = Cut.NEVER
                 await _work_off(database, url)
@@ -276,7 +306,8 @@ async def _report(run: Run) -> None:
     print(f"faults    {dict(run.faults.most_common())}")
     print(f"orders    {len(run.book.opened)} acknowledged, {rows} stored")
     print(f"effects   {effects} of {sum(run.book.changes.values())} acknowledged changes and more")
-    print(f"audit     {'not built' if REPLAY is None else 'replayed'}")
+    if run.verdict is not None:
+        print(f"audit     {run.verdict.rows} changes replayed, {run.verdict.seals} seals verified")
 
 
 def main() -> None:
