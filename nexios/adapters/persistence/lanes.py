@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nexios.adapters.persistence.codec import dump_event
 from nexios.adapters.persistence.runs import Recorded
+from nexios.application.codec import dump_event
 
 State = Literal["ready", "waiting", "dead", "blocked"]
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
-from nexios.adapters.persistence.codec import Codec, UncodableField, codec_of
+from nexios.application.codec import Codec, UncodableField, codec_of
 from nexios.application.errors import KeyReused
 from nexios.application.idempotency import Attempt, Idempotency
 

@@ -9,13 +9,13 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Executable, select
 
-from nexios.adapters.persistence.codec import dump_event
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.delivery import HeldClaims, MarkedClaims, now_of
 from nexios.adapters.persistence.drivers import Row
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.runs import Recorded
 from nexios.adapters.persistence.tables import OUTBOX
+from nexios.application.codec import dump_event
 from nexios.application.outbox import Claim, DeadLetter
 
 # Far below the number of values one statement may carry on either store.

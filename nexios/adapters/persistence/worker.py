@@ -9,8 +9,8 @@ from typing import Final
 
 import anyio
 
-from nexios.adapters.persistence.codec import check_events, load_event
 from nexios.adapters.persistence.errors import is_repeatable
+from nexios.application.codec import check_events, load_event
 from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
 from nexios.application.outbox import Claim, OutboxStore

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexios.adapters.persistence.codec import (
+from nexios.application.codec import (
     SameEventName,
     UncodableField,
     check_events,

@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from nexios.adapters.persistence.errors import DatabaseError
 from nexios.domain.errors import DomainError, InvalidValue
 from nexios.domain.events import DomainEvent
 from nexios.domain.values import Identity
@@ -19,11 +18,28 @@ from nexios.domain.values import Identity
 Convert = Callable[[Any], Any]
 
 
-class UncodableField(DatabaseError):
-    """An event has a field that has no JSON form."""
+class CodecError(Exception):
+    """Root of the mistakes a programmer mends in what is to be stored.
+
+    Args:
+        says: What is wrong.
+        fix: The line or the step that mends it.
+    """
+
+    def __init__(self, says: str, *, fix: str) -> None:
+        self.says = says
+        self.fix = fix
+        super().__init__(says, fix)
+
+    def __str__(self) -> str:
+        return f"{self.says}\n  fix: {self.fix}"
 
 
-class SameEventName(DatabaseError):
+class UncodableField(CodecError):
+    """Something has a field that has no JSON form."""
+
+
+class SameEventName(CodecError):
     """Two classes of events are stored under one name."""
 
 
