@@ -144,7 +144,7 @@ def handler_points(modules: Sequence[Module], profile: str | None = None) -> lis
         DuplicateConsumer: Two consumers have one stored name.
     """
     points: list[HandlerPoint] = []
-    taken: set[str] = set()
+    taken: dict[str, tuple[type, str]] = {}
     for module in modules:
         for declaration in module.declarations:
             service = _service(declaration.settle()) if declaration.holds(profile) else None
@@ -152,10 +152,10 @@ def handler_points(modules: Sequence[Module], profile: str | None = None) -> lis
                 continue
             for method, handles in handlers_of(service):
                 name = consumer_name(service, method, handles, module.name)
-                if handles.moment is Moment.AFTER_COMMIT:
-                    if name in taken:
-                        raise DuplicateConsumer(name)
-                    taken.add(name)
+                after, one = handles.moment is Moment.AFTER_COMMIT, (service, method)
+                # One method may handle several events, in the order of their stream.
+                if after and taken.setdefault(name, one) != one:
+                    raise DuplicateConsumer(name)
                 points.append(
                     HandlerPoint(name, handles, _point(name, service, method, handles, module))
                 )

@@ -68,7 +68,8 @@ def after_commit(
     """Handle ``event_type`` after the commit, through the outbox, in a transaction of its own.
 
     Called at least once, in the order of the event's stream. Its effects in this database
-    happen exactly once; give ``envelope.id`` as the key to whoever it calls outside.
+    happen exactly once; give ``envelope.id`` as the key to whoever it calls outside. A method
+    marked several times handles several events, in order, as one consumer.
 
     Args:
         event_type: Exactly this class.

@@ -79,9 +79,8 @@ class SubscribedServices:
                     self._before[handles.event_type].append(handler)
                     continue
                 name = consumer_name(type(service), method, handles)
-                if name in self._calls:
+                if self._calls.setdefault(name, handler) != handler:
                     raise ValueError(f'two consumers are named "{name}"; give one name="..."')
-                self._calls[name] = handler
                 self._consumers[handles.event_type].append(Consumer.of(name, handles))
 
     def before(self, event_type: type[DomainEvent]) -> Sequence[Handler]:

@@ -70,6 +70,21 @@ async def nexios_database(nexios_database_url: str) -> AsyncIterator[Any]:
         importlib.import_module("nexios.testing.postgres").assert_pool_idle(database)
 
 
+@pytest.fixture(scope="session")
+def nexios_nats() -> Iterator[str]:
+    """The URL of a NATS server with JetStream; skips, with the reason, where there is none.
+
+    ``NEXIOS_REQUIRE=nats`` makes that a failure. One for the whole run: take names of your own.
+    """
+    home = importlib.import_module("nexios.testing.nats")
+    with ExitStack() as opened:
+        try:
+            url = opened.enter_context(home.any_nats())
+        except home.NoNats as reason:
+            missing("nats", str(reason))
+        yield url
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how often each store or server was missed: a skip nobody sees is a gap."""
     reasons: Counter[str] = Counter()

@@ -15,7 +15,6 @@ from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
 from nexios.application.outbox import Claim, OutboxStore
 from nexios.application.subscribers import Consumer
-from nexios.domain.errors import DomainError
 from nexios.domain.events import DomainEvent
 
 Deliver = Callable[[Consumer, DomainEvent, Envelope], Awaitable[None]]
@@ -75,7 +74,9 @@ class Worker:
         check_events(consumer.event_type for consumer in consumers)
         self._store = store
         self._deliver = deliver
-        self._consumers = {consumer.name: consumer for consumer in consumers}
+        self._consumers: dict[str, dict[str, Consumer]] = {}
+        for one in consumers:
+            self._consumers.setdefault(one.name, {})[one.event_type.__event_name__] = one
         self._longest_s = max((one.timeout_s for one in consumers), default=0.0)
         self._workers = workers
         self._poll_interval_s = poll_interval_s
@@ -173,10 +174,14 @@ class Worker:
 
     async def _attempt(self, claim: Claim) -> None:
         name = claim.delivery.consumer
-        consumer = self._consumers.get(name)
+        event_name = claim.delivery.envelope.name
+        handled = self._consumers.get(name, {})
+        consumer = handled.get(event_name)
         if consumer is None:
             # Another version of the application may know it.
-            await claim.fail("no handler of this name", delay_s=_delay_s(claim))
+            says = f"{name} handles {', '.join(handled)}, this is {event_name}"
+            says = says if handled else "no handler of this name"
+            await claim.fail(says, delay_s=_delay_s(claim))
             return
         mark = (claim.delivery.seq, name)
         try:
@@ -197,11 +202,6 @@ class Worker:
     async def _handle(self, consumer: Consumer, claim: Claim) -> None:
         delivery = claim.delivery
         envelope = delivery.envelope
-        if envelope.name != consumer.event_type.__event_name__:
-            raise DomainError(
-                f"{consumer.name} handles {consumer.event_type.__event_name__}, "
-                f"this is {envelope.name}"
-            )
         event = load_event(consumer.event_type, envelope.version, delivery.payload)
         with anyio.move_on_after(consumer.timeout_s):
             await _unless_cancelled(self._deliver(consumer, event, envelope))
