@@ -126,7 +126,10 @@ class OutboxStore(Protocol):
         ...
 
     async def purge(self, *, older_than_s: float) -> int:
-        """Forget delivered events recorded longer ago; return how many."""
+        """Forget delivered events recorded longer ago; return how many.
+
+        What else the store keeps of messages that were dealt with goes too (``Inbox``).
+        """
         ...
 
     async def pending(self) -> Mapping[str, int]:

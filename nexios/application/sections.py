@@ -239,11 +239,19 @@ class HealthSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings(Section):
-    """The worker that delivers events after commit."""
+    """The worker that delivers events after commit (section ``outbox``).
+
+    Attributes:
+        in_process: Servers run it too; otherwise `nexios worker` alone does.
+        workers: How many deliveries at a time.
+        poll_interval_s: The longest wait when a wake-up is lost.
+        keep_s: How long delivered events and messages of the inbox are kept; None for ever.
+    """
 
     in_process: bool = True
     workers: int = 2
     poll_interval_s: float = 1.0
+    keep_s: float | None = 7 * 86_400.0
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)

@@ -11,9 +11,10 @@ import pytest_asyncio
 
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.errors import OutsideTransaction
-from nexios.adapters.persistence.inbox import MemoryInbox, SqlInbox, purge_inbox
+from nexios.adapters.persistence.inbox import MemoryInbox, SqlInbox
 from nexios.adapters.persistence.memory import MemoryUnitOfWork
 from nexios.adapters.persistence.memory_store import MemoryStore
+from nexios.adapters.persistence.purging import purge_inbox
 from nexios.adapters.persistence.sql import SqlUnitOfWork
 from nexios.adapters.persistence.tables import create_tables
 from nexios.testing.postgres import assert_pool_idle

@@ -621,6 +621,24 @@ async def test_settled_events_are_purged_and_waiting_ones_are_not(shop: Shop) ->
     assert await shop.outbox.purge(older_than_s=-60) == 2
 
 
+async def test_a_worker_forgets_what_was_kept_long_enough_once_an_hour(shop: Shop) -> None:
+    if shop.name == "memory":
+        pytest.skip("nexios: memory lacks purging")
+    shop.services = subscribe(Recorder(shop))
+    await shop.note("1")
+    worker = shop.worker(keep_s=-60.0)
+    await worker.tidy()
+    await worker.deliver_ready()
+    await worker.tidy()  # within the hour
+    assert await shop.outbox.purge(older_than_s=-60) == 1
+
+    await shop.note("2")
+    worker = shop.worker(keep_s=-60.0)
+    await worker.deliver_ready()
+    await worker.tidy()
+    assert await shop.outbox.purge(older_than_s=-60) == 0
+
+
 async def test_a_worker_refuses_odd_numbers(shop: Shop) -> None:
     with pytest.raises(ValueError, match="workers is at least 1"):
         shop.worker(workers=0)

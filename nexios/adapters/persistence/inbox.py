@@ -1,13 +1,9 @@
 """Messages from outside that were dealt with: one row each, written with their effect."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 
-from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.memory import MemoryTransaction, MemoryUnitOfWork
 from nexios.adapters.persistence.sql import SqlUnitOfWork
-
-_PURGE_AT_ONCE: Final = 1000
 
 
 class SqlInbox:
@@ -41,23 +37,3 @@ class MemoryInbox:
         if not isinstance(transaction, MemoryTransaction):
             raise TypeError("MemoryInbox needs a MemoryUnitOfWork")
         return transaction.accept((consumer, message_id))
-
-
-async def purge_inbox(database: Database, *, older_than_s: float) -> int:
-    """Forget messages accepted longer ago, a thousand at a time; return how many.
-
-    Args:
-        database: With the table.
-        older_than_s: Longer than any broker would deliver one again.
-    """
-    before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-    total = 0
-    while True:
-        gone = await database.execute(
-            "DELETE FROM nx_inbox WHERE (consumer, message_id) IN"
-            " (SELECT consumer, message_id FROM nx_inbox WHERE at < ? LIMIT ?)",
-            [before, _PURGE_AT_ONCE],
-        )
-        total += gone
-        if gone < _PURGE_AT_ONCE:
-            return total

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
-from nexios.application.codec import Codec, UncodableField, codec_of
+from nexios.application.codec import Codec, kept_codec
 from nexios.application.errors import KeyReused
 from nexios.application.idempotency import Attempt, Idempotency
 
@@ -23,9 +23,9 @@ async def work_once(store: Idempotency, attempt: Attempt, work: Callable[[], Awa
         UncodableField: An argument's or the result's annotation has no JSON form.
         KeyReused: The attempt came before with other arguments.
     """
-    returns = _codec(attempt, "its result", attempt.returns)
+    returns = kept_codec(attempt.use_case, "its result", attempt.returns)
     kinds = {
-        name: _codec(attempt, f'its parameter "{name}"', kind)
+        name: kept_codec(attempt.use_case, f'its parameter "{name}"', kind)
         for name, kind in attempt.kinds.items()
     }
     if attempt.key is None:
@@ -55,12 +55,3 @@ def check_fingerprint(kept: bytes, asked: bytes) -> None:
     """
     if kept != asked:
         raise KeyReused(_REUSED)
-
-
-def _codec(attempt: Attempt, what: str, annotation: Any) -> Codec:
-    try:
-        return codec_of(annotation)
-    except UncodableField as error:
-        raise UncodableField(
-            f"{attempt.use_case} is once=True, and {what}: {error.says}", fix=error.fix
-        ) from None

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -13,6 +13,7 @@ from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.delivery import HeldClaims, MarkedClaims, now_of
 from nexios.adapters.persistence.drivers import Row
 from nexios.adapters.persistence.placeholders import Store
+from nexios.adapters.persistence.purging import purge_inbox, purge_outbox
 from nexios.adapters.persistence.runs import Recorded
 from nexios.adapters.persistence.tables import OUTBOX
 from nexios.application.codec import dump_event
@@ -20,7 +21,6 @@ from nexios.application.outbox import Claim, DeadLetter
 
 # Far below the number of values one statement may carry on either store.
 _AT_ONCE: Final = 500
-_PURGE_AT_ONCE: Final = 1000
 
 _LAST_PENDING: Final = (
     "SELECT seq FROM nx_delivery WHERE consumer = ? AND stream = ? AND state <> 'dead'"
@@ -148,19 +148,10 @@ class SqlOutbox:
         return count
 
     async def purge(self, *, older_than_s: float) -> int:
-        """Forget events without deliveries, a thousand at a time."""
-        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        total = 0
-        while True:
-            gone = await self._database.execute(
-                "DELETE FROM nx_outbox WHERE seq IN (SELECT o.seq FROM nx_outbox o"
-                " WHERE o.at < ? AND NOT EXISTS (SELECT 1 FROM nx_delivery d WHERE d.seq = o.seq)"
-                " ORDER BY o.seq LIMIT ?)",
-                [before, _PURGE_AT_ONCE],
-            )
-            total += gone
-            if gone < _PURGE_AT_ONCE:
-                return total
+        """Forget events without deliveries, and messages of the inbox, from longer ago."""
+        gone = await purge_outbox(self._database, older_than_s=older_than_s)
+        await purge_inbox(self._database, older_than_s=older_than_s)
+        return gone
 
     async def pending(self) -> Mapping[str, int]:
         """Return how many deliveries wait, by consumer."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ Deliver = Callable[[Consumer, DomainEvent, Envelope], Awaitable[None]]
 _FIRST_DELAY_S: Final = 1.0
 _MAX_DELAY_S: Final = 600.0
 _REPAIR_EVERY_S: Final = 30.0
+_PURGE_EVERY_S: Final = 3600.0
 _ERROR_CHARACTERS: Final = 2000
 _AGAIN_AT_ONCE: Final = 6
 _RACE_DELAY_S: Final = 0.005
@@ -46,6 +48,7 @@ class Worker:
         consumers: Sequence[Consumer],
         workers: int = 2,
         poll_interval_s: float = 1.0,
+        keep_s: float | None = None,
     ) -> None:
         """Take everything; nothing runs before ``run``.
 
@@ -55,6 +58,7 @@ class Worker:
             consumers: All that this application has.
             workers: How many deliveries at a time.
             poll_interval_s: The longest wait when a wake-up is lost.
+            keep_s: How long delivered events are kept; None for ever.
 
         Raises:
             SameEventName: Two classes of one event name.
@@ -80,6 +84,8 @@ class Worker:
         self._longest_s = max((one.timeout_s for one in consumers), default=0.0)
         self._workers = workers
         self._poll_interval_s = poll_interval_s
+        self._keep_s = keep_s
+        self._purged_at = -math.inf
         self._event = anyio.Event()
         self._stopping = False
         self._ended: anyio.Event | None = None
@@ -160,9 +166,20 @@ class Worker:
                 continue
             due = anyio.current_time() + _REPAIR_EVERY_S
             try:
-                self.repaired += await self._store.repair()
+                await self.tidy()
             except Exception as error:
                 self._log_undone(error)
+
+    async def tidy(self) -> None:
+        """Free lanes that stand for nothing and, once an hour, forget what was kept long enough.
+
+        ``run`` does so from time to time.
+        """
+        self.repaired += await self._store.repair()
+        now = anyio.current_time()
+        if self._keep_s is not None and now - self._purged_at >= _PURGE_EVERY_S:
+            await self._store.purge(older_than_s=self._keep_s)
+            self._purged_at = now
 
     async def _one(self) -> bool:
         """Make one attempt; False when nothing is ready."""
