@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from nexios.application.caller import Caller
+from nexios.application.codec import UncodableField
 from nexios.application.events import Envelope
 from nexios.application.handlers import Handles, Moment, consumer_name, handlers_of
 from nexios.application.subscribers import Consumer, Handler
+from nexios.application.use_cases import check_once
 from nexios.container.binding import Answer, Binding
 from nexios.container.container import Container
 from nexios.container.entry import Entry, EntryPoint, Getter
@@ -160,6 +162,24 @@ def handler_points(modules: Sequence[Module], profile: str | None = None) -> lis
                     HandlerPoint(name, handles, _point(name, service, method, handles, module))
                 )
     return points
+
+
+def once_problems(modules: Sequence[Module], profile: str | None = None) -> list[Exception]:
+    """Return what use cases with ``once=True`` could not keep, of the classes that are bound.
+
+    Args:
+        profile: As for `handler_points`.
+    """
+    found: list[Exception] = []
+    for module in modules:
+        for declaration in module.declarations:
+            source = declaration.settle().source if declaration.holds(profile) else None
+            if isinstance(source, type):
+                try:
+                    check_once(source)
+                except UncodableField as error:
+                    found.append(error)
+    return found
 
 
 def _service(binding: Binding) -> type | None:

@@ -130,6 +130,25 @@ def codec_of(annotation: Any) -> Codec:
     )
 
 
+def kept_codec(use_case: str, what: str, annotation: Any) -> Codec:
+    """Return the codec of a part of a use case that takes effect once.
+
+    Args:
+        use_case: Which one, for the error.
+        what: Which part of it.
+        annotation: Of the part.
+
+    Raises:
+        UncodableField: It has no JSON form.
+    """
+    try:
+        return codec_of(annotation)
+    except UncodableField as error:
+        raise UncodableField(
+            f"{use_case} is once=True, and {what}: {error.says}", fix=error.fix
+        ) from None
+
+
 @functools.cache
 def _of_class(cls: Any) -> Codec:
     try:

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar, get_type_hints, overload
 
+from nexios.application.codec import kept_codec
 from nexios.application.idempotency import Attempt, key_digest
 from nexios.application.unit_of_work import Isolation, UnitOfWork
 
@@ -78,7 +79,8 @@ def transactional(
         name = getattr(method, "__qualname__", repr(method)).rpartition("<locals>.")[2]
         if not inspect.iscoroutinefunction(method):
             raise TypeError(f"@transactional {name} must be an async def method")
-        attempt = _Attempts(method, name).of if once else _no_attempt
+        attempts = _Attempts(method, name) if once else None
+        attempt = _no_attempt if attempts is None else attempts.of
 
         @functools.wraps(method)
         async def use_case(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -93,9 +95,24 @@ def transactional(
                 once=attempt(uow, self, args, kwargs),
             )
 
+        if attempts is not None:
+            use_case.__nexios_once__ = attempts  # type: ignore[attr-defined]  # see check_once
         return use_case
 
     return decorate if function is None else decorate(function)
+
+
+def check_once(service: type) -> None:
+    """Prove that what the use cases of a service keep has a JSON form, before the first call.
+
+    Raises:
+        UncodableField: An argument's or the result's annotation has none.
+    """
+    for base in service.__mro__:
+        for member in vars(base).values():
+            attempts = getattr(member, "__nexios_once__", None)
+            if isinstance(attempts, _Attempts):
+                attempts.check()
 
 
 def _unit_of_work(service: Any, name: str) -> UnitOfWork:  # any class may be decorated by mistake
@@ -117,6 +134,7 @@ class _Attempts:
 
     def __init__(self, method: Callable[..., object], name: str) -> None:
         self._method = method
+        self._name = name
         self._signature = inspect.signature(method)
         self._self, *parameters = self._signature.parameters.values()
         bare = [one.name for one in parameters if one.annotation is one.empty]
@@ -137,6 +155,11 @@ class _Attempts:
     def _hints(self) -> dict[str, Any]:
         # When first called: an annotation may name what is defined after the service.
         return get_type_hints(self._method)
+
+    def check(self) -> None:
+        for part, annotation in self._hints.items():
+            what = "its result" if part == "return" else f'its parameter "{part}"'
+            kept_codec(self._name, what, annotation)
 
     def of(
         self, uow: UnitOfWork, service: object, args: Sequence[Any], kwargs: Mapping[str, Any]

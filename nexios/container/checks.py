@@ -312,8 +312,10 @@ def _values(graph: Graph, registry: Registry, wired: Sequence[Wired]) -> Iterato
         point = entry.point
         have = set(point.values) | set(point.supplies)
         if current in have:
+            # A shared one runs in whichever scope calls it, and has what that one was given.
+            within = (Scope.CONNECTION, Scope.REQUEST) if point.shared else (Scope.CONNECTION,)
             for other in points:
-                if other.scope is Scope.CONNECTION:
+                if other.scope in within:
                     have |= set(other.values) | set(other.supplies)
         for slot in sorted(graph.reach(s for call in entry.calls for s in call.slots)):
             node = graph.nodes[slot]
