@@ -48,7 +48,7 @@ from nexios.delivering import Delivering
 from nexios.domain.clock import Clock
 from nexios.gathering import add_controllers, below
 from nexios.layers.rules import Layer
-from nexios.subscriptions import Subscriptions, handler_points
+from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.websockets.hub import Hub
 
 
@@ -118,6 +118,7 @@ class House:
         sockets = compile_sockets([*routes.sockets, *controllers], settings)
         mounts = compile_sockets((), settings, routes.mounts)
         handlers = handler_points(modules, config.env)
+        unkept = once_problems(modules, config.env)
         self._around = around
         loaders = [point for one in around for point in getattr(one, "points", ())]
         self.container = Container(
@@ -137,7 +138,7 @@ class House:
         self._guarded = (*routes.points, *sockets.points, *mounts.points)
         guards = setup_problems(self._guarded, around)
         drawn = self._undrawable(routes)
-        self._prove([*routes.problems, *drawn, *sockets.problems, *guards])
+        self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
         self._subscriptions.connect(self.container, handlers)
         self._background = Background(self.container, self._work_failed)
         self.gateway = Gateway(
@@ -258,7 +259,17 @@ class House:
 
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
-        self.delivering.start(await self.container.get(OutboxStore | None), tasks)
+        store = await self.container.get(OutboxStore | None)
+        self.delivering.start(store, tasks)
+        if self.delivering.running and store is not None:
+            for name, count in (await self.delivering.orphans(store)).items():
+                self._logger.warning(
+                    '%d deliveries wait for %s, which is no handler here: give name="%s" to the'
+                    " one that has taken its place",
+                    count,
+                    name,
+                    name,
+                )
 
     def started(self, tasks: TaskGroup) -> None:
         """Note that the start is over; from now on checks are asked without probes too."""

@@ -38,6 +38,11 @@ class Delivering:
         self._needed = False
         self._worker: Any = None  # its home is heavy and loaded only where events wait
 
+    @property
+    def running(self) -> bool:
+        """Whether this process delivers."""
+        return self._worker is not None
+
     def insist(self, workers: int | None) -> None:
         """Run the worker whatever the settings say: this process is there for it."""
         workers = self._settings.workers if workers is None else workers
@@ -64,8 +69,15 @@ class Delivering:
             consumers=consumers,
             workers=self._settings.workers,
             poll_interval_s=self._settings.poll_interval_s,
+            keep_s=self._settings.keep_s,
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
+
+    async def orphans(self, store: OutboxStore) -> dict[str, int]:
+        """Return how many deliveries wait for consumers that this application does not have."""
+        known = {consumer.name for consumer in self._subscriptions.every_consumer}
+        pending = await store.pending()
+        return {name: count for name, count in pending.items() if name not in known}
 
     async def stop(self) -> None:
         """Let the deliveries at hand finish; none begins."""

@@ -230,3 +230,23 @@ async def test_what_cannot_be_published_is_undone_and_tried_again() -> None:
     ):
         await turned(app, 1)
         assert len(await heard(messages, 1)) == 1
+
+
+async def test_deliveries_for_a_handler_that_is_gone_are_named_at_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = MemoryBroker()
+    async with Database("sqlite://") as database:
+        async with running(database, broker) as app:
+            await turned(app, 1)
+        await database.execute("UPDATE nx_delivery SET consumer = 'lamps.old'")
+        waiting = await database.fetch_value("SELECT count(*) FROM nx_delivery")
+        if not waiting:  # it was delivered before the application stopped
+            await database.execute(
+                "INSERT INTO nx_delivery (seq, consumer, stream, state, not_before)"
+                " SELECT seq, 'lamps.old', stream, 'ready', at FROM nx_outbox"
+            )
+        async with running(database, broker):
+            pass
+
+    assert "1 deliveries wait for lamps.old, which is no handler here" in caplog.text
