@@ -1,10 +1,10 @@
 """Whole modules without a server: a use case is run, and what it leads to is looked at."""
 
+import json
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
-from sqlalchemy import select
 from typing_extensions import TypeForm
 
 from nexios.adapters.persistence.database import Database
@@ -12,7 +12,6 @@ from nexios.adapters.persistence.memory import MemoryUnitOfWork
 from nexios.adapters.persistence.memory_outbox import MemoryOutbox
 from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.outbox import SqlOutbox
-from nexios.adapters.persistence.tables import OUTBOX
 from nexios.adapters.persistence.worker import Worker
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.clock import SystemClock
@@ -33,6 +32,10 @@ from nexios.subscriptions import Subscriptions, handler_points
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+_EVENTS: Final = (
+    "SELECT name, version, CAST(payload AS text) AS payload FROM nx_outbox ORDER BY seq"
+)
 
 
 def memory_module(store: MemoryStore | None = None) -> Module:
@@ -114,10 +117,12 @@ class Scenario:
         store = self._store()
         if isinstance(store, MemoryStore):
             return [one.event for one in store.lanes.events]
-        query = select(OUTBOX.c.name, OUTBOX.c.version, OUTBOX.c.payload).order_by(OUTBOX.c.seq)
         known = _event_types(DomainEvent)
-        rows: list[Any] = list(await store.fetch_all(query))
-        return [load_event(known[one["name"]], one["version"], one["payload"]) for one in rows]
+        rows: list[Any] = list(await store.fetch_all(_EVENTS))
+        return [
+            load_event(known[row["name"]], row["version"], json.loads(row["payload"]))
+            for row in rows
+        ]
 
     async def deliver(self) -> int:
         """Call the handlers after the commit, and those of what they lead to; return how often.
