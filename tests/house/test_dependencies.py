@@ -13,6 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 INSTALLED_AS = {
     "dependency_injector": "dependency-injector",
     "jwt": "pyjwt",
+    "nats": "nats-py",
     "pydantic_core": "pydantic",
     "pytest_asyncio": "pytest-asyncio",
     "python_multipart": "python-multipart",
