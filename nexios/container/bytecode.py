@@ -4,6 +4,10 @@ import dis
 import inspect
 import typing
 from collections.abc import Iterator
+from typing import Final
+
+# ``await`` and ``async with``, ``async for``; a bare ``yield`` is neither.
+_WAITING: Final = frozenset({"GET_AWAITABLE", "GET_ANEXT"})
 
 
 def assigns_attributes(cls: type) -> bool:
@@ -15,6 +19,16 @@ def assigns_attributes(cls: type) -> bool:
             if name != "__init__" and any(map(_stores, _codes(member))):
                 return True
     return False
+
+
+def never_waits(function: object) -> bool:
+    """Return whether an async generator function holds no ``await`` at all, so that a step of it
+    ends without letting anybody else run.
+    """
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_flags & inspect.CO_ASYNC_GENERATOR:
+        return False  # it calls or wraps the one that yields
+    return not any(step.opname in _WAITING for step in dis.get_instructions(code))
 
 
 def _codes(member: object) -> Iterator[object]:

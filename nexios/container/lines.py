@@ -7,6 +7,7 @@ from keyword import iskeyword
 from typing import Any, Final
 
 from nexios.container.binding import Answer
+from nexios.container.bytecode import never_waits
 from nexios.container.closing import Place
 from nexios.container.emitter import Emitter, Namespace
 from nexios.container.graph import Argument, Call, Node
@@ -181,7 +182,8 @@ class Lines:
         if inside:
             held = f"{held} if shield.innermost() is {before} else Inside({held})"
         self._line(f"g{len(self._places)} = {held}")
-        self._places.append(Place(node.title, waits_for))
+        prompt = waits_for and not inside and never_waits(node.binding.source)
+        self._places.append(Place(node.title, waits_for, prompt))
 
     def _arguments(
         self, arguments: Sequence[Argument], reads: dict[int, str], queue: Queue

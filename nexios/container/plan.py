@@ -166,6 +166,8 @@ class Writer(Lines):
         if self._shared:
             return _Closers("", "", "")
         wait, now = ("await ", "") if awaits else ("", "_now")
+        if not self._scoped and all(one.prompt or not one.awaits for one in self._places):
+            wait, now = "", "_now"
         if self._scoped:
             return _Closers(
                 f"{wait}scope.close{now}(error)", f"{wait}scope.close{now}()", "scope.close"
@@ -173,7 +175,7 @@ class Writer(Lines):
         names = [f"g{index}" for index in range(len(self._places))]
         self._emitter.rewrite(nothing_opened, f"{' = '.join(names)} = None")
         what = f"{self._name('places', tuple(self._places))}, ({', '.join(names)},)"
-        shield = ", shield" if awaits else ""
+        shield = ", shield" if wait else ""
         return _Closers(
             f"{wait}unwind{now}({what}, error{shield})",
             f"{wait}close_opened{now}({what}{shield})",

@@ -86,7 +86,8 @@ def may_stream(answer: object) -> bool:
 
     None may stand for a builder that was given a stream; whoever knows it decides.
     """
-    return answer is None or is_streamed(answer)
+    # Nearly every answer is one of these.
+    return type(answer) is not Encoded and (answer is None or is_streamed(answer))
 
 
 Encoder = Callable[[Any], BaseResponse | Response | None]
