@@ -27,7 +27,17 @@ from nexios.container.entry import Entry, EntryPoint
 class Dispatcher:
     """The compiled routes as one inner call. Immutable: a change makes a new one."""
 
-    __slots__ = ("_errors", "_find", "_holders", "_message", "_page", "_slash", "_socket_at")
+    __slots__ = (
+        "_errors",
+        "_find",
+        "_holders",
+        "_message",
+        "_page",
+        "_plain",
+        "_silent",
+        "_slash",
+        "_socket_at",
+    )
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class Dispatcher:
             for method in unit.flat.route.methods
         )
         self._find = table.find
+        self._plain = table.plain
         self._holders: Table[Serve] = Table(
             (Template.parse(holder.prefix, mount=True), ANY_METHOD, self._behind(holder, errors))
             for holder in routes.holders
@@ -65,11 +76,34 @@ class Dispatcher:
 
     def dispatch(self, exchange: Exchange) -> Awaitable[Answer]:
         """Return what serves the request at its endpoint, or says why there is none."""
+        endpoint = self.endpoint(exchange)
+        return self.look(exchange) if endpoint is None else endpoint.serve(exchange)
+
+    def endpoint(self, exchange: Exchange) -> Endpoint | None:
+        """Return the endpoint of a request where little work finds it, and tell the exchange.
+
+        None says that `look` has to be asked, which also answers a miss.
+        """
         scope = exchange.scope
         path: str = scope["path"]
         root = scope.get("root_path")
         if root:
             path = path_below(path, root)
+        found = self._plain(path, scope["method"])
+        if found is None:
+            return None
+        endpoint, params = found
+        if params:
+            scope["path_params"] = exchange.path_params = params
+        exchange.route = endpoint.template
+        if endpoint.limits is not None:
+            exchange.limits = endpoint.limits
+        return endpoint
+
+    def look(self, exchange: Exchange) -> Awaitable[Answer]:
+        """Return what serves the request, found by every means; what says why there is none."""
+        scope = exchange.scope
+        path = path_below(scope["path"], scope.get("root_path", ""))
         found = self._find(path, scope["method"])
         if found is None and self._slash == "ignore" and path != "/":
             other = path[:-1] if path.endswith("/") else f"{path}/"

@@ -1,28 +1,19 @@
 """Turns what a handler returned into a final; decided per handler at start."""
 
-import types
-import typing
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
-    Generator,
-    Iterable,
     Iterator,
     Mapping,
 )
 from enum import Enum
 from functools import lru_cache, partial
-from typing import Annotated, Any, Final, get_args, get_origin
-
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
-from pydantic_core import PydanticSerializationError, ValidationError
+from typing import Any, Final
 
 from nexios.adapters.asgi.headers import MutableHeaders
 from nexios.adapters.asgi.types import HeaderBlock
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.errors import Unencodable, UnusableAnnotation
+from nexios.adapters.http.errors import Unencodable
 from nexios.adapters.http.head import location
 from nexios.adapters.http.response import (
     BYTES_BLOCK,
@@ -33,9 +24,9 @@ from nexios.adapters.http.response import (
     BaseResponse,
     Created,
     NoContent,
-    encode_json,
-    unencodable,
+    has_no_body,
 )
+from nexios.adapters.http.returned import ToJson, of_the_stream, to_json_of
 from nexios.adapters.http.sse import EventStream, ServerSentEvent
 from nexios.adapters.http.stream import StreamingResponse
 from nexios.container.keys import MISSING
@@ -52,6 +43,10 @@ class Encoded(BaseResponse):
         self.status_code = status_code
         self._block = block
         self._headers = None
+
+
+Parts = tuple[bytes, int, HeaderBlock]
+"""Body, status and header fields of an answer that nobody will look at: no object for it."""
 
 
 class _EncodedStream(StreamingResponse):
@@ -87,7 +82,7 @@ def may_stream(answer: object) -> bool:
     None may stand for a builder that was given a stream; whoever knows it decides.
     """
     # Nearly every answer is one of these.
-    return type(answer) is not Encoded and (answer is None or is_streamed(answer))
+    return type(answer) is not tuple and (answer is None or is_streamed(answer))
 
 
 Encoder = Callable[[Any], BaseResponse | Response | None]
@@ -97,13 +92,6 @@ None stays None, since the caller knows the builder; a returned builder stays wh
 may still be added to.
 """
 
-ToJson = Callable[[Any], bytes]
-
-_UNIONS: Final = (typing.Union, types.UnionType)
-_MARKERS: Final = (Created, Accepted)
-_STREAMS: Final = (Generator, AsyncGenerator, Iterator, AsyncIterator, AsyncIterable)
-# What says nothing about fields: the value is encoded as it is.
-_PLAIN: Final = (Any, object, None, type(None), dict, list, set, tuple, Mapping, str, bytes)
 _STATUSES: Final = range(100, 600)
 
 
@@ -127,9 +115,33 @@ def compile_encoder(
     Raises:
         UnusableAnnotation: No serialiser can be made of the annotation.
     """
-    streamed, item = _of_the_stream(annotation)
-    to_json = _to_json(item if streamed else annotation, handler, write)
+    streamed, item = of_the_stream(annotation)
+    to_json = to_json_of(item if streamed else annotation, handler, write)
     return _Encoder(to_json, status, handler, streamed).encode
+
+
+def compile_finish(
+    annotation: object = MISSING,
+    status: int | None = None,
+    handler: str = "",
+    write: ToJson | None = None,
+) -> Callable[[Any], Parts | BaseResponse | Response | None]:
+    """Return what the plan of a handler makes of its result: plain values become `Parts`.
+
+    Everything else becomes what the encoder of `compile_encoder` makes of it.
+    """
+    streamed, item = of_the_stream(annotation)
+    to_json = to_json_of(item if streamed else annotation, handler, write)
+    encoder = _Encoder(to_json, status, handler, streamed)
+    rows: dict[type, Callable[[Any], Any]] = {}
+
+    def finish(value: Any) -> Parts | BaseResponse | Response | None:
+        row = rows.get(type(value))
+        if row is None:
+            row = rows[type(value)] = encoder.parts(type(value))
+        return row(value)  # type: ignore[no-any-return]  # rows make nothing else
+
+    return finish
 
 
 class _Encoder:
@@ -165,6 +177,25 @@ class _Encoder:
         if issubclass(kind, (Iterator, AsyncIterable)):
             return self._stream
         return self._json
+
+    def parts(self, kind: type) -> Callable[[Any], Any]:
+        """Return what makes parts of the values of a class, or an answer where it takes one."""
+        row, ok, to_json, handler = self._row(kind), self._ok, self._to_json, self._handler
+        if has_no_body(ok):
+            return row
+        if row == self._text:
+            return lambda value: (value.encode("utf-8"), ok, TEXT_BLOCK)
+        if row != self._json:
+            return row
+
+        def json(value: object) -> Parts:
+            try:
+                return to_json(value), ok, JSON_BLOCK
+            except Unencodable as error:
+                error.handler = handler
+                raise
+
+        return json
 
     def _nothing(self, _value: object) -> None:
         return None
@@ -258,118 +289,6 @@ _ROWS: Final[Mapping[type, str]] = {
     NoContent: "_no_content",
 }
 
-
-def _to_json(annotation: object, handler: str, write: ToJson | None) -> ToJson:
-    wanted = _of_the_value(annotation)
-    if wanted is MISSING or wanted in _PLAIN or _of_anything(wanted):
-        return write or encode_json
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(wanted)
-        if not adapter.pydantic_complete:
-            adapter.rebuild()
-    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UnusableAnnotation(handler, annotation, reason) from error
-    return _serializer(adapter, wanted, handler, write)
-
-
-def _serializer(
-    adapter: TypeAdapter[Any], wanted: Any, handler: str, write: ToJson | None
-) -> ToJson:
-    dump: Callable[..., bytes] = adapter.serializer.to_json
-    validate = adapter.validator.validate_python
-    exact = _exact(wanted)
-    if write is not None:
-        # The codec decides how a date is written, so it gets dates and not their text.
-        dump = _then(adapter.serializer.to_python, write)
-
-    def to_json(value: Any) -> bytes:
-        if not exact(value):
-            try:
-                value = validate(value, from_attributes=True)
-            except ValidationError as error:
-                kind = type(value).__qualname__
-                reason = f"not {wanted!r}: {error.error_count()} fields do not fit"
-                raise Unencodable("$", kind, handler=handler, reason=reason) from error
-        try:
-            # By alias, as without an annotation, and as the same model is read from a body.
-            # warnings="error" would cost 1 us more.
-            return dump(value, by_alias=True, warnings=False)
-        except (PydanticSerializationError, ValueError, RecursionError) as error:
-            raise unencodable(value, handler=handler) from error
-
-    return to_json
-
-
-def _then(dump: Callable[..., Any], write: ToJson) -> Callable[..., bytes]:
-    return lambda value, **how: write(dump(value, **how))
-
-
-def _exact(wanted: Any) -> Callable[[Any], bool]:
-    """Return the test that a value needs no validation: exactly a class, or a list of it."""
-    origin, arguments = get_origin(wanted), get_args(wanted)
-    if isinstance(wanted, type) and origin is None:
-        return lambda value: type(value) is wanted
-    if origin is list and isinstance(arguments[0], type) and get_origin(arguments[0]) is None:
-        only = {arguments[0]}
-        return lambda value: type(value) is list and only.issuperset(map(type, value))
-    return lambda _value: False
-
-
-def _of_anything(wanted: Any) -> bool:
-    """Return whether it is a collection whose members may be anything: ``dict[str, object]``."""
-    *keys, members = get_args(wanted) or (None,)
-    return get_origin(wanted) in _PLAIN and members in (Any, object) and set(keys) <= {str}
-
-
-def _of_the_stream(annotation: object) -> tuple[type | None, Any]:
-    """Return what a stream consists of, and for events the type of their data.
-
-    The first is ``ServerSentEvent``, ``bytes``, ``str``, or None where nothing streams.
-    """
-    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    origin, arguments = get_origin(bare), get_args(bare)
-    items = arguments[:1]
-    if items and get_origin(items[0]) in _UNIONS:
-        items = get_args(items[0])
-    kind = origin or bare
-    for item in items if kind in (*_STREAMS, Iterable) else ():
-        if (get_origin(item) or item) is ServerSentEvent:
-            return ServerSentEvent, next(iter(get_args(item)), MISSING)
-    if kind not in _STREAMS:
-        return None, MISSING
-    return (bytes, MISSING) if bytes in items else (str, MISSING)
-
-
-def _of_the_value(annotation: object) -> Any:
-    """Return what of an annotation describes a JSON value; ``empty`` when nothing does."""
-    if get_origin(annotation) is Annotated:
-        inner = get_args(annotation)[0]
-        return annotation if _of_the_value(inner) is inner else _of_the_value(inner)
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in _MARKERS:
-        return _of_the_value(arguments[0])
-    if origin is tuple and len(arguments) in (2, 3) and arguments[1] is int:
-        return _of_the_value(arguments[0])
-    if origin in _UNIONS:
-        left = [_of_the_value(member) for member in arguments]
-        left = [m for m in left if m is not MISSING and m not in _SILENT]
-        return typing.Union[tuple(left)] if left else MISSING  # noqa: UP007
-    kind = origin or annotation
-    if isinstance(kind, type) and (
-        issubclass(kind, (BaseResponse, Response, NoContent, *_MARKERS)) or kind in _STREAMS
-    ):
-        return MISSING
-    return annotation
-
-
-def json_type(annotation: object) -> Any:
-    """Return what of a return annotation becomes JSON, for documents; ``MISSING`` for nothing."""
-    return _of_the_value(annotation)
-
-
-# Members of a union that are encoded by their own row.
-_SILENT: Final = (None, type(None), str, bytes)
 
 encode: Final[Encoder] = compile_encoder()
 """The encoder of what nobody annotated."""

@@ -1,7 +1,7 @@
 """One route, compiled: the container's plan, what its result becomes, who answers its errors."""
 
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.encode import is_implicit, is_streamed
+from nexios.adapters.http.encode import Encoded, is_implicit, is_streamed
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain, take
@@ -17,9 +17,11 @@ class Endpoint:
         template: Of the route, for logs: never the path, which clients choose.
         limits: Of the route, where they differ from the app's.
         serve: The outermost call: middleware of routers, controller and route, then the plan.
+        entry: The container's; None where middleware stands around it, so that `serve` is asked.
+        errors: Who answers what the plan raises.
     """
 
-    __slots__ = ("_entry", "_errors", "_nothing", "limits", "serve", "template")
+    __slots__ = ("_entry", "_nothing", "entry", "errors", "limits", "serve", "template")
 
     def __init__(
         self,
@@ -40,32 +42,51 @@ class Endpoint:
             NotMiddleware: One of ``middleware`` cannot stand there.
         """
         self._entry = entry
-        self._errors = errors
+        self.entry = None if middleware else entry
+        self.errors = errors
         self._nothing = BaseResponse.made(b"", status or 204, NO_BLOCK)
         self.template = template
         self.limits = limits
         self.serve: Serve = chain(middleware, self._call, depth=ROUTE_DEPTH)
 
     async def _call(self, exchange: Exchange) -> Answer:
+        # The gateway does the same itself where nothing stands around: one coroutine less.
         # An override swaps the plan by one assignment, so it is read for each call.
         plan = self._entry.plan
-        exchange.errors = self._errors
+        exchange.errors = self.errors
         try:
             answer = plan.call(exchange)
             if plan.awaits:
                 answer = await answer  # type: ignore[misc]  # the plan says so; a cast is a call
             if plan.finish is not None:
                 answer = plan.finish(answer)
-            if type(answer) is Held:
-                answer = await self._hold(exchange, answer)
         except Exception as error:
-            if exchange.noted is not None:
-                exchange.noted.clear()
-            # The scope has closed: what is made of the error now cannot undo a roll-back.
-            answered = await self._errors.answer(exchange, error)
-            if answered is None:
-                raise
-            return answered
+            return await self.rescue(exchange, error)
+        return await self.join(exchange, answer)
+
+    async def rescue(self, exchange: Exchange, error: Exception) -> Answer:
+        """Answer what the plan raised.
+
+        Raises:
+            Exception: The same error, where nobody here knows an answer to it.
+        """
+        if exchange.noted is not None:
+            exchange.noted.clear()
+        # The scope has closed: what is made of the error now cannot undo a roll-back.
+        answered = await self.errors.answer(exchange, error)
+        if answered is None:
+            raise error
+        return answered
+
+    async def join(self, exchange: Exchange, answer: object) -> Answer:
+        """Return what the plan gave, together with what was said on the builder."""
+        if type(answer) is tuple:
+            answer = Encoded(*answer)
+        if type(answer) is Held:
+            try:
+                answer = await self._hold(exchange, answer)
+            except Exception as error:
+                return await self.rescue(exchange, error)
         builder = exchange.builder
         if builder is None:
             return self._nothing if answer is None else answer  # type: ignore[return-value]

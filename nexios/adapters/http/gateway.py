@@ -17,6 +17,7 @@ from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode_beside, is_streamed
+from nexios.adapters.http.endpoint import Endpoint
 from nexios.adapters.http.exchange import Exchange, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
 from nexios.adapters.http.idle import Waits
@@ -24,7 +25,7 @@ from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.request import Request
-from nexios.adapters.http.response import BaseResponse, has_no_body
+from nexios.adapters.http.response import BaseResponse, has_no_body, length_header
 from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.sse import OpenStreams
@@ -98,6 +99,7 @@ class Gateway:
         self._handlers = dict(exception_handlers or {})
         self._errors = ErrorPolicy([self._handlers], self._settings)
         self._entries: dict[EntryPoint, Entry] = {}
+        self._find: Callable[[Exchange], Endpoint | None] | None = None
         self.routes = routes
         self._serve: Serve = self._compile(routes)
 
@@ -147,40 +149,69 @@ class Gateway:
                 unit.source.seal(unit.limits or self._limits)
         entries = {unit.point: entries[unit.point] for unit in routes.units}
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
-        serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH)
+        self._find = None if line else dispatcher.endpoint
+        serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH) if line else dispatcher.look
         self._entries = entries
         self._marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901  # one coroutine, not four: 0.4 us of 3
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer one request."""
         exchange = Exchange(scope, receive, send, self._limits, self.waits)
         try:
             try:
                 self._firewall(scope)
-                answer = await self._serve(exchange)
-                if type(answer) is Encoded and exchange.builder is None:
-                    headers = answer.raw_headers
+                find = self._find
+                endpoint = None if find is None else find(exchange)
+                if endpoint is None:
+                    answer: Any = await self._serve(exchange)
+                elif endpoint.entry is None:
+                    answer = await endpoint.serve(exchange)
                 else:
-                    answer = _final(answer)
-                    if exchange.held is not None and not is_streamed(answer):
-                        await exchange.release()  # middleware has put another answer in its place
-                    headers = _headers(exchange, answer)
+                    # What Endpoint does, in this coroutine.
+                    plan = endpoint.entry.plan
+                    exchange.errors = endpoint.errors
+                    try:
+                        answer = plan.call(exchange)
+                        if plan.awaits:
+                            answer = await answer
+                        if plan.finish is not None:
+                            answer = plan.finish(answer)
+                    except Exception as error:
+                        answer = await endpoint.rescue(exchange, error)
+                    else:
+                        if type(answer) is not tuple or exchange.builder is not None:
+                            answer = await endpoint.join(exchange, answer)
+                if type(answer) is tuple:
+                    body, status, block = answer
+                    headers = [*block, length_header(len(body))]
+                    itself = False
+                else:
+                    if type(answer) is Encoded and exchange.builder is None:
+                        headers = answer.raw_headers
+                    else:
+                        answer = _final(answer)
+                        if exchange.held is not None and not is_streamed(answer):
+                            await exchange.release()  # middleware has put another in its place
+                        headers = _headers(exchange, answer)
+                    status, itself = answer.status_code, answer.sends_itself
+                    body = b"" if itself else answer.body
             except Exception as error:
                 rescued = await self._rescue(exchange, error)
                 if rescued is None:
                     return
                 answer = rescued
                 headers = self._rescued_headers(exchange, answer)
+                status, itself, body = answer.status_code, answer.sends_itself, answer.body
             except BaseException as error:
                 await exchange.release(error)
                 raise
-            if answer.sends_itself:
+            if itself:
                 await self._send_itself(exchange, answer)
                 self._start_work(exchange)
                 return
-            status = answer.status_code
-            body = answer.body
             if scope["method"] == "HEAD" or (status != 200 and has_no_body(status)):
                 body = b""
             try:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from nexios.adapters.asgi.annotations import UNIONS
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.encode import json_type
 from nexios.adapters.http.response import (
     Accepted,
     BaseResponse,
@@ -20,6 +19,7 @@ from nexios.adapters.http.response import (
     ProblemResponse,
     RedirectResponse,
 )
+from nexios.adapters.http.returned import json_type
 from nexios.container.keys import MISSING
 
 JSON: Final = "application/json"
