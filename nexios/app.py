@@ -130,11 +130,17 @@ class NexiosApp(Verbs):
         self._lifespan = Lifespan(self._start, self._stop)
         self._keeper = Keeper(self._lifespan)
         self._serve: ASGIApp = self._first
+        self._straight: ASGIApp | None = None
         self.include(*(one for one in modules if not isinstance(one, MakeConfig)))
 
     async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope (ASGI 3.0)."""
-        if scope["type"] == "lifespan":
+        straight = self._straight
+        if straight is not None and scope["type"] == "http":
+            # What the house does otherwise, without its call.
+            scope["app"], scope["global_state"] = self, self.state
+            await straight(scope, receive, send)
+        elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
@@ -181,8 +187,8 @@ class NexiosApp(Verbs):
         self._wrappers.append(partial(wrapper, **options))
         if self._house is not None:
             self._house.wrap(self._wrappers)
-            running = self._serve != self._first
-            self._serve = self._house.serve if running else self._first
+            if self._serve != self._first:
+                self._serve, self._straight = self._house.serve, self._house.straight
 
     def add_ws_middleware(self, wrapper: Callable[..., ASGIApp], **options: Any) -> None:
         """Put ASGI middleware around the sockets alone, as `wrap_asgi` does around everything."""
@@ -411,7 +417,7 @@ class NexiosApp(Verbs):
             house.started(tasks)
             opened.push_async_callback(house.quiesce)
             self._open = opened.pop_all()
-        self._serve = house.serve
+        self._serve, self._straight = house.serve, house.straight
         return values
 
     def drain(self) -> None:
@@ -420,7 +426,7 @@ class NexiosApp(Verbs):
             self._house.drain()
 
     async def _stop(self) -> None:
-        self._serve = self._first
+        self._serve, self._straight = self._first, None
         await self._open.aclose()
 
     async def _run_stop_hooks(self) -> None:

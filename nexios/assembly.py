@@ -19,7 +19,7 @@ from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.gateway import Gateway
-from nexios.adapters.http.health import FOLDER, HealthDoor
+from nexios.adapters.http.health import HealthDoor
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
@@ -61,6 +61,8 @@ class House:
         delivering: Its outbox worker.
         mounted: The lives of the applications below it.
         serve: What serves one HTTP or WebSocket scope; replaced by ``wrap``.
+        straight: Serves one HTTP scope that names the application already; None where wrappers
+            stand around.
         documentation: Draws its OpenAPI document.
     """
 
@@ -141,6 +143,9 @@ class House:
         self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
         self._subscriptions.connect(self.container, handlers)
         self._background = Background(self.container, self._work_failed)
+        self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
+        self._watch = LoopWatch()
+        self._door = HealthDoor(self._board, self._watch) if probed else None
         self.gateway = Gateway(
             routes,
             self.container,
@@ -150,7 +155,9 @@ class House:
             settings=self._http_settings,
             report=self._report,
             background=self._background,
+            door=self._door,
         )
+        self._http = self.gateway.__call__  # bound once: calling an instance binds it each time
         self.documentation.take(routes)
         for one in (*around, *routes.middleware):
             self._join(one)
@@ -163,24 +170,18 @@ class House:
         )
         self._sockets.adopt(mounts)
         self._hub: Hub | None = None
-        self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
-        self._watch = LoopWatch()
-        self._door = HealthDoor(self._board, self._watch) if probed else None
         self._open_door(routes)
         self.mounted = SubApps(routes.foreign)
         self.serve: ASGIApp = self._serve
+        self.straight: ASGIApp | None = None
         self.wrap(wrappers)
 
     def _serve(self, scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
         app = self._app
         scope["app"] = app
         scope["global_state"] = app.state
-        if scope["type"] == "http":
-            door = self._door
-            if door is not None and FOLDER in scope["path"] and door.serves(scope):
-                return door(scope, receive, send)
-            return self.gateway(scope, receive, send)
-        return self._sockets(scope, receive, send)
+        gateway = self._http if scope["type"] == "http" else self._sockets
+        return gateway(scope, receive, send)
 
     def wrap(self, wrappers: Sequence[Wrapper]) -> None:
         """Serve through these ASGI wrappers from now on, the last outermost."""
@@ -191,6 +192,7 @@ class House:
             return around(scope, receive, send)
 
         self.serve = serve if wrappers else self._serve
+        self.straight = None if wrappers else self._http
 
     async def _answer_error(
         self, scope: WireScope, receive: Receive, send: Send, error: Exception

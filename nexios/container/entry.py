@@ -108,11 +108,13 @@ class Plan:
     Attributes:
         finish: The point's ``finish``, left to the caller: ``result = plan.finish(result)``.
             None where the plan calls it in a scope of its own, or where there is none.
+        reads_only: Its values go to the getters of the point's source and to nobody else.
     """
 
     call: Callable[..., object]
     awaits: bool
     finish: Callable[[object], object] | None = None
+    reads_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class Lines:
         self._shared = False
         self._inlined = 0
         self._values = ""
+        self._values_kept = False  # or handed to anything but a getter
         self._givers: dict[object, str] = {}
         self._parent: str | None = None
         self._supplies: Mapping[AnyKey, Callable[..., object]] = {}
@@ -127,6 +128,7 @@ class Lines:
     def _by_interpreter(self, name: str, slot: int) -> str:
         waits_for = self._paths.step_awaits(slot)
         comma = "," if self._values else ""
+        self._values_kept = True
         ask = f"Ask(({self._values}{comma}), {self._name('x', self._label)})"
         text = f"{name}{'' if waits_for else '_now'}(scope, {slot}, {ask})"
         return self._await(text, waits_for)
@@ -234,6 +236,7 @@ class Lines:
     def _given(self, node: Node) -> str:
         """Return the expression of a value that comes with the call."""
         key = node.binding.key
+        self._values_kept = True
         if key in self._givers and not self._shared:
             return self._givers[key]
         where = "scope" if self._scoped else self._parent

@@ -74,7 +74,8 @@ class Writer(Lines):
         if self._awaited or (awaits and held):
             self._emitter.rewrite(head, f"async def plan({self._values}):")
         function = self._emitter.function("plan", self._namespace)
-        plan = Plan(function, awaits, None if held else point.finish)
+        reads_only = not self._values_kept and self._parent is None
+        plan = Plan(function, awaits, None if held else point.finish, reads_only)
         return Written(plan, self.constants)
 
     @property
@@ -109,9 +110,11 @@ class Writer(Lines):
                 self._interpret(stub)
         if self._scoped and not self._shared:
             comma = "," if self._values else ""
+            self._values_kept = True
             self._line(f"scope, _ = {self._name('open', opening())}(({self._values}{comma}))")
 
     def _interpret(self, stub: Plan) -> None:
+        self._values_kept = True
         text = f"{self._name('stub', stub.call)}({self._values})"
         self._line(f"return {self._await(text, stub.awaits)}")
 

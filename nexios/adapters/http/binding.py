@@ -85,6 +85,7 @@ class RequestSource:
         self._known: dict[tuple[Asker, str, bool], Getter | None] = {}
         self._roles: dict[Asker, Mapping[str, str]] = {}
         self._count = 0
+        self._of_path: set[Getter] = set()
         # The first line that fits, in the order of the design's table.
         self._lines = (
             self._marked,
@@ -111,6 +112,11 @@ class RequestSource:
     def inputs(self) -> tuple[Inputs, ...]:
         """What is read, for documents: by the handler, then by each check before it."""
         return (self._main, *self._before.values())
+
+    @property
+    def path_only(self) -> bool:
+        """Whether all that is read are values of the path, as their converters made them."""
+        return all(one is None or one in self._of_path for one in self._known.values())
 
     @property
     def streams(self) -> bool:
@@ -182,7 +188,9 @@ class RequestSource:
         made = self._reading.path[name]
         as_made = not ask.annotated or (ask.inner in (made, object) and not ask.metadata)
         if as_made and not constraints:
-            return Getter(path_value(name))
+            getter = Getter(path_value(name))
+            self._of_path.add(getter)
+            return getter
         annotation = ask.annotation if ask.annotated else made
         raw = path_text(name) if ask.inner is str else path_value(name)
         return self._add(ask, "path", name, constrained(from_text(annotation), constraints), raw)

@@ -25,7 +25,12 @@ from nexios.container.entry import Entry, EntryPoint
 
 
 class Dispatcher:
-    """The compiled routes as one inner call. Immutable: a change makes a new one."""
+    """The compiled routes as one inner call. Immutable: a change makes a new one.
+
+    Attributes:
+        plain: Endpoint and path values for a path and a method, where little work finds them;
+            None says that `look` has to be asked, which also answers a miss.
+    """
 
     __slots__ = (
         "_errors",
@@ -33,10 +38,9 @@ class Dispatcher:
         "_holders",
         "_message",
         "_page",
-        "_plain",
-        "_silent",
         "_slash",
         "_socket_at",
+        "plain",
     )
 
     def __init__(
@@ -67,7 +71,7 @@ class Dispatcher:
             for method in unit.flat.route.methods
         )
         self._find = table.find
-        self._plain = table.plain
+        self.plain = table.plain
         self._holders: Table[Serve] = Table(
             (Template.parse(holder.prefix, mount=True), ANY_METHOD, self._behind(holder, errors))
             for holder in routes.holders
@@ -76,29 +80,13 @@ class Dispatcher:
 
     def dispatch(self, exchange: Exchange) -> Awaitable[Answer]:
         """Return what serves the request at its endpoint, or says why there is none."""
-        endpoint = self.endpoint(exchange)
-        return self.look(exchange) if endpoint is None else endpoint.serve(exchange)
-
-    def endpoint(self, exchange: Exchange) -> Endpoint | None:
-        """Return the endpoint of a request where little work finds it, and tell the exchange.
-
-        None says that `look` has to be asked, which also answers a miss.
-        """
         scope = exchange.scope
-        path: str = scope["path"]
-        root = scope.get("root_path")
-        if root:
-            path = path_below(path, root)
-        found = self._plain(path, scope["method"])
-        if found is None:
-            return None
-        endpoint, params = found
-        if params:
-            scope["path_params"] = exchange.path_params = params
-        exchange.route = endpoint.template
-        if endpoint.limits is not None:
-            exchange.limits = endpoint.limits
-        return endpoint
+        path = path_below(scope["path"], scope.get("root_path", ""))
+        known = self.plain(path, scope["method"])
+        if known is None:
+            return self.look(exchange)
+        endpoint, params = known
+        return endpoint.serve(endpoint.enter(exchange, params))
 
     def look(self, exchange: Exchange) -> Awaitable[Answer]:
         """Return what serves the request, found by every means; what says why there is none."""
@@ -110,13 +98,7 @@ class Dispatcher:
             found = self._find(other, scope["method"])
         if not isinstance(found, Found):
             return self._miss(exchange, path, found)
-        if found.params:
-            scope["path_params"] = exchange.path_params = found.params
-        endpoint: Endpoint = found.target
-        exchange.route = endpoint.template
-        if endpoint.limits is not None:
-            exchange.limits = endpoint.limits
-        return endpoint.serve(exchange)
+        return found.target.serve(found.target.enter(exchange, found.params))
 
     async def _miss(self, exchange: Exchange, path: str, found: MethodMiss | None) -> Answer:
         exchange.miss = self._answer_to_miss(exchange, path, found)
@@ -186,4 +168,5 @@ def _endpoint(unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettin
         (*around.middleware, *route.middleware),
         limits=unit.limits,
         status=route.options.get("status"),
+        path_only=unit.source.path_only,
     )

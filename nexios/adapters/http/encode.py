@@ -19,12 +19,17 @@ from nexios.adapters.http.response import (
     BYTES_BLOCK,
     JSON_BLOCK,
     NO_BLOCK,
+    NO_JSON,
     TEXT_BLOCK,
     Accepted,
     BaseResponse,
     Created,
     NoContent,
+    as_plain,
+    encode_json,
     has_no_body,
+    unencodable,
+    write_json,
 )
 from nexios.adapters.http.returned import ToJson, of_the_stream, to_json_of
 from nexios.adapters.http.sse import EventStream, ServerSentEvent
@@ -187,6 +192,16 @@ class _Encoder:
             return lambda value: (value.encode("utf-8"), ok, TEXT_BLOCK)
         if row != self._json:
             return row
+
+        if to_json is encode_json:
+            # The same without two calls.
+            def plain(value: object) -> Parts:
+                try:
+                    return write_json(value, by_alias=True, fallback=as_plain), ok, JSON_BLOCK
+                except NO_JSON as error:
+                    raise unencodable(value, handler=handler) from error
+
+            return plain
 
         def json(value: object) -> Parts:
             try:

@@ -1,5 +1,8 @@
 """One route, compiled: the container's plan, what its result becomes, who answers its errors."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.encode import Encoded, is_implicit, is_streamed
 from nexios.adapters.http.exchange import Exchange
@@ -19,9 +22,19 @@ class Endpoint:
         serve: The outermost call: middleware of routers, controller and route, then the plan.
         entry: The container's; None where middleware stands around it, so that `serve` is asked.
         errors: Who answers what the plan raises.
+        path_only: The getters of its plan read values of the path alone.
     """
 
-    __slots__ = ("_entry", "_nothing", "entry", "errors", "limits", "serve", "template")
+    __slots__ = (
+        "_entry",
+        "_nothing",
+        "entry",
+        "errors",
+        "limits",
+        "path_only",
+        "serve",
+        "template",
+    )
 
     def __init__(
         self,
@@ -32,11 +45,13 @@ class Endpoint:
         *,
         limits: Limits | None,
         status: int | None,
+        path_only: bool = False,
     ) -> None:
         """Put the layers around the plan.
 
         Args:
             status: What the route says its answers have.
+            path_only: See above.
 
         Raises:
             NotMiddleware: One of ``middleware`` cannot stand there.
@@ -44,16 +59,26 @@ class Endpoint:
         self._entry = entry
         self.entry = None if middleware else entry
         self.errors = errors
+        self.path_only = path_only
         self._nothing = BaseResponse.made(b"", status or 204, NO_BLOCK)
         self.template = template
         self.limits = limits
         self.serve: Serve = chain(middleware, self._call, depth=ROUTE_DEPTH)
 
+    def enter(self, exchange: Exchange, params: Mapping[str, Any]) -> Exchange:
+        """Tell the exchange which endpoint its request has come to; return it."""
+        if params:
+            exchange.scope["path_params"] = exchange.path_params = params
+        exchange.route = self.template
+        exchange.errors = self.errors
+        if self.limits is not None:
+            exchange.limits = self.limits
+        return exchange
+
     async def _call(self, exchange: Exchange) -> Answer:
         # The gateway does the same itself where nothing stands around: one coroutine less.
         # An override swaps the plan by one assignment, so it is read for each call.
         plan = self._entry.plan
-        exchange.errors = self.errors
         try:
             answer = plan.call(exchange)
             if plan.awaits:

@@ -21,6 +21,18 @@ NO_PARAMS: Final[Mapping[str, Any]] = {}
 NO_FORM: Final = FormData()
 
 
+class PathValues:
+    """What stands for the exchange before a plan that reads values of the path alone."""
+
+    __slots__ = ("path_params",)
+
+    def __init__(self, path_params: Mapping[str, Any]) -> None:
+        self.path_params = path_params
+
+
+NO_VALUES: Final = PathValues(NO_PARAMS)
+
+
 class Policy(Protocol):
     """Who answers errors at one place."""
 

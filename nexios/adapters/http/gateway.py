@@ -11,6 +11,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.errors import ClientDisconnect, tell_client
 from nexios.adapters.asgi.firewall import Firewall
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
+from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.background import Background
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
@@ -18,21 +19,38 @@ from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, encode_beside, is_streamed
 from nexios.adapters.http.endpoint import Endpoint
-from nexios.adapters.http.exchange import Exchange, Policy
+from nexios.adapters.http.exchange import NO_VALUES, Exchange, PathValues, Policy
 from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
 from nexios.adapters.http.idle import Waits
 from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.request import Request
-from nexios.adapters.http.response import BaseResponse, has_no_body, length_header
+from nexios.adapters.http.response import (
+    LENGTHS,
+    LENGTHS_MADE,
+    BaseResponse,
+    has_no_body,
+    length_header,
+)
 from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.sse import OpenStreams
+from nexios.adapters.routing.table import Plain
 from nexios.application.caller import ANONYMOUS
 from nexios.container.entry import Entry, EntryPoint
 
 _log: Final = logging.getLogger("nexios.http")
+
+
+class Door(Protocol):
+    """Answers some requests before everything else."""
+
+    def serves(self, scope: Scope) -> bool:
+        """Return whether a request is one of these."""
+
+    async def answer(self, scope: Scope) -> BaseResponse:
+        """Answer it."""
 
 
 class Planner(Protocol):
@@ -67,6 +85,7 @@ class Gateway:
         settings: HttpSettings,
         report: Report,
         background: Background | None = None,
+        door: Door | None = None,
     ) -> None:
         """Plan every route and put the table together.
 
@@ -79,6 +98,7 @@ class Gateway:
             settings: Frozen with the configuration.
             report: Must not raise.
             background: Runs what is noted for after the answer.
+            door: Answers in place of middleware and routes, what no route answers at once.
 
         Raises:
             MiddlewareOrderError: Middleware cannot be put in order, or one it needs is absent.
@@ -89,6 +109,7 @@ class Gateway:
         self._settings = settings
         self._report = report
         self._background = background
+        self._door = door
         self.streams = OpenStreams()
         self.waits = Waits()
         self._server_error_handler = server_error_handler
@@ -99,7 +120,7 @@ class Gateway:
         self._handlers = dict(exception_handlers or {})
         self._errors = ErrorPolicy([self._handlers], self._settings)
         self._entries: dict[EntryPoint, Entry] = {}
-        self._find: Callable[[Exchange], Endpoint | None] | None = None
+        self._find: Callable[[str, str], Plain[Endpoint] | None] | None = None
         self.routes = routes
         self._serve: Serve = self._compile(routes)
 
@@ -149,7 +170,7 @@ class Gateway:
                 unit.source.seal(unit.limits or self._limits)
         entries = {unit.point: entries[unit.point] for unit in routes.units}
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
-        self._find = None if line else dispatcher.endpoint
+        self._find = None if line else dispatcher.plain
         serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH) if line else dispatcher.look
         self._entries = entries
         self._marks = tuple(one.mark for one in line if hasattr(one, "mark"))
@@ -159,34 +180,60 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request."""
-        exchange = Exchange(scope, receive, send, self._limits, self.waits)
+        exchange: Exchange | None = None
         try:
             try:
                 self._firewall(scope)
-                find = self._find
-                endpoint = None if find is None else find(exchange)
-                if endpoint is None:
-                    answer: Any = await self._serve(exchange)
-                elif endpoint.entry is None:
-                    answer = await endpoint.serve(exchange)
+                find, path = self._find, scope["path"]
+                if find is None:
+                    found = None
+                elif root := scope.get("root_path"):
+                    found = find(path_below(path, root), scope["method"])
+                else:
+                    found = find(path, scope["method"])
+                if found is None:
+                    exchange = self._exchange(scope, receive, send)
+                    if self._door is not None and self._door.serves(scope):
+                        answer: Any = await self._door.answer(scope)
+                    else:
+                        answer = await self._serve(exchange)
+                elif (entry := found[0].entry) is None:
+                    exchange = self._exchange(scope, receive, send, found)
+                    answer = await found[0].serve(exchange)
                 else:
                     # What Endpoint does, in this coroutine.
-                    plan = endpoint.entry.plan
-                    exchange.errors = endpoint.errors
+                    endpoint, params = found
+                    plan = entry.plan
+                    given: Any = NO_VALUES
+                    if endpoint.path_only and plan.reads_only:
+                        # Nobody can ask for more: the exchange is made when something fails.
+                        if params:
+                            given = PathValues(params)
+                            scope["path_params"] = params
+                    else:
+                        given = exchange = self._exchange(scope, receive, send, found)
                     try:
-                        answer = plan.call(exchange)
+                        answer = plan.call(given)
                         if plan.awaits:
                             answer = await answer
                         if plan.finish is not None:
                             answer = plan.finish(answer)
                     except Exception as error:
+                        if exchange is None:
+                            exchange = self._exchange(scope, receive, send, found)
                         answer = await endpoint.rescue(exchange, error)
                     else:
-                        if type(answer) is not tuple or exchange.builder is not None:
+                        if type(answer) is not tuple or (
+                            exchange is not None and exchange.builder is not None
+                        ):
+                            if exchange is None:
+                                exchange = self._exchange(scope, receive, send, found)
                             answer = await endpoint.join(exchange, answer)
-                if type(answer) is tuple:
+                if exchange is None or type(answer) is tuple:
                     body, status, block = answer
-                    headers = [*block, length_header(len(body))]
+                    size = len(body)
+                    length = LENGTHS[size] if size < LENGTHS_MADE else length_header(size)
+                    headers = [*block, length]
                     itself = False
                 else:
                     if type(answer) is Encoded and exchange.builder is None:
@@ -199,16 +246,19 @@ class Gateway:
                     status, itself = answer.status_code, answer.sends_itself
                     body = b"" if itself else answer.body
             except Exception as error:
-                rescued = await self._rescue(exchange, error)
-                if rescued is None:
+                if exchange is None:
+                    exchange = self._exchange(scope, receive, send)
+                answer = await self._rescue(exchange, error)
+                if answer is None:
                     return
-                answer = rescued
                 headers = self._rescued_headers(exchange, answer)
-                status, itself, body = answer.status_code, answer.sends_itself, answer.body
+                status, itself = answer.status_code, answer.sends_itself
+                body = b"" if itself else answer.body
             except BaseException as error:
-                await exchange.release(error)
+                if exchange is not None:
+                    await exchange.release(error)
                 raise
-            if itself:
+            if itself and exchange is not None:
                 await self._send_itself(exchange, answer)
                 self._start_work(exchange)
                 return
@@ -220,14 +270,28 @@ class Gateway:
             except OSError:
                 # ASGI 2.4: a server may say so when the peer has left.
                 _log.debug("the client left before its answer was sent")
-            builder = exchange.builder
-            if exchange.noted is not None or (builder is not None and builder.tasks is not None):
-                self._start_work(exchange)
+            if exchange is not None:
+                builder = exchange.builder
+                if exchange.noted is not None or (
+                    builder is not None and builder.tasks is not None
+                ):
+                    self._start_work(exchange)
         finally:
-            if exchange.form is not None:
-                exchange.form.close()
-            # They know the exchange: a circle, which only the collector would find.
-            exchange.asked = exchange.builder = None
+            if exchange is not None:
+                if exchange.form is not None:
+                    exchange.form.close()
+                # They know the exchange: a circle, which only the collector would find.
+                exchange.asked = exchange.builder = None
+
+    def _exchange(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        found: Plain[Endpoint] | None = None,
+    ) -> Exchange:
+        exchange = Exchange(scope, receive, send, self._limits, self.waits)
+        return exchange if found is None else found[0].enter(exchange, found[1])
 
     async def answer_error(
         self, scope: Scope, receive: Receive, send: Send, error: Exception

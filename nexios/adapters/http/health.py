@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
-from nexios.adapters.asgi.types import Receive, Scope, Send
+from nexios.adapters.asgi.types import Scope
 from nexios.adapters.asgi.url import path_below
-from nexios.adapters.http.response import JSONResponse
+from nexios.adapters.http.response import BaseResponse, JSONResponse
 from nexios.application.health import CheckState, Health, HealthBoard, Report
 from nexios.application.settings import masked
 
@@ -26,7 +26,7 @@ _FORWARDED: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-rea
 class HealthDoor:
     """What probes of an orchestrator or a load balancer are answered with.
 
-    It stands outside of middleware, host check and limits, so that a probe tells how the
+    It stands outside of middleware, host check and rate limits, so that a probe tells how the
     application is, not whether the probe may ask. A route of the application's own at one of
     the three paths is served instead.
     """
@@ -53,16 +53,18 @@ class HealthDoor:
 
     def serves(self, scope: Scope) -> bool:
         """Return whether an HTTP request is one of a probe."""
-        return path_below(scope["path"], scope.get("root_path", "")) in self._answers
+        # Asked of everything that no route answers at once.
+        return (
+            FOLDER in scope["path"]
+            and path_below(scope["path"], scope.get("root_path", "")) in self._answers
+        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that `serves` is true of (ASGI 3.0)."""
+    async def answer(self, scope: Scope) -> BaseResponse:
+        """Answer a request that `serves` is true of."""
         path = path_below(scope["path"], scope.get("root_path", ""))
         if scope["method"] in ("GET", "HEAD"):
-            answer = await self._answers[path](scope)
-        else:
-            answer = JSONResponse(None, 405, {"allow": "GET, HEAD", **_HEADERS})
-        await answer(scope, receive, send)
+            return await self._answers[path](scope)
+        return JSONResponse(None, 405, {"allow": "GET, HEAD", **_HEADERS})
 
     async def _live(self, _scope: Scope) -> JSONResponse:
         health = Health.DOWN if self._watch.blocked else Health.UP
