@@ -17,6 +17,7 @@ from nexios.adapters.http.flatten import Surroundings
 from nexios.adapters.http.handlers import ErrorPolicy, Handlers
 from nexios.adapters.http.missing import Page, page_of
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain
+from nexios.adapters.http.problems import not_found
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse, RedirectResponse
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.routing.table import ANY_METHOD, Found, MethodMiss, Table
@@ -38,6 +39,7 @@ class Dispatcher:
         "_holders",
         "_message",
         "_page",
+        "_silent",
         "_slash",
         "_socket_at",
         "plain",
@@ -62,6 +64,13 @@ class Dispatcher:
         self._message = settings.not_found.custom_message
         self._page = page_of(settings.not_found, debug=settings.debug)
         self._slash = settings.trailing_slash
+        # A miss that nobody wants to know of needs no exception.
+        self._silent = (
+            self._page is None
+            and self._message is None
+            and not routes.holders
+            and self._errors.leaves_to_the_table(NotFoundException, 404)
+        )
         self._socket_at = settings.socket_at
         table: Table[Endpoint] = Table(
             (template, method, endpoint)
@@ -97,8 +106,17 @@ class Dispatcher:
             other = path[:-1] if path.endswith("/") else f"{path}/"
             found = self._find(other, scope["method"])
         if not isinstance(found, Found):
+            if found is None and self._silent and exchange.builder is None:
+                return self._nothing(exchange, path)
             return self._miss(exchange, path, found)
         return found.target.serve(found.target.enter(exchange, found.params))
+
+    async def _nothing(self, exchange: Exchange, path: str) -> Answer:
+        scope = exchange.scope
+        at_socket = self._socket_at is not None and self._socket_at(path)
+        if at_socket or self._other_slash(path, scope["method"]) is not None:
+            return await self._miss(exchange, path, None)
+        return not_found(scope)
 
     async def _miss(self, exchange: Exchange, path: str, found: MethodMiss | None) -> Answer:
         exchange.miss = self._answer_to_miss(exchange, path, found)

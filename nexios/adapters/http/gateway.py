@@ -1,31 +1,25 @@
 """The ASGI callable for HTTP: from the scope to the last byte of the answer."""
 
-import inspect
 import logging
-import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.errors import ClientDisconnect, tell_client
+from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.firewall import Firewall
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.background import Background
-from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
-from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.dispatch import Dispatcher
-from nexios.adapters.http.encode import Encoded, encode_beside, is_streamed
+from nexios.adapters.http.encode import Encoded, is_streamed
 from nexios.adapters.http.endpoint import Endpoint
-from nexios.adapters.http.exchange import NO_VALUES, Exchange, PathValues, Policy
-from nexios.adapters.http.handlers import ErrorPolicy, HandlerFailed, without_disconnects
+from nexios.adapters.http.exchange import NO_VALUES, Exchange, PathValues
+from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.idle import Waits
-from nexios.adapters.http.missing import internal_answer
 from nexios.adapters.http.ordering import Added, ordered
-from nexios.adapters.http.pipeline import APP_DEPTH, Answer, Serve, chain, take
-from nexios.adapters.http.request import Request
+from nexios.adapters.http.pipeline import APP_DEPTH, Serve, chain
+from nexios.adapters.http.rescue import Report, Rescue, drop_work, final
 from nexios.adapters.http.response import (
     LENGTHS,
     LENGTHS_MADE,
@@ -58,13 +52,6 @@ class Planner(Protocol):
 
     def entry(self, point: EntryPoint) -> Entry:
         """Return the plan of an entry point; wiring errors are raised here."""
-
-
-Mark = Callable[[Request, Response], Awaitable[None]]
-"""Notes on an answer what every answer of the app carries, whoever made it."""
-
-Report = Callable[[BaseException, Connection, str, str], None]
-"""Told once of each error nobody answered: error, connection, its id, the route or ""."""
 
 
 class Gateway:
@@ -107,18 +94,16 @@ class Gateway:
         """
         self._container = container
         self._settings = settings
-        self._report = report
         self._background = background
         self._door = door
         self.streams = OpenStreams()
         self.waits = Waits()
-        self._server_error_handler = server_error_handler
         self._limits = settings.limits
         self._firewall = Firewall(settings.limits).check
-        self._marks: tuple[Mark, ...] = ()
         self._middleware = tuple(middleware)
         self._handlers = dict(exception_handlers or {})
-        self._errors = ErrorPolicy([self._handlers], self._settings)
+        errors = ErrorPolicy([self._handlers], settings)
+        self._rescue = Rescue(errors, settings, report, server_error_handler)
         self._entries: dict[EntryPoint, Entry] = {}
         self._find: Callable[[str, str], Plain[Endpoint] | None] | None = None
         self.routes = routes
@@ -159,7 +144,7 @@ class Gateway:
         except BaseException:
             self._middleware, self._handlers = before
             raise
-        self._errors = ErrorPolicy([self._handlers], self._settings)
+        self._rescue.errors = ErrorPolicy([self._handlers], self._settings)
 
     def _compile(self, routes: CompiledRoutes) -> Serve:
         line = ordered(self._middleware)
@@ -173,7 +158,7 @@ class Gateway:
         self._find = None if line else dispatcher.plain
         serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH) if line else dispatcher.look
         self._entries = entries
-        self._marks = tuple(one.mark for one in line if hasattr(one, "mark"))
+        self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve
 
     async def __call__(  # noqa: C901  # one coroutine, not four: 0.4 us of 3
@@ -239,7 +224,7 @@ class Gateway:
                     if type(answer) is Encoded and exchange.builder is None:
                         headers = answer.raw_headers
                     else:
-                        answer = _final(answer)
+                        answer = final(answer)
                         if exchange.held is not None and not is_streamed(answer):
                             await exchange.release()  # middleware has put another in its place
                         headers = _headers(exchange, answer)
@@ -248,10 +233,10 @@ class Gateway:
             except Exception as error:
                 if exchange is None:
                     exchange = self._exchange(scope, receive, send)
-                answer = await self._rescue(exchange, error)
+                answer = await self._rescue.answer(exchange, error)
                 if answer is None:
                     return
-                headers = self._rescued_headers(exchange, answer)
+                headers = self._rescue.headers(exchange, answer)
                 status, itself = answer.status_code, answer.sends_itself
                 body = b"" if itself else answer.body
             except BaseException as error:
@@ -298,7 +283,7 @@ class Gateway:
     ) -> None:
         """Answer for what an ASGI wrapper around this gateway raised before anything was sent."""
         exchange = Exchange(scope, receive, send, self._limits, self.waits)
-        answer = await self._rescue(exchange, error)
+        answer = await self._rescue.answer(exchange, error)
         if answer is not None:
             await Sender(exchange).run(answer, self.streams)
 
@@ -319,112 +304,21 @@ class Gateway:
         except ClientDisconnect:
             _log.debug("the client left before its answer was sent")
         except Exception as error:
-            _drop_work(exchange)
+            drop_work(exchange)
             if sender.begun:
                 # There is no second head: the server cuts the connection, so that a part
                 # cannot pass for the whole.
-                self._note(exchange, error)
+                self._rescue.note(exchange, error)
                 raise
-            rescued = await self._rescue(exchange, error, exchange.errors)
+            rescued = await self._rescue.answer(exchange, error, exchange.errors)
             if rescued is not None:
                 await rescued(exchange.scope, exchange.receive, sender)
-
-    async def _rescue(
-        self, exchange: Exchange, error: Exception, policy: Policy | None = None
-    ) -> BaseResponse | None:
-        """Return the answer to what nobody within answered; None when the peer has left."""
-        error = without_disconnects(error)
-        if isinstance(error, ClientDisconnect):
-            _log.debug("the client left before its request was read")
-            await self._let_go(exchange, error)
-            return None
-        await self._mark(exchange)
-        await self._let_go(exchange, error)
-        if not isinstance(error, HandlerFailed):
-            try:
-                answer = await (policy or self._errors).answer(exchange, error)
-            except Exception as failed:
-                error = failed
-            else:
-                if answer is not None:
-                    return _final(answer)
-        error_id = self._note(exchange, error)
-        scope = exchange.scope
-        tell_client(scope, error)
-        if self._server_error_handler is not None:
-            try:
-                return await self._last_word(self._server_error_handler, exchange, error)
-            except Exception as failed:
-                self._note(exchange, failed)
-        if self._settings.debug:
-            answer = debug_answer(error, scope, error_id, route=exchange.route)
-        else:
-            answer = internal_answer(scope, error_id, self._settings.not_found)
-        if exchange.builder is None:
-            return answer
-        return exchange.builder.drop_body().make_response(answer).get_response()
-
-    async def _let_go(self, exchange: Exchange, error: Exception) -> None:
-        """Close what a stream held open that will not be sent."""
-        _drop_work(exchange)
-        try:
-            await exchange.release(error)
-        except Exception as failed:
-            self._note(exchange, failed)
-
-    async def _mark(self, exchange: Exchange) -> None:
-        """Let middleware note its headers on an answer that may be made further out than it.
-
-        What it has noted before it notes again, to the same effect.
-        """
-        for mark in self._marks:
-            try:
-                await mark(exchange.request, exchange.response)
-            except Exception as error:
-                self._note(exchange, error)
-
-    def _rescued_headers(self, exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:
-        headers, builder = answer.raw_headers, exchange.builder
-        for hook in builder.hooks or () if builder is not None else ():
-            try:
-                headers = hooked(headers, (hook,))
-            except Exception as error:
-                # A hook that breaks must not take the answer to its own error away, nor what
-                # the others add: without its grant a page could not read that answer.
-                self._note(exchange, error)
-        return headers
-
-    async def _last_word(
-        self, handler: Callable[..., Any], exchange: Exchange, error: Exception
-    ) -> BaseResponse:
-        builder = exchange.response.drop_body().status(500)
-        value = handler(exchange.request, builder, error)
-        if inspect.isawaitable(value):
-            value = await value
-        return take(builder, encode_beside(builder, value)).get_response()
-
-    def _note(self, exchange: Exchange, error: BaseException) -> str:
-        error_id = secrets.token_hex(8)
-        self._report(error, exchange.request, error_id, exchange.route or "")
-        return error_id
 
 
 def _note_served(handler: Callable[..., Any]) -> None:
     # A guard put on it from now on would come too late; asgi/guards.py refuses that.
     with suppress(AttributeError, TypeError):
         handler.__nexios_served__ = True  # type: ignore[attr-defined]  # read by guarded()
-
-
-def _drop_work(exchange: Exchange) -> None:
-    """Forget the work of a request that failed."""
-    if exchange.noted is not None:
-        exchange.noted.clear()
-    if exchange.builder is not None:
-        exchange.builder.tasks = None
-
-
-def _final(answer: Answer) -> BaseResponse:
-    return answer.get_response() if isinstance(answer, Response) else answer
 
 
 def _headers(exchange: Exchange, answer: BaseResponse) -> list[RawHeader]:

@@ -101,6 +101,12 @@ class ErrorPolicy:
             return self._by_status[status]
         return next((self._catch_all[kind] for kind in kinds if kind in self._catch_all), None)
 
+    def leaves_to_the_table(self, kind: type[Exception], status: int) -> bool:
+        """Return whether errors of a class with that status become what the table says."""
+        known = (*self._by_class, self._catch_all)
+        taken = any(base in layer for layer in known for base in kind.__mro__)
+        return not taken and status not in self._by_status and not self._traced
+
     def _handler_of_group(self, error: Exception) -> Handler | None:
         """Return the handler somebody wrote for groups; it comes before those for its leaves."""
         if not isinstance(error, ExceptionGroup):
