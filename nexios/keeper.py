@@ -47,9 +47,9 @@ class Keeper:
     async def end(self) -> None:
         """Stop what ``started`` started: for programs that call the app without a server."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = self._started = None
+            task = self._task
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _keep(self, started: "asyncio.Future[None]") -> None:
         try:
@@ -62,5 +62,6 @@ class Keeper:
         try:
             await asyncio.Event().wait()
         finally:
-            # Only the end of the loop cancels this task.
+            # Only the end of the loop cancels this task; the next loop starts anew.
+            self._task = self._started = None
             await self._lifespan.close()

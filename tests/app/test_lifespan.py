@@ -1,5 +1,6 @@
 """Start and stop: order, failures, servers without lifespan, late registrations."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,7 @@ from nexios.application.errors import Forbidden
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.server import LifespanFailed
 from nexios.testing.sockets import SocketDenied, websocket_connect
+from tests.support.asgi import ask
 
 pytestmark = pytest.mark.asyncio
 
@@ -356,3 +358,20 @@ async def test_late_middleware_guards_the_next_handshake() -> None:
         async with websocket_connect(app, "/ws"):
             pass
     assert denied.value.status == 403
+
+
+async def test_an_application_without_lifespan_starts_again_on_the_next_loop() -> None:
+    app = NexiosApp()
+
+    @app.get("/")
+    async def hello() -> str:
+        return "hello"
+
+    async def once() -> int:
+        return (await ask(app, "GET", "/")).status
+
+    def on_a_loop_of_its_own() -> int:
+        return asyncio.run(once())
+
+    for _ in range(3):
+        assert await anyio.to_thread.run_sync(on_a_loop_of_its_own) == 200

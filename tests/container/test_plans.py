@@ -7,6 +7,8 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from nexios.container.container import Container
@@ -586,3 +588,72 @@ async def test_a_plan_whose_one_object_is_asked_by_an_alias(scope: Scope | None)
     async with compiled(module, entry_point) as container:
         assert container.assembly.plans.why_interpreted(entry_point) == ""
         assert type(await run(container.entry(entry_point))) is Clock
+
+
+class Broken(Exception):
+    pass
+
+
+def keeping(log: list[str], how: str) -> Callable[..., AsyncIterator[Session]]:
+    """Return an async generator that waits for nothing, and ends in one of several ways."""
+
+    async def quiet() -> AsyncIterator[Session]:
+        try:
+            yield Session()
+        except Broken:
+            log.append("saw Broken")
+            if how == "swallows":
+                return
+            raise
+        finally:
+            log.append("closed")
+            if how == "fails":
+                raise OSError("no disk")
+        if how == "twice":
+            yield Session()
+
+    return quiet
+
+
+@pytest.mark.parametrize("how", ["well", "fails", "twice", "swallows"])
+@pytest.mark.parametrize("raises", [False, True])
+async def test_a_clean_up_that_waits_for_nothing_needs_no_shield_and_ends_as_any_other(
+    how: str, raises: bool
+) -> None:
+    async def handler(session: Session = Depend()) -> Session:
+        if raises:
+            raise Broken
+        return session
+
+    async def outcome(*, compiled: bool) -> tuple[str, list[str]]:
+        log: list[str] = []
+        module = Module("m")
+        module.bind(Session).to(keeping(log, how))
+        entry_point = point(handler)
+        container = Container(module.export(Session), entries=[entry_point], compiled=compiled)
+        async with container:
+            if compiled:
+                assert "shield" not in source(container, entry_point)
+            try:
+                await run(container.entry(entry_point))
+            except Exception as error:
+                return f"{type(error).__name__}: {error}", log
+        return "well", log
+
+    assert await outcome(compiled=True) == await outcome(compiled=False)
+
+
+async def test_one_await_in_a_generator_brings_the_shield_back() -> None:
+    async def waiting() -> AsyncIterator[Session]:
+        yield Session()
+        await anyio.lowlevel.checkpoint()
+
+    async def handler(session: Session = Depend()) -> Session:
+        return session
+
+    module = Module("m")
+    module.bind(Session).to(waiting)
+    entry_point = point(handler)
+    async with compiled(module.export(Session), entry_point) as container:
+        assert "shield" in source(container, entry_point)
+        assert isinstance(await run(container.entry(entry_point)), Session)
