@@ -15,6 +15,7 @@ from nexios.application.keyring import Keyring, Secret
 from nexios.application.limits import Limits
 from nexios.application.sections import (
     CorsSettings,
+    CsrfSettings,
     ErrorSettings,
     HealthSettings,
     NotFoundSettings,
@@ -23,6 +24,7 @@ from nexios.application.sections import (
     RealtimeSettings,
     SecuritySettings,
     ServerSettings,
+    SessionSettings,
     TemplateSettings,
     Texts,
 )
@@ -116,6 +118,8 @@ class _Known:
     container: Literal["compiled", "interpreted"] = "compiled"
     cors: CorsSettings = field(default_factory=CorsSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
+    session: SessionSettings = field(default_factory=SessionSettings)
+    csrf: CsrfSettings = field(default_factory=CsrfSettings)
     openapi: OpenApiSettings = field(default_factory=OpenApiSettings)
     not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
     templating: TemplateSettings = field(default_factory=TemplateSettings)
@@ -134,8 +138,15 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     for name, kind in {**_KNOWN, "limits": Limits}.items()
     if isinstance(kind, type) and is_dataclass(kind)
 }
-_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {"cors": {"allowed_origins": "allow_origins"}}
-_ORIGIN_LISTS: Final = (("cors", "allow_origins"), ("realtime", "allowed_origins"))
+_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
+    "cors": {"allowed_origins": "allow_origins"},
+    "session": {f"session_{one.name}": one.name for one in fields(SessionSettings)},
+}
+_ORIGIN_LISTS: Final = (
+    ("cors", "allow_origins"),
+    ("csrf", "trusted_origins"),
+    ("realtime", "allowed_origins"),
+)
 _PROFILES: Final[Mapping[object, Mapping[str, object]]] = {
     "2.11": {
         "cors": {"preflight_status": 201},
@@ -175,6 +186,8 @@ class MakeConfig:
     container: Literal["compiled", "interpreted"]
     cors: CorsSettings
     security: SecuritySettings
+    session: SessionSettings
+    csrf: CsrfSettings
     openapi: OpenApiSettings
     not_found: NotFoundSettings
     templating: TemplateSettings

@@ -127,6 +127,61 @@ class SecuritySettings(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionSettings(Section):
+    """The cookie of sessions and how long they last (section ``session``).
+
+    2.11's names, ``session_cookie_name`` and kin, are read too.
+
+    Attributes:
+        cookie_secure: None for as the request: only over TLS where that came over TLS.
+        permanent: The cookie outlives the browser.
+        expiration_time: Seconds after which a session ends, whatever happens.
+        refresh_each_request: Send the cookie with every answer, not only when it changes.
+        idle_s: Seconds without a request after which one with a proven caller ends.
+        on_conflict: Two requests that changed the same key at once: refuse the later one with a
+            409, or let it win.
+    """
+
+    cookie_name: str = "session_id"
+    cookie_path: str = "/"
+    cookie_domain: str | None = None
+    cookie_secure: bool | None = None
+    cookie_httponly: bool = True
+    cookie_samesite: Literal["lax", "strict", "none"] = "lax"
+    cookie_partitioned: bool = False
+    permanent: bool = False
+    expiration_time: int = 86_400
+    refresh_each_request: bool = False
+    idle_s: float = 1800.0
+    on_conflict: Literal["refuse", "last"] = "refuse"
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.expiration_time < 1 or self.idle_s <= 0:
+            raise ValueError("expiration_time and idle_s must be above zero")
+        if self.cookie_name.startswith("__Host-") and (
+            self.cookie_path != "/" or self.cookie_domain is not None
+        ):
+            raise ValueError(
+                "cookie_name begins with __Host-: such a cookie has path / and no domain"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CsrfSettings(Section):
+    """Which requests of other sites a cookie may prove (section ``csrf``).
+
+    Attributes:
+        trusted_origins: Pages of these origins count as our own.
+        require_origin: A request without Origin and Sec-Fetch-Site, as programs send it, is
+            refused too where a cookie is its proof.
+    """
+
+    trusted_origins: Texts = ()
+    require_origin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OpenApiSettings(Section):
     """The document of the interface and the pages that show it (section ``openapi``).
 

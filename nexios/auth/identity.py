@@ -10,6 +10,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Unauthenticated, Unavailable
 from nexios.auth.backends.base import Proof, as_proof
+from nexios.auth.evidence import CrossSiteRequest, Evidence
 
 IDENTITY: Final = "identity"
 """The scope's key for the `Identity` of a request."""
@@ -106,10 +107,21 @@ class Identity:
             broken.__cause__ = error
             connection.scope[BROKEN] = broken
             return None
+        if proof is not None and not _is_ours(asked.backend, connection):
+            # The cookie proves nothing: a guard, or whoever reads the user, says why.
+            connection.scope[BROKEN] = CrossSiteRequest()
+            return None
         if proof is not None:
             self.proof = proof
             _note(connection, proof, self._logger)
         return proof
+
+
+def _is_ours(backend: object, connection: Connection) -> bool:
+    """Return whether a proof may count: what browsers send by themselves needs evidence."""
+    if not getattr(backend, "cookie_borne", False):
+        return True
+    return Evidence.of(connection).given(connection)
 
 
 def _note(connection: Connection, proof: Proof, logger: logging.Logger) -> None:

@@ -57,6 +57,15 @@ class AuthenticationMiddleware:
         self._logger = _LOGGER
 
     @property
+    def requires(self) -> tuple[Any, ...]:
+        """What has to stand around it, because a backend needs it."""
+        return tuple(
+            dict.fromkeys(
+                need for one in self._backends for need in getattr(one.backend, "requires", ())
+            )
+        )
+
+    @property
     def schemes(self) -> tuple[str, ...]:
         """The names of the backends; "" for one that names its scheme when it succeeds."""
         return tuple(one.scheme for one in self._backends)

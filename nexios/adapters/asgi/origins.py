@@ -62,6 +62,34 @@ def suggest_origin(text: str) -> str | None:
     return bare if bare != text and parse_origin(bare.replace("://*.", "://", 1)) else None
 
 
+def has_same_origin(
+    *,
+    fetch_site: str | None,
+    origin: str | None,
+    own: Origin | None,
+    trusted: "OriginSet",
+    required: bool,
+) -> bool:
+    """Return whether a request that may change something comes from a page of ours.
+
+    Args:
+        fetch_site: The field ``Sec-Fetch-Site`` (W3C Fetch Metadata); scripts cannot set it.
+        origin: The field ``Origin``.
+        own: The origin under which the client knows us.
+        trusted: Pages of these count as ours.
+        required: Whether a client that sends neither field, so no browser, has to prove it too.
+    """
+    if fetch_site in ("same-origin", "none"):
+        return True
+    if origin is not None and trusted.allows(origin):
+        return True
+    if fetch_site is not None:
+        return False
+    if origin is None:
+        return not required
+    return own is not None and parse_origin(origin) == own
+
+
 class OriginSet:
     """The origins of a setting.
 

@@ -143,6 +143,22 @@ INBOX: Final = Table(
 )
 """Messages from outside that were dealt with."""
 
+SESSION: Final = Table(
+    "nx_session",
+    _OURS,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("data", _JSON, nullable=False),
+    Column("actor", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+"""Sessions of clients, by the digest of their id."""
+
+Index("nx_session_actor", SESSION.c.actor)
+Index("nx_session_ends_at", SESSION.c.ends_at)
+
 
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""

@@ -1,0 +1,94 @@
+"""Sessions in PostgreSQL or SQLite."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from nexios.adapters.persistence.database import Database
+from nexios.adapters.persistence.placeholders import Store
+from nexios.application.sessions import StoredSession
+
+_JSON: Final = {Store.POSTGRESQL: "CAST(CAST(? AS text) AS jsonb)", Store.SQLITE: "?"}
+_LOAD: Final = (
+    "SELECT CAST(data AS text) AS data, actor, created_at, seen_at, ends_at, version"
+    " FROM nx_session WHERE digest = ? AND ends_at > ?"
+)
+_PURGE: Final = (
+    "DELETE FROM nx_session WHERE digest IN"
+    " (SELECT digest FROM nx_session WHERE ends_at <= ? LIMIT ?)"
+)
+_AT_ONCE: Final = 1000
+_PURGE_EVERY_S: Final = 60.0
+
+
+class SqlSessions:
+    """Sessions in ``nx_session``; each process forgets ended ones once a minute.
+
+    Each call is a statement of its own, beside the transactions of use cases: a session is no
+    part of what they roll back.
+
+    Args:
+        database: With the table.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._json = _JSON[database.store]
+        self._purged_at = time.monotonic()
+
+    async def load(self, digest: bytes) -> StoredSession | None:
+        """Return a session that has not ended."""
+        row: Any = await self._database.fetch_one(_LOAD, [digest, datetime.now(UTC)])
+        if row is None:
+            return None
+        return StoredSession(
+            data=json.loads(row["data"]),
+            actor=row["actor"],
+            created_at=_moment(row["created_at"]),
+            seen_at=_moment(row["seen_at"]),
+            ends_at=_moment(row["ends_at"]),
+            version=row["version"],
+        )
+
+    async def create(self, digest: bytes, session: StoredSession) -> None:
+        """Keep a new session."""
+        await self._purge()
+        await self._database.execute(
+            "INSERT INTO nx_session (digest, data, actor, created_at, seen_at, ends_at, version)"  # noqa: S608
+            f" VALUES (?, {self._json}, ?, ?, ?, ?, ?)",
+            [digest, *self._values(session), session.version],
+        )
+
+    async def save(self, digest: bytes, session: StoredSession) -> bool:
+        """Replace a session of the version before."""
+        changed = await self._database.execute(
+            f"UPDATE nx_session SET data = {self._json}, actor = ?, created_at = ?, seen_at = ?,"  # noqa: S608
+            " ends_at = ?, version = version + 1"
+            " WHERE digest = ? AND version = ? AND ends_at > ?",
+            [*self._values(session), digest, session.version - 1, datetime.now(UTC)],
+        )
+        return changed == 1
+
+    async def end(self, digest: bytes) -> None:
+        """Forget a session."""
+        await self._database.execute("DELETE FROM nx_session WHERE digest = ?", [digest])
+
+    async def end_all(self, actor: str, *, keep: bytes | None = None) -> int:
+        """Forget every session of an actor, but for one."""
+        return await self._database.execute(
+            "DELETE FROM nx_session WHERE actor = ? AND digest <> ?", [actor, keep or b""]
+        )
+
+    def _values(self, session: StoredSession) -> list[object]:
+        data = json.dumps(session.data, allow_nan=False)
+        return [data, session.actor, session.created_at, session.seen_at, session.ends_at]
+
+    async def _purge(self) -> None:
+        if time.monotonic() - self._purged_at > _PURGE_EVERY_S:
+            self._purged_at = time.monotonic()
+            await self._database.execute(_PURGE, [datetime.now(UTC), _AT_ONCE])
+
+
+def _moment(value: object) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))

@@ -1,0 +1,137 @@
+"""Sessions as proof: who logged in stays so until the session ends."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.session import Session
+from nexios.adapters.asgi.stages import Stage
+from nexios.auth.backends.base import AuthenticationBackend, Proof
+from nexios.auth.backends.loading import Loader
+from nexios.auth.evidence import Evidence
+from nexios.container.container import Container
+
+_USER_KEY: Final = "user"
+
+
+class NamelessUser(TypeError):
+    """Somebody was to be logged in who cannot be named."""
+
+    def __init__(self, user: object) -> None:
+        self.user = type(user).__name__
+        super().__init__(user)
+
+    def __str__(self) -> str:
+        return (
+            f"a {self.user} has neither identity nor id, so nobody could be found by it again"
+            "\n  fix: login(request, user, subject=...)"
+        )
+
+
+class SessionAuthBackend(AuthenticationBackend):
+    """Proves the user that `login` put into the session.
+
+    A request that may change something needs evidence that a page of ours sent it; without it
+    the session proves nothing, and a guard answers 403.
+
+    Args:
+        load_user: Called with ``sub`` (and ``id``, the same), by name; it may ask for services
+            with ``Depend``. None is nobody: the session of a user who is gone proves nothing.
+            Without it what `login` kept is the user.
+        user_key: Where in the session it is kept.
+        name: Of the scheme, for guards.
+        authenticate_func: 2.11's name of ``load_user``.
+    """
+
+    cookie_borne: ClassVar[bool] = True
+    requires: ClassVar = (Stage.SESSION,)
+
+    def __init__(
+        self,
+        load_user: Callable[..., Any] | None = None,
+        user_key: str = _USER_KEY,
+        name: str = "session",
+        *,
+        authenticate_func: Callable[..., Any] | None = None,
+    ) -> None:
+        load_user = authenticate_func if load_user is None else load_user
+        self.scheme = name
+        self._user_key = user_key
+        self._loader = None if load_user is None else Loader(load_user, f"loader of {name!r}")
+
+    @property
+    def loader(self) -> Loader | None:
+        """The loader with its entry point, for whoever proves the wiring."""
+        return self._loader
+
+    def wire(self, container: Container) -> None:
+        """Have the loader planned."""
+        if self._loader is not None:
+            self._loader.wire(container)
+
+    def security_scheme(self) -> Mapping[str, object]:
+        """Return a cookie."""
+        return {"type": "apiKey", "in": "cookie", "name": "session_id"}
+
+    async def authenticate(self, connection: Connection) -> Proof | None:
+        """Return who is logged in, or None."""
+        session: Session = connection.session
+        kept = session.peek(self._user_key)
+        if not isinstance(kept, dict):
+            return None
+        user = kept if self._loader is None else await self._loader(kept)
+        if not user:
+            return None
+        return Proof(user, self.scheme, str(kept.get("sub")), kept)
+
+    def login(self, request: Connection, user: object, *, subject: object = None) -> None:
+        """Let the session prove this user from now on, under a new id.
+
+        Args:
+            request: Of the handler that checked the credentials.
+            user: What the application has.
+            subject: What names the user; ``user.identity``, ``user["id"]`` or ``user.id``
+                without it.
+
+        Raises:
+            CrossSiteRequest: A page of another site sent the request.
+            NamelessUser: Nothing names the user.
+        """
+        Evidence.of(request).insist(request)
+        named = _name_of(user) if subject is None else subject
+        if named is None:
+            raise NamelessUser(user)
+        session: Session = request.session
+        session[self._user_key] = {"sub": str(named), "id": named}
+        session.actor = str(named)
+        session.regenerate_id()
+
+    def logout(self, request: Connection) -> None:
+        """End the session; what else was in it is gone too.
+
+        Raises:
+            CrossSiteRequest: A page of another site sent the request.
+        """
+        Evidence.of(request).insist(request)
+        session: Session = request.session
+        session.invalidate()
+
+
+_OF_2_11: Final = SessionAuthBackend()
+
+
+def login(request: Connection, user: object, *, subject: object = None) -> None:
+    """Log a user in, for a `SessionAuthBackend` that keeps to its default key; see its method."""
+    _OF_2_11.login(request, user, subject=subject)
+
+
+def logout(request: Connection) -> None:
+    """End the session of a request; see `SessionAuthBackend.logout`."""
+    _OF_2_11.logout(request)
+
+
+def _name_of(user: object) -> object:
+    found = getattr(user, "identity", None)
+    if found is None and isinstance(user, Mapping):
+        found = user.get("id")
+    return getattr(user, "id", None) if found is None else found

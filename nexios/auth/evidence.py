@@ -1,0 +1,66 @@
+"""What a cookie proves: nothing, when a page of another site has the browser send it."""
+
+from functools import lru_cache
+from typing import Any, Final
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.origins import OriginSet, has_same_origin, own_origin
+from nexios.application.sections import CsrfSettings
+from nexios.auth.exceptions import PermissionDenied
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+class CrossSiteRequest(PermissionDenied):
+    """A page of another site had the browser send this, cookies and all: 403."""
+
+    def __init__(self) -> None:
+        super().__init__("a page of another site sent this")
+        self.code = "cross-site-request"
+
+
+class Evidence:
+    """Asks requests for evidence that a page of ours sent them (security page, 4.2)."""
+
+    __slots__ = ("_required", "_trusted")
+
+    def __init__(self, settings: CsrfSettings | None = None) -> None:
+        """Take the section ``csrf``; the defaults without one."""
+        settings = settings or CsrfSettings()
+        self._trusted = OriginSet(settings.trusted_origins)
+        self._required = settings.require_origin
+
+    @staticmethod
+    def of(connection: Connection) -> "Evidence":
+        """Return that of the application that serves a request."""
+        app: Any = connection.scope.get("app")
+        return _of(CsrfSettings() if app is None else app.config.csrf)
+
+    def given(self, connection: Connection) -> bool:
+        """Return whether it is there, or not needed: what is safe changes nothing."""
+        if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
+            return True
+        if connection.scope["type"] != "http":
+            return True  # the handshake has its own, stricter rule
+        return has_same_origin(
+            fetch_site=connection.headers.get("sec-fetch-site"),
+            origin=connection.headers.get("origin"),
+            own=own_origin(connection.scheme, connection.host),
+            trusted=self._trusted,
+            required=self._required,
+        )
+
+    def insist(self, connection: Connection) -> None:
+        """Refuse a request without it.
+
+        Raises:
+            CrossSiteRequest: A page of another site sent it.
+        """
+        if not self.given(connection):
+            raise CrossSiteRequest
+
+
+@lru_cache(maxsize=64)
+def _of(settings: CsrfSettings) -> Evidence:
+    # Its origins are parsed once for an application.
+    return Evidence(settings)

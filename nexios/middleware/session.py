@@ -1,0 +1,178 @@
+"""Gives each request the session of its client, and keeps what was changed."""
+
+import logging
+from typing import Any, ClassVar, Final
+
+from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.session import Session
+from nexios.adapters.asgi.stages import Stage
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.request import Request
+from nexios.application.errors import ApplicationError, Unavailable
+from nexios.application.sections import SessionSettings
+from nexios.application.sessions import SessionStore
+from nexios.container.container import Container
+from nexios.container.depend import Depend
+from nexios.container.entry import Entry, EntryPoint
+from nexios.middleware.base import BaseMiddleware, CallNext
+from nexios.middleware.keywords import section_of
+from nexios.middleware.session_stores import (
+    Opened,
+    SessionManager,
+    SignedSessionManager,
+    StoredSessionManager,
+)
+
+OPENED: Final = "nexios.session"
+"""The scope's key for the `Opened` of a request."""
+
+_LOGGER: Final = logging.getLogger("nexios.session")
+
+
+class NoSessionSecret(ValueError):
+    """Sessions in cookies have to be signed, and there is no secret."""
+
+    def __str__(self) -> str:
+        return (
+            "SessionMiddleware has neither a store nor a secret to sign cookies with\n"
+            "  fix: MakeConfig(secret_key=...)   (or NEXIOS_SECRET_KEY)\n"
+            "    or bind a SessionStore: module.bind(SessionStore, scope=Scope.SINGLETON).to(...)"
+        )
+
+
+class SessionMiddleware(BaseMiddleware):
+    """``request.session``: JSON values that are kept between the requests of one client.
+
+    It lives in a signed cookie, or in the `SessionStore` that is bound. Nothing is sent before
+    something is written, reading changes nothing, and an id is never taken from the client. An
+    answer to a request that touched it is ``private``: ``Vary: Cookie``, ``no-store``.
+
+    Args:
+        store: Instead of the one that is bound.
+        manager: Decides how sessions are kept, instead of all that.
+        keys: Overrule the section ``session``, by its names.
+
+    Raises:
+        TypeError: A keyword is not known.
+        ValueError: A value does not fit.
+    """
+
+    stage: ClassVar[Stage] = Stage.SESSION
+
+    def __init__(
+        self,
+        *,
+        store: SessionStore | None = None,
+        manager: SessionManager | None = None,
+        **keys: Any,
+    ) -> None:
+        names = {f"session_{name}": name for name in SessionSettings.__dataclass_fields__}
+        self._settings = section_of(SessionSettings, keys, names) if keys else None
+        self._manager = manager
+        self._store = store
+        self._entry: Entry | None = None
+
+    def wire(self, container: Container) -> None:
+        """Find the `SessionStore` that is bound, if any."""
+        if self._manager is None and self._store is None and SessionStore in container:
+            self._entry = container.entry(EntryPoint("the session store", _bound_store))
+
+    def bind(self, app: Any) -> None:
+        """Take the settings, and decide where sessions live.
+
+        Raises:
+            NoSessionSecret: There is no place for them.
+        """
+        settings = self._settings = self._settings or app.config.session
+        if self._manager is not None or self._entry is not None:
+            return
+        if self._store is not None:
+            self._manager = StoredSessionManager(self._store, settings)
+        elif app.keyring is None:
+            raise NoSessionSecret
+        else:
+            self._manager = SignedSessionManager(app.keyring, settings)
+
+    async def __call__(self, request: Request, response: Response, call_next: CallNext) -> object:
+        """Open the session, pass on, keep it."""
+        manager, settings = await self._ready()
+        opened = await self._open(manager, request, read_only=False)
+        await call_next()
+        if not opened.session.accessed:
+            return None
+        response.add_vary("Cookie")
+        if not response.has_header("cache-control"):
+            response.set_header("cache-control", "no-store")
+        cookie = await manager.keep(opened)
+        if cookie is None and settings.refresh_each_request and opened.cookie:
+            cookie = opened.cookie
+        if cookie is not None:
+            self._send(request, response, settings, cookie)
+        return None
+
+    async def handshake(self, websocket: Connection) -> None:
+        """Open the session of a socket, to be read."""
+        manager, _ = await self._ready()
+        await self._open(manager, websocket, read_only=True)
+
+    async def _ready(self) -> tuple[SessionManager, SessionSettings]:
+        settings = self._settings or SessionSettings()
+        if self._manager is None and self._entry is not None:
+            plan = self._entry.plan
+            found: Any = plan.call()
+            store: SessionStore = await found if plan.awaits else found
+            self._manager = StoredSessionManager(store, settings)
+        if self._manager is None:
+            raise NoSessionSecret
+        return self._manager, settings
+
+    async def _open(
+        self, manager: SessionManager, connection: Connection, *, read_only: bool
+    ) -> Opened:
+        settings = self._settings or SessionSettings()
+        told = _cookies(connection, settings.cookie_name)
+        try:
+            # Of two cookies of this name one may be planted: neither is believed.
+            opened = await manager.open(told[0] if len(told) == 1 else "", read_only=read_only)
+        except ApplicationError as error:
+            _LOGGER.warning("a session could not be loaded: %s", error)
+            broken = Unavailable(retry_after_s=2.0)
+            broken.__cause__ = error
+            opened = Opened(Session(broken=broken, read_only=read_only))
+        connection.scope["session"] = opened.session
+        connection.scope[OPENED] = opened
+        return opened
+
+    def _send(
+        self, request: Request, response: Response, settings: SessionSettings, cookie: str
+    ) -> None:
+        secure = request.is_secure if settings.cookie_secure is None else settings.cookie_secure
+        how: dict[str, Any] = {
+            "path": settings.cookie_path,
+            "domain": settings.cookie_domain,
+            "secure": secure,
+            "httponly": settings.cookie_httponly,
+            "samesite": settings.cookie_samesite,
+        }
+        if cookie:
+            lasting = settings.expiration_time if settings.permanent else None
+            partitioned = settings.cookie_partitioned
+            response.set_cookie(
+                settings.cookie_name, cookie, max_age=lasting, partitioned=partitioned, **how
+            )
+        else:
+            response.delete_cookie(settings.cookie_name, **how)
+
+
+def _bound_store(store: SessionStore = Depend()) -> SessionStore:
+    return store
+
+
+def _cookies(connection: Connection, name: str) -> list[str]:
+    """Return the values of every cookie of a name; ``request.cookies`` has one of them."""
+    pairs = (
+        pair.strip().partition("=")
+        for line in connection.headers.getlist("cookie")
+        for pair in line.split(";")
+    )
+    return [value.strip('"') for key, sign, value in pairs if sign and key == name]

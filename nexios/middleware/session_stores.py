@@ -1,0 +1,255 @@
+"""Where sessions live: in a signed cookie, or in a store with a random id in the cookie."""
+
+import hashlib
+import json
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from nexios.adapters.asgi.session import Session, UnstorableSession
+from nexios.adapters.security.signing import SignedValues
+from nexios.application.keyring import Keyring
+from nexios.application.sections import SessionSettings
+from nexios.application.sessions import SessionStore, StoredSession
+from nexios.domain.errors import Conflict
+
+_SEEN_EVERY: Final = timedelta(seconds=60)
+_COOKIE_BYTES: Final = 3584
+_TRIES: Final = 5
+_PURPOSE: Final = "session"
+
+
+@dataclass(slots=True)
+class Opened:
+    """The session of one request, with what is needed to keep it.
+
+    Attributes:
+        session: What the handler sees.
+        cookie: Its cookie's value as it came; "" when none came, or none that is good.
+        stored: As it was found; None for a new one.
+    """
+
+    session: Session
+    cookie: str = ""
+    stored: StoredSession | None = None
+
+
+class SessionManager(ABC):
+    """Opens a session from a cookie and keeps it.
+
+    Args:
+        settings: How long sessions last.
+        now: The time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._now = now
+
+    @abstractmethod
+    async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
+        """Return the session that a cookie names; a new, empty one where it names none.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+
+    @abstractmethod
+    async def keep(self, opened: Opened) -> str | None:
+        """Keep what was changed.
+
+        Returns:
+            The cookie's new value, "" to have it deleted, None to leave it as it is.
+
+        Raises:
+            Conflict: Another request changed the same key meanwhile.
+            UnstorableSession: It has no JSON form, or is too large.
+        """
+
+    def _fresh(self, session: Session) -> StoredSession:
+        now = self._now()
+        ends = now + timedelta(seconds=self._settings.expiration_time)
+        made = StoredSession(json.loads(session.text()), session.actor, now, now, ends)
+        return self._ending(made, session)
+
+    def _next(self, stored: StoredSession, session: Session, data: Any) -> StoredSession:
+        made = replace(
+            stored,
+            data=data,
+            actor=session.actor,
+            seen_at=self._now(),
+            version=stored.version + 1,
+        )
+        return self._ending(made, session)
+
+    def _ending(self, stored: StoredSession, session: Session) -> StoredSession:
+        """Return it with its end: the absolute one, or sooner where nobody comes any more."""
+        ends = stored.created_at + timedelta(seconds=self._settings.expiration_time)
+        if session.ends_in_s is not None:
+            ends = min(ends, stored.seen_at + timedelta(seconds=session.ends_in_s))
+        if stored.actor is not None:
+            ends = min(ends, stored.seen_at + timedelta(seconds=self._settings.idle_s))
+        return replace(stored, ends_at=ends)
+
+    def _seen_long_ago(self, stored: StoredSession) -> bool:
+        return stored.actor is not None and self._now() - stored.seen_at >= _SEEN_EVERY
+
+
+class SignedSessionManager(SessionManager):
+    """The whole session in the cookie: the client can read it, and cannot change it.
+
+    Of two requests that change it at once the later one wins, and a copy of an old cookie is
+    good until its end: keep sessions of logged-in users in a `SessionStore`.
+
+    Args:
+        keyring: Its first secret signs, each of them verifies.
+        settings: How long sessions last.
+        now: The time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        settings: SessionSettings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(settings, now=now)
+        self._signed = SignedValues(keyring, _PURPOSE)
+
+    async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
+        """Return what the cookie holds, if it was signed here and has not ended."""
+        stored = self._read(cookie) if cookie else None
+        if stored is None:
+            return Opened(Session(read_only=read_only))
+        session = Session(stored.data, actor=stored.actor, read_only=read_only)
+        return Opened(session, cookie, stored)
+
+    async def keep(self, opened: Opened) -> str | None:
+        """Sign what was changed; an emptied one is deleted."""
+        session, stored = opened.session, opened.stored
+        if session.deleted or (session.modified and not len(session)):
+            return "" if opened.cookie else None
+        if stored is None:
+            return self._written(self._fresh(session)) if session.modified else None
+        if not (session.modified or session.renewed or self._seen_long_ago(stored)):
+            return None
+        return self._written(self._next(stored, session, json.loads(session.text())))
+
+    def _written(self, stored: StoredSession) -> str:
+        text = self._signed.sign(
+            {
+                "d": stored.data,
+                "a": stored.actor,
+                "c": stored.created_at.timestamp(),
+                "s": stored.seen_at.timestamp(),
+                "e": stored.ends_at.timestamp(),
+            }
+        )
+        if len(text) > _COOKIE_BYTES:
+            raise UnstorableSession(
+                f"a cookie holds {_COOKIE_BYTES} bytes, it has {len(text)}"
+                "\n  fix: bind a SessionStore, or keep less in it"
+            )
+        return text
+
+    def _read(self, cookie: str) -> StoredSession | None:
+        value = self._signed.open(cookie, max_age_s=self._settings.expiration_time)
+        if value is None:
+            return None
+        ends = datetime.fromtimestamp(value["e"], UTC)
+        if ends <= self._now():
+            return None
+        return StoredSession(
+            data=value["d"],
+            actor=value["a"],
+            created_at=datetime.fromtimestamp(value["c"], UTC),
+            seen_at=datetime.fromtimestamp(value["s"], UTC),
+            ends_at=ends,
+        )
+
+
+class StoredSessionManager(SessionManager):
+    """A random id in the cookie, the session in a store under the id's digest.
+
+    Args:
+        store: Where sessions are.
+        settings: How long they last.
+        now: The time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        settings: SessionSettings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(settings, now=now)
+        self._store = store
+
+    async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
+        """Load the session; an id that the store does not know is never taken over."""
+        stored = await self._store.load(digest_of(cookie)) if cookie else None
+        if stored is None:
+            return Opened(Session(read_only=read_only))
+        session = Session(stored.data, actor=stored.actor, read_only=read_only)
+        return Opened(session, cookie, stored)
+
+    async def keep(self, opened: Opened) -> str | None:
+        """Write what was changed, over what others changed meanwhile."""
+        session, stored = opened.session, opened.stored
+        if session.deleted or (session.modified and not len(session)):
+            if stored is None:
+                return None
+            await self._store.end(digest_of(opened.cookie))
+            return ""
+        if stored is None:
+            return await self._begin(self._fresh(session)) if session.modified else None
+        if session.renewed:
+            data = json.loads(session.text())
+            made = replace(self._next(stored, session, data), version=1)
+            # The old one first: if the process dies between, nobody is logged in by mistake.
+            await self._store.end(digest_of(opened.cookie))
+            return await self._begin(made)
+        if not session.modified and not self._seen_long_ago(stored):
+            return None
+        return await self._merge(opened.cookie, stored, session)
+
+    async def _begin(self, stored: StoredSession) -> str:
+        token = secrets.token_urlsafe(32)
+        await self._store.create(digest_of(token), stored)
+        return token
+
+    async def _merge(self, cookie: str, stored: StoredSession, session: Session) -> str | None:
+        changes, digest = session.changes(), digest_of(cookie)
+        for _ in range(_TRIES):
+            data = {**stored.data}
+            for key, (before, after) in changes.items():
+                theirs = data.get(key)
+                if self._settings.on_conflict == "refuse" and theirs not in (before, after):
+                    raise Conflict("another request changed this session", key=key)
+                if after is None:
+                    data.pop(key, None)
+                else:
+                    data[key] = after
+            if await self._store.save(digest, self._next(stored, session, data)):
+                return None
+            found = await self._store.load(digest)
+            if found is None:
+                return ""  # it was ended meanwhile, and stays ended
+            stored = found
+        raise Conflict("this session is changed by too many requests at once")
+
+
+def digest_of(token: str) -> bytes:
+    """Return what the store knows of an id."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
