@@ -5,7 +5,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, InstanceOf, TypeAdapter, ValidationError
@@ -28,6 +27,12 @@ from nexios.application.sections import (
     TemplateSettings,
     Texts,
 )
+from nexios.application.setting_checks import (
+    TEST_HOST,
+    holding_checked,
+    proxies_checked,
+    secrets_checked,
+)
 from nexios.application.settings import (
     Fault,
     Tree,
@@ -44,11 +49,9 @@ from nexios.application.spelling import nearest, suggestion
 __path__: list[str] = []
 
 _ORIGIN: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^\s/?#@\\]+")
-_TEST_HOST: Final = "testclient"
-_PEER_NAMES: Final = frozenset({_TEST_HOST, "unix"})
 _PRIVATE_NETWORKS: Final[Texts] = (
     *("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
-    _TEST_HOST,
+    TEST_HOST,
 )
 
 
@@ -69,37 +72,6 @@ class ConfigError(ValueError):
         return head + "".join(f"\n  {fault}" for fault in self.faults)
 
 
-def _proxies(entries: Texts) -> Texts:
-    for entry in entries:
-        if entry not in _PEER_NAMES:
-            try:
-                ip_network(entry, strict=False)
-            except ValueError:
-                raise ValueError(f"{entry!r} is no address or network like 10.0.0.0/8") from None
-    return entries
-
-
-def _secrets(value: object) -> tuple[Secret, ...]:
-    given: list[object] = list(value) if isinstance(value, (list, tuple)) else [value]
-    secrets = [Secret(one) if isinstance(one, str) and one else one for one in given]
-    found = tuple(one for one in secrets if isinstance(one, Secret))
-    if not found or len(found) < len(given):
-        raise ValueError("must be a text, or a list of texts whose first one signs; none empty")
-    return found
-
-
-def _holding(limits: Limits) -> Limits:
-    if limits.body is None:
-        raise ValueError(
-            "body must be a number of bytes; None is for routes that stream: "
-            'limits={"body": None} on the route'
-        )
-    for one in fields(limits):
-        if (getattr(limits, one.name) or 0) < 0:
-            raise ValueError(f"{one.name} must not be negative")
-    return limits
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """Every setting Nexios knows, with its default."""
@@ -108,9 +80,9 @@ class _Known:
         False
     )
     env: Literal["dev", "test", "staging", "prod"] = "dev"
-    secret_key: Annotated[tuple[InstanceOf[Secret], ...], BeforeValidator(_secrets)] = ()
+    secret_key: Annotated[tuple[InstanceOf[Secret], ...], BeforeValidator(secrets_checked)] = ()
     jwt_algorithms: Texts = ("HS256",)
-    trusted_proxies: Annotated[Texts, AfterValidator(_proxies)] = _PRIVATE_NETWORKS
+    trusted_proxies: Annotated[Texts, AfterValidator(proxies_checked)] = _PRIVATE_NETWORKS
     allowed_hosts: Texts | None = None
     trailing_slash: Literal["strict", "redirect", "ignore"] = "strict"
     compat: Literal["2.11"] | None = None
@@ -124,7 +96,7 @@ class _Known:
     not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
     templating: TemplateSettings = field(default_factory=TemplateSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
-    limits: Annotated[Limits, AfterValidator(_holding)] = field(default_factory=Limits)
+    limits: Annotated[Limits, AfterValidator(holding_checked)] = field(default_factory=Limits)
     server: ServerSettings = field(default_factory=ServerSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)

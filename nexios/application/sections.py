@@ -138,6 +138,8 @@ class SessionSettings(Section):
         expiration_time: Seconds after which a session ends, whatever happens.
         refresh_each_request: Send the cookie with every answer, not only when it changes.
         idle_s: Seconds without a request after which one with a proven caller ends.
+        file_storage_path: Where `FileSessionManager` keeps its files; ``sessions`` in the working
+            directory unless told.
         on_conflict: Two requests that changed the same key at once: refuse the later one with a
             409, or let it win.
     """
@@ -153,6 +155,7 @@ class SessionSettings(Section):
     expiration_time: int = 86_400
     refresh_each_request: bool = False
     idle_s: float = 1800.0
+    file_storage_path: str | Path | None = None
     on_conflict: Literal["refuse", "last"] = "refuse"
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Gives each request the session of its client, and keeps what was changed."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
@@ -49,7 +50,8 @@ class SessionMiddleware(BaseMiddleware):
 
     Args:
         store: Instead of the one that is bound.
-        manager: Decides how sessions are kept, instead of all that.
+        manager: Decides how sessions are kept, instead of all that; or its class, which is then
+            made with the settings.
         keys: Overrule the section ``session``, by its names.
 
     Raises:
@@ -63,18 +65,20 @@ class SessionMiddleware(BaseMiddleware):
         self,
         *,
         store: SessionStore | None = None,
-        manager: SessionManager | None = None,
+        manager: SessionManager | Callable[[SessionSettings], SessionManager] | None = None,
         **keys: Any,
     ) -> None:
         names = {f"session_{name}": name for name in SessionSettings.__dataclass_fields__}
         self._settings = section_of(SessionSettings, keys, names) if keys else None
-        self._manager = manager
+        self._manager = manager if isinstance(manager, SessionManager) else None
+        self._make = None if isinstance(manager, SessionManager) else manager
         self._store = store
         self._entry: Entry | None = None
 
     def wire(self, container: Container) -> None:
         """Find the `SessionStore` that is bound, if any."""
-        if self._manager is None and self._store is None and SessionStore in container:
+        chosen = self._manager or self._make or self._store
+        if chosen is None and SessionStore in container:
             self._entry = container.entry(EntryPoint("the session store", _bound_store))
 
     def bind(self, app: Any) -> None:
@@ -86,7 +90,9 @@ class SessionMiddleware(BaseMiddleware):
         settings = self._settings = self._settings or app.config.session
         if self._manager is not None or self._entry is not None:
             return
-        if self._store is not None:
+        if self._make is not None:
+            self._manager = self._make(settings)
+        elif self._store is not None:
             self._manager = StoredSessionManager(self._store, settings)
         elif app.keyring is None:
             raise NoSessionSecret

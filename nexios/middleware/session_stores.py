@@ -4,12 +4,13 @@ import hashlib
 import json
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from nexios.adapters.asgi.session import Session, UnstorableSession
+from nexios.adapters.security.file_sessions import FileSessions
 from nexios.adapters.security.signing import SignedValues
 from nexios.application.keyring import Keyring
 from nexios.application.sections import SessionSettings
@@ -248,6 +249,62 @@ class StoredSessionManager(SessionManager):
                 return ""  # it was ended meanwhile, and stays ended
             stored = found
         raise Conflict("this session is changed by too many requests at once")
+
+
+class FileSessionManager(StoredSessionManager):
+    """A random id in the cookie, the session in a file: 2.11's name, for one machine.
+
+    Args:
+        settings: How long sessions last, and where the files are.
+        now: The time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        store = FileSessions(settings.file_storage_path or "sessions", now=now)
+        super().__init__(store, settings, now=now)
+
+
+class BaseSessionInterface(SessionManager):
+    """2.11's base of managers of one's own: ``load`` and ``save`` decide where sessions are."""
+
+    @abstractmethod
+    async def load(self, cookie: str) -> Mapping[str, Any] | None:
+        """Return what was kept under a cookie's value; None where that is nothing."""
+
+    @abstractmethod
+    async def save(self, cookie: str, data: Mapping[str, Any]) -> str:
+        """Keep it; return the cookie's value from now on.
+
+        Args:
+            cookie: The value so far; "" for a new session, and where a new id is wanted.
+            data: JSON values; empty for a session that ends.
+        """
+
+    async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
+        """Load the session of a cookie."""
+        found = await self.load(cookie) if cookie else None
+        known = "" if found is None else cookie
+        return Opened(Session(found, read_only=read_only), known)
+
+    async def keep(self, opened: Opened) -> str | None:
+        """Save what was changed."""
+        session = opened.session
+        if session.deleted or (session.modified and not len(session)):
+            if not opened.cookie:
+                return None
+            await self.save(opened.cookie, {})
+            return ""
+        if not (session.modified or session.renewed):
+            return None
+        if session.renewed and opened.cookie:
+            await self.save(opened.cookie, {})
+        old = "" if session.renewed else opened.cookie
+        return await self.save(old, json.loads(session.text()))
 
 
 def digest_of(token: str) -> bytes:

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.sessions import SqlSessions
+from nexios.adapters.security.file_sessions import FileSessions
 from nexios.adapters.security.memory_sessions import MemorySessions
 from nexios.application.sessions import SessionStore, StoredSession
 
@@ -24,8 +26,8 @@ def kept(**changes: object) -> StoredSession:
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def place(request: pytest.FixtureRequest) -> Open:
+@pytest.fixture(params=["memory", "file", "sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
 
         @asynccontextmanager
@@ -33,6 +35,13 @@ def place(request: pytest.FixtureRequest) -> Open:
             yield MemorySessions()
 
         return memory
+    if request.param == "file":
+
+        @asynccontextmanager
+        async def files() -> AsyncIterator[SessionStore]:
+            yield FileSessions(tmp_path / "sessions")
+
+        return files
     url = "sqlite://"
     if request.param == "postgres":
         url = request.getfixturevalue("nexios_database_url")

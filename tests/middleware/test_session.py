@@ -1,8 +1,10 @@
 """Sessions over HTTP: what is sent, what is kept, and what a client cannot do to them."""
 
+import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -19,7 +21,12 @@ from nexios.adapters.security.signing import SignedValues
 from nexios.application.keyring import Keyring
 from nexios.application.sessions import SessionStore, StoredSession
 from nexios.middleware.session import NoSessionSecret, SessionMiddleware
-from nexios.middleware.session_stores import SignedSessionManager, StoredSessionManager
+from nexios.middleware.session_stores import (
+    BaseSessionInterface,
+    FileSessionManager,
+    SignedSessionManager,
+    StoredSessionManager,
+)
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.sockets import websocket_connect
 
@@ -434,3 +441,46 @@ async def test_names_of_2_11() -> None:
 
     async with AsyncTestClient(app) as client:
         assert (await client.get("/old")).json() == {"expired": False, "empty": True}
+
+
+async def test_files_are_named_by_us_and_stay_in_their_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "sessions"
+    app = NexiosApp(config=MakeConfig(session={"session_file_storage_path": str(folder)}))
+    app.add_middleware(SessionMiddleware(manager=FileSessionManager))
+    async with AsyncTestClient(counting(app)) as client:
+        await client.post("/set/a/1")
+        value = cookie(client)
+        for planted in ("../x", "/etc/passwd", "..%2f..", value + "/../x"):
+            got = await client.get("/read", headers={"cookie": f"session_id={planted}"})
+            assert got.json() == {}
+        assert (await client.get("/read")).json() == {"a": "1"}
+    names = os.listdir(folder)
+    assert (len(names), os.listdir(tmp_path)) == (1, ["sessions"])
+    assert value not in names[0]
+
+
+async def test_a_manager_of_ones_own() -> None:
+    kept: dict[str, dict[str, Any]] = {}
+
+    class Ours(BaseSessionInterface):
+        async def load(self, cookie: str) -> Mapping[str, Any] | None:
+            return kept.get(cookie)
+
+        async def save(self, cookie: str, data: Mapping[str, Any]) -> str:
+            if not data:
+                kept.pop(cookie, None)
+                return ""
+            name = cookie or f"s{len(kept)}"
+            kept[name] = dict(data)
+            return name
+
+    app = NexiosApp()
+    app.add_middleware(SessionMiddleware(manager=Ours))
+    async with AsyncTestClient(counting(app)) as client:
+        await client.post("/set/a/1")
+        assert (await client.get("/read")).json() == {"a": "1"}
+        assert kept == {"s0": {"a": "1"}}
+        await client.post("/renew")
+        assert list(kept.values()) == [{"a": "1"}]
+        await client.post("/empty")
+    assert kept == {}
