@@ -112,7 +112,12 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
     "cors": {"allowed_origins": "allow_origins"},
-    "session": {f"session_{one.name}": one.name for one in fields(SessionSettings)},
+    "csrf": {f"csrf_{one.name}": one.name for one in fields(CsrfSettings)},
+    "session": {
+        **{f"session_{one.name}": one.name for one in fields(SessionSettings)},
+        "expiry": "expiration_time",
+        "directory": "file_storage_path",
+    },
 }
 _ORIGIN_LISTS: Final = (
     ("cors", "allow_origins"),

@@ -172,16 +172,41 @@ class SessionSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class CsrfSettings(Section):
-    """Which requests of other sites a cookie may prove (section ``csrf``).
+    """Which requests a page of another site may have sent (section ``csrf``).
+
+    The first two hold for whatever a session proves; the others are of `CSRFMiddleware`. 2.11's
+    names, ``csrf_enabled`` and kin, are read too.
 
     Attributes:
         trusted_origins: Pages of these origins count as our own.
         require_origin: A request without Origin and Sec-Fetch-Site, as programs send it, is
             refused too where a cookie is its proof.
+        enabled: Ask for the token at all.
+        required_urls: Paths that need it: whole ones, ``/forms/*``, or ``^...`` a regular
+            expression.
+        exempt_urls: Paths that do not, whatever is required.
+        sensitive_cookies: Ask only requests that carry one of these; None asks all.
+        safe_methods: These change nothing.
+        cookie_secure: None for as the request.
+        header_name: Where scripts send the token.
+        form_field: Where forms send it.
     """
 
     trusted_origins: Texts = ()
     require_origin: bool = False
+    enabled: bool = False
+    required_urls: Texts = ("*",)
+    exempt_urls: Texts = ()
+    sensitive_cookies: Texts | None = None
+    safe_methods: Texts = ("GET", "HEAD", "OPTIONS", "TRACE")
+    cookie_name: str = "csrftoken"
+    cookie_path: str = "/"
+    cookie_domain: str | None = None
+    cookie_secure: bool | None = None
+    cookie_httponly: bool = True
+    cookie_samesite: Literal["lax", "strict", "none"] = "lax"
+    header_name: str = "X-CSRFToken"
+    form_field: str = "csrftoken"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 class CrossSiteRequest(PermissionDenied):
     """A page of another site had the browser send this, cookies and all: 403."""
 
-    def __init__(self) -> None:
-        super().__init__("a page of another site sent this")
+    def __init__(self, message: str = "a page of another site sent this") -> None:
+        super().__init__(message)
         self.code = "cross-site-request"
 
 
