@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Unauthenticated, Unavailable
 from nexios.auth.backends.base import Proof, as_proof
-from nexios.auth.evidence import CrossSiteRequest, Evidence
 
 IDENTITY: Final = "identity"
 """The scope's key for the `Identity` of a request."""

@@ -7,6 +7,7 @@ import secrets
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
@@ -14,7 +15,6 @@ from nexios.adapters.http.forms import FORM_TYPES
 from nexios.adapters.http.request import Request
 from nexios.adapters.security.signing import SignedValues
 from nexios.application.sections import CsrfSettings
-from nexios.auth.evidence import CrossSiteRequest, Evidence
 from nexios.middleware.base import BaseMiddleware, CallNext
 from nexios.middleware.keywords import section_of
 from nexios.middleware.paths import PathSet

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
 from nexios.auth.backends.base import AuthenticationBackend, Proof
 from nexios.auth.backends.loading import Loader
-from nexios.auth.evidence import Evidence
 from nexios.container.container import Container
 
 _USER_KEY: Final = "user"

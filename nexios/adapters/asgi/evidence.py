@@ -5,18 +5,17 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.origins import OriginSet, has_same_origin, own_origin
+from nexios.application.errors import Forbidden
 from nexios.application.sections import CsrfSettings
-from nexios.auth.exceptions import PermissionDenied
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-class CrossSiteRequest(PermissionDenied):
+class CrossSiteRequest(Forbidden):
     """A page of another site had the browser send this, cookies and all: 403."""
 
     def __init__(self, message: str = "a page of another site sent this") -> None:
         super().__init__(message)
-        self.code = "cross-site-request"
 
 
 class Evidence:
