@@ -14,6 +14,7 @@ INSTALLED_AS = {
     "dependency_injector": "dependency-injector",
     "jwt": "pyjwt",
     "nats": "nats-py",
+    "redis": "redis",
     "pydantic_core": "pydantic",
     "pytest_asyncio": "pytest-asyncio",
     "python_multipart": "python-multipart",
