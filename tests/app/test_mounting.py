@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from nexios import NexiosApp, Router
+from nexios import NexiosApp, Request, Router
 from nexios.adapters.asgi.sublife import SubLifeFailed
 from nexios.adapters.asgi.types import ASGIApp, Receive, Scope, Send
 from nexios.adapters.http.group import Group
@@ -391,3 +391,21 @@ async def ask_started(app: NexiosApp, path: str) -> Any:
 
     async with started():
         return await ask(app, "GET", path)
+
+
+async def test_values_of_the_place_stand_beside_those_of_the_route() -> None:
+    inner, outer = NexiosApp(), NexiosApp()
+
+    @inner.get("/orders/{order:int}")
+    async def show(request: Request, order: int) -> dict[str, Any]:
+        return {"order": order, "all": dict(request.path_params)}
+
+    @inner.get("/light/{order:int}")
+    async def light(order: int) -> int:
+        return order
+
+    outer.register(inner, "/tenants/{tenant}")
+    async with AsyncTestClient(outer) as client:
+        got = (await client.get("/tenants/acme/orders/7")).json()
+        assert got == {"order": 7, "all": {"tenant": "acme", "order": 7}}
+        assert (await client.get("/tenants/acme/light/7")).json() == 7

@@ -72,7 +72,7 @@ async def test_head_gets_the_same_headers_and_no_body() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("status", [100, 204, 304])
+@pytest.mark.parametrize("status", [204, 304])
 async def test_no_body_and_no_length_where_none_may_be(status: int) -> None:
     start, body = await sent(JSONResponse({"a": 1}, status, {"x": "1"}))
     assert start["status"] == status
@@ -122,9 +122,9 @@ def test_another_head_keeps_what_a_subclass_adds(kind: type[Noted | Slotted]) ->
     assert (type(twin), twin.note, twin.status_code, twin.body) == (kind, "kept", 201, b'{"a":1}')
 
 
-@pytest.mark.parametrize("status", [0, 99, 600])
+@pytest.mark.parametrize("status", [0, 100, 199, 600])
 def test_a_status_that_is_none(status: int) -> None:
-    with pytest.raises(ValueError, match="100 to 599"):
+    with pytest.raises(ValueError, match="200 to 599"):
         BaseResponse("x", status)
 
 

@@ -19,8 +19,8 @@ from nexios.application.limits import Limits
 CHECKED: Final = "nexios.checked"
 """Key of ``scope["extensions"]`` by which a server says that it has asked all of this already."""
 
-_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-_COMMON: Final = frozenset(_METHODS)
+METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_COMMON: Final = frozenset(METHODS)
 _NEVER: Final = frozenset({"CONNECT", "TRACE"})
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})  # as ASGI writes them
 # RFC 9110, 5.6.2.
@@ -143,7 +143,7 @@ class Firewall:
         if length + len(query) + bool(query) > self._target:
             raise _refused(414, "target-too-long", f"the target is over {self._target} bytes")
         if method in _NEVER:
-            allow = (("allow", ", ".join(_METHODS)),)
+            allow = (("allow", ", ".join(METHODS)),)
             raise _refused(405, "method-not-allowed", "this method is never served", allow)
         _check_path(path, raw, method)
         if _NO_QUERY.search(query) is not None:

@@ -42,8 +42,11 @@ def encode_name(name: str) -> bytes:
     """Return the name in lower case as bytes.
 
     Raises:
-        InvalidHeader: It is no token of RFC 9110, 5.6.2, or holds an underscore.
+        InvalidHeader: It is no token of RFC 9110, 5.6.2, holds an underscore, or says where a
+            message ends, which is the server's business (RFC 9112, 6.1).
     """
+    if name.lower() == "transfer-encoding":
+        raise InvalidHeader(name, "the server says where an answer ends; stream it instead")
     if _NAME.fullmatch(name) is None:
         raise InvalidHeader(name, "a name is letters, digits and !#$%&'*+-.^`|~")
     return name.lower().encode("ascii")

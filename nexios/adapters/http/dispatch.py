@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Mapping
 from functools import partial
 
+from nexios.adapters.asgi.firewall import METHODS
 from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
 from nexios.adapters.http.endpoint import Endpoint, join
@@ -100,6 +101,8 @@ class Dispatcher:
     def look(self, exchange: Exchange) -> Awaitable[Answer]:
         """Return what serves the request, found by every means; what says why there is none."""
         scope = exchange.scope
+        if scope["path"] == "*":
+            return self._of_the_server()
         path = path_below(scope["path"], scope.get("root_path", ""))
         found = self._find(path, scope["method"])
         if found is None and self._slash == "ignore" and path != "/":
@@ -110,6 +113,12 @@ class Dispatcher:
                 return self._nothing(exchange, path)
             return self._miss(exchange, path, found)
         return found.target.serve(found.target.enter(exchange, found.params))
+
+    async def _of_the_server(self) -> Answer:
+        """Answer ``OPTIONS *``, which asks about the server as a whole (RFC 9110, 9.3.7)."""
+        answer = BaseResponse.made(b"", 204, NO_BLOCK)
+        answer.headers["allow"] = ", ".join(METHODS)
+        return answer
 
     async def _nothing(self, exchange: Exchange, path: str) -> Answer:
         scope = exchange.scope

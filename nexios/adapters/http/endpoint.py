@@ -67,8 +67,11 @@ class Endpoint:
 
     def enter(self, exchange: Exchange, params: Mapping[str, Any]) -> Exchange:
         """Tell the exchange which endpoint its request has come to; return it."""
-        if params:
-            exchange.scope["path_params"] = exchange.path_params = params
+        outer = exchange.scope.get("path_params")
+        if outer or params:
+            # Those of the place an application is mounted at stand beside its own.
+            exchange.scope["path_params"] = {**outer, **params} if outer else params
+            exchange.path_params = params
         exchange.route = self.template
         exchange.errors = self.errors
         if self.limits is not None:

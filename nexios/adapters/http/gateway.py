@@ -174,6 +174,9 @@ class Gateway:
                     found = None
                 elif root := scope.get("root_path"):
                     found = find(path_below(path, root), scope["method"])
+                    if found is not None and scope.get("path_params"):
+                        # Of the place this application is mounted at.
+                        found = found[0], {**scope["path_params"], **found[1]}
                 else:
                     found = find(path, scope["method"])
                 if found is None:

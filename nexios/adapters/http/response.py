@@ -304,10 +304,11 @@ def checked_status(status: int) -> int:
     """Return ``status``.
 
     Raises:
-        ValueError: It is none of 100 to 599.
+        ValueError: It is none of 200 to 599: what is below is no answer (RFC 9110, 15.2), and
+            another one would have to follow.
     """
-    if not 100 <= status <= 599:
-        raise ValueError(f"a status is a number from 100 to 599, not {status}")
+    if not 200 <= status <= 599:
+        raise ValueError(f"a status of an answer is from 200 to 599, not {status}")
     return status
 
 

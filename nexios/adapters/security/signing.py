@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from nexios.application.keyring import Keyring
 
@@ -32,7 +33,7 @@ class SignedValues:
 
     def open(self, text: str, *, max_age_s: float) -> dict[str, Any] | None:
         """Return the value of a text that was signed here and is not older; else None."""
-        if len(text) > _MAX_CHARS:
+        if len(text) > _MAX_CHARS or not _is_canonical(text.rpartition(".")[2]):
             return None
         try:
             value = self._serializer.loads(text, max_age=int(max_age_s))
@@ -43,3 +44,11 @@ class SignedValues:
 
 def _sha256(data: bytes = b"") -> Any:
     return hashlib.sha256(data)
+
+
+def _is_canonical(signature: str) -> bool:
+    """Return whether a text is the one way to write its bytes: base64 leaves last bits free."""
+    try:
+        return base64_encode(base64_decode(signature)).decode("ascii") == signature
+    except BadData:
+        return False
