@@ -1,5 +1,8 @@
 """Middleware of the house, and the base for one's own."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from nexios.middleware.base import BaseMiddleware
 from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.cors import CORSMiddleware
@@ -10,14 +13,37 @@ from nexios.middleware.request_id import RequestIdMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from nexios.middleware.timeout import TimeoutMiddleware
 
+if TYPE_CHECKING:
+    from nexios.middleware.csrf import CSRFMiddleware
+    from nexios.middleware.rate_limit import RateLimitMiddleware
+    from nexios.middleware.session import SessionMiddleware
+
+# Loaded where they are used: an application without sessions does not pay for signing.
+_LATER: Final = {
+    "CSRFMiddleware": "nexios.middleware.csrf",
+    "RateLimitMiddleware": "nexios.middleware.rate_limit",
+    "SessionMiddleware": "nexios.middleware.session",
+}
+
 __all__ = [
     "BaseMiddleware",
     "CORSMiddleware",
+    "CSRFMiddleware",
     "CommonMiddleware",
     "GZipMiddleware",
+    "RateLimitMiddleware",
     "RequestIdMiddleware",
     "SecurityMiddleware",
+    "SessionMiddleware",
     "TimeoutMiddleware",
     "TrustedHostMiddleware",
     "only_for",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _LATER.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nexios.middleware' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found

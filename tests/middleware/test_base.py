@@ -121,3 +121,12 @@ async def test_calling_next_twice_is_refused_by_name() -> None:
                 await call_next()
 
     assert (await get(app_with(Twice()))).status == 200
+
+
+async def test_the_face_has_every_middleware_and_loads_some_of_them_late() -> None:
+    import nexios.middleware as face
+
+    for name in face.__all__:
+        assert getattr(face, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Sessions'"):
+        face.Sessions  # noqa: B018

@@ -7,6 +7,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
+from nexios.application.sections import SessionSettings
 from nexios.auth.backends.base import AuthenticationBackend, Proof
 from nexios.auth.backends.loading import Loader
 from nexios.container.container import Container
@@ -57,6 +58,7 @@ class SessionAuthBackend(AuthenticationBackend):
         load_user = authenticate_func if load_user is None else load_user
         self.scheme = name
         self._user_key = user_key
+        self._cookie = SessionSettings().cookie_name
         self._loader = None if load_user is None else Loader(load_user, f"loader of {name!r}")
 
     @property
@@ -69,9 +71,13 @@ class SessionAuthBackend(AuthenticationBackend):
         if self._loader is not None:
             self._loader.wire(container)
 
+    def bind(self, app: Any) -> None:
+        """Learn the cookie's name, for documents."""
+        self._cookie = app.config.session.cookie_name
+
     def security_scheme(self) -> Mapping[str, object]:
         """Return a cookie."""
-        return {"type": "apiKey", "in": "cookie", "name": "session_id"}
+        return {"type": "apiKey", "in": "cookie", "name": self._cookie}
 
     async def authenticate(self, connection: Connection) -> Proof | None:
         """Return who is logged in, or None."""
