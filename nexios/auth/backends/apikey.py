@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.auth.backends.base import AuthenticationBackend, Proof
-from nexios.auth.backends.loading import Loader
+from nexios.auth.backends.base import Proof
+from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.exceptions import AuthenticationFailed
-from nexios.container.container import Container
 
 _KEY: Final = re.compile(r"nx_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _MAX_CHARS: Final = 512
@@ -37,7 +36,7 @@ def verify_key(key: str, hash: str) -> bool:
     return hmac.compare_digest(hash_of(key), hash)
 
 
-class APIKeyAuthBackend(AuthenticationBackend):
+class APIKeyAuthBackend(LoadingBackend):
     """Proves whoever sends a key in a header; never one in a query string.
 
     Args:
@@ -65,16 +64,7 @@ class APIKeyAuthBackend(AuthenticationBackend):
             raise TypeError("APIKeyAuthBackend needs load_key: who does a key belong to?")
         self.scheme = name
         self.header_name = header_name
-        self._loader = Loader(load_key, f"loader of {name!r}")
-
-    @property
-    def loader(self) -> Loader:
-        """The loader with its entry point, for whoever proves the wiring."""
-        return self._loader
-
-    def wire(self, container: Container) -> None:
-        """Have the loader planned."""
-        self._loader.wire(container)
+        self._load = self._loader = Loader(load_key, f"loader of {name!r}")
 
     def challenge(self) -> str:
         """Return a challenge that names the header; there is no registered scheme for it."""
@@ -98,7 +88,7 @@ class APIKeyAuthBackend(AuthenticationBackend):
             raise AuthenticationFailed(challenges=(self.challenge(),))
         known = _KEY.fullmatch(key)
         claims: dict[str, object] = {"key": key, "key_id": None if known is None else known[1]}
-        user = await self._loader(claims)
+        user = await self._load(claims)
         if not user:
             raise AuthenticationFailed(challenges=(self.challenge(),))
         return Proof(user, self.scheme)

@@ -7,15 +7,14 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.auth.backends.base import AuthenticationBackend, Proof
-from nexios.auth.backends.loading import Loader
+from nexios.auth.backends.base import Proof
+from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.exceptions import AuthenticationFailed
-from nexios.container.container import Container
 
 _MAX_CHARS: Final = 1024
 
 
-class BasicAuthBackend(AuthenticationBackend):
+class BasicAuthBackend(LoadingBackend):
     """Proves who knows a password; over TLS, or from this machine itself, alone.
 
     Args:
@@ -35,16 +34,7 @@ class BasicAuthBackend(AuthenticationBackend):
             raise ValueError(f"the realm {realm!r} cannot stand in a header field")
         self.scheme = name
         self._realm = realm or "application"
-        self._loader = Loader(check, f"check of {name!r}")
-
-    @property
-    def loader(self) -> Loader:
-        """The check with its entry point, for whoever proves the wiring."""
-        return self._loader
-
-    def wire(self, container: Container) -> None:
-        """Have the check planned."""
-        self._loader.wire(container)
+        self._load = self._loader = Loader(check, f"check of {name!r}")
 
     def challenge(self) -> str:
         """Return the challenge; names and passwords are UTF-8 (RFC 7617, 2.1)."""
@@ -63,7 +53,7 @@ class BasicAuthBackend(AuthenticationBackend):
         pair = _pair(encoded.strip()) if _is_private(connection) else None
         if pair is None:
             raise AuthenticationFailed(challenges=(self.challenge(),))
-        user = await self._loader({"username": pair[0], "password": pair[1]})
+        user = await self._load({"username": pair[0], "password": pair[1]})
         if not user:
             raise AuthenticationFailed(challenges=(self.challenge(),))
         return Proof(user, self.scheme)

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from nexios.auth.backends.base import AuthenticationBackend
 from nexios.container.container import Container
 from nexios.container.entry import Entry, EntryPoint, Getter
 from nexios.container.keys import Key
@@ -107,3 +108,19 @@ class Loader:
             ]
         )
         return EntryPoint(self.label, load, values=(Key(Claims),), reads=_ClaimsFirst())
+
+
+class LoadingBackend(AuthenticationBackend):
+    """Base of the backends that ask the application by a `Loader`; children make it."""
+
+    _loader: Loader | None = None
+
+    @property
+    def loader(self) -> Loader | None:
+        """The loader with its entry point, for whoever proves the wiring."""
+        return self._loader
+
+    def wire(self, container: Container) -> None:
+        """Have the loader planned; called once, at start."""
+        if self._loader is not None:
+            self._loader.wire(container)

@@ -8,9 +8,8 @@ from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
 from nexios.application.sections import SessionSettings
-from nexios.auth.backends.base import AuthenticationBackend, Proof
-from nexios.auth.backends.loading import Loader
-from nexios.container.container import Container
+from nexios.auth.backends.base import Proof
+from nexios.auth.backends.loading import Loader, LoadingBackend
 
 _USER_KEY: Final = "user"
 
@@ -29,7 +28,7 @@ class NamelessUser(TypeError):
         )
 
 
-class SessionAuthBackend(AuthenticationBackend):
+class SessionAuthBackend(LoadingBackend):
     """Proves the user that `login` put into the session.
 
     A request that may change something needs evidence that a page of ours sent it; without it
@@ -60,16 +59,6 @@ class SessionAuthBackend(AuthenticationBackend):
         self._user_key = user_key
         self._cookie = SessionSettings().cookie_name
         self._loader = None if load_user is None else Loader(load_user, f"loader of {name!r}")
-
-    @property
-    def loader(self) -> Loader | None:
-        """The loader with its entry point, for whoever proves the wiring."""
-        return self._loader
-
-    def wire(self, container: Container) -> None:
-        """Have the loader planned."""
-        if self._loader is not None:
-            self._loader.wire(container)
 
     def bind(self, app: Any) -> None:
         """Learn the cookie's name, for documents."""
