@@ -20,6 +20,10 @@ BROKEN: Final = "broken_identity"
 
 CHALLENGES: Final = "nexios.challenges"
 """The scope's key for what a 401 asks for (adapters/http/problems.py)."""
+
+COOKIE_PROOF: Final = "nexios.cookie_proof"
+"""The scope's key that is true where a browser sent the proof by itself."""
+
 _RETRY_AFTER_S: Final = 2.0
 
 
@@ -113,6 +117,7 @@ class Identity:
             return None
         if proof is not None:
             self.proof = proof
+            connection.scope[COOKIE_PROOF] = getattr(asked.backend, "cookie_borne", False)
             _note(connection, proof, self._logger)
         return proof
 

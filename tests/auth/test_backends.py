@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from nexios import Depend, MakeConfig, Module, NexiosApp, Request, Scope
+from nexios import Depend, MakeConfig, Module, NexiosApp, Request, Scope, WebSocket
 from nexios.adapters.http.ordering import MiddlewareOrderError
 from nexios.adapters.security.memory_sessions import MemorySessions
-from nexios.application import Caller
+from nexios.application import Caller, Unauthenticated
 from nexios.application.sessions import SessionStore
 from nexios.auth.backends.apikey import APIKeyAuthBackend, create_api_key, verify_key
 from nexios.auth.backends.basic import BasicAuthBackend
@@ -18,6 +18,7 @@ from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.middleware.session import SessionMiddleware
 from nexios.testing.client import AsyncTestClient
+from nexios.testing.sockets import SocketDenied, websocket_connect
 
 pytestmark = pytest.mark.asyncio
 
@@ -285,3 +286,35 @@ async def test_a_realm_that_breaks_its_header_is_refused() -> None:
             BasicAuthBackend(lambda username, password: None, realm=realm)
     with pytest.raises(TypeError, match="load_key"):
         APIKeyAuthBackend()
+
+
+@pytest.mark.parametrize("name", ["session", "web"])
+async def test_on_a_socket_a_cookie_proves_nothing_without_an_origin(name: str) -> None:
+    app = shop(SessionAuthBackend(load_user, name=name))
+
+    @app.websocket("/ws", guards=[auth()])
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    async with AsyncTestClient(app) as client:
+        await client.post("/login/7")
+        cookie = {"cookie": f"session_id={client.cookies['session_id']}"}
+        async with websocket_connect(app, "/ws", headers=cookie | {"origin": OURS}):
+            pass
+        for headers in (cookie, cookie | {"origin": THEIRS}):
+            with pytest.raises(SocketDenied) as denied:
+                async with websocket_connect(app, "/ws", headers=headers):
+                    pass
+            assert denied.value.status == 403
+
+
+async def test_a_handler_that_says_unauthenticated_asks_for_the_credential() -> None:
+    app = shop(JWTAuthBackend(load_user))
+
+    @app.get("/secret")
+    async def secret() -> str:
+        raise Unauthenticated
+
+    async with AsyncTestClient(app) as client:
+        got = await client.get("/secret")
+    assert (got.status_code, got.headers["www-authenticate"]) == (401, "Bearer")

@@ -109,7 +109,7 @@ async def test_two_origins_are_foreign_and_none_passes_unless_a_cookie_proved() 
         stage = Stage.SESSION
 
         async def handshake(self, websocket: WebSocket) -> None:
-            websocket.scope["auth"] = websocket.headers.get("x-scheme", "no-auth")
+            websocket.scope["nexios.cookie_proof"] = websocket.headers.get("x-proof") == "cookie"
 
     async def handler(websocket: WebSocket) -> None:
         await websocket.accept()
@@ -117,8 +117,8 @@ async def test_two_origins_are_foreign_and_none_passes_unless_a_cookie_proved() 
     own = ("origin", "http://testserver")
     async with serving(route("/ws", handler), middleware=(Session(),)) as app:
         assert (await denial(app, "/ws", headers=[own, own])).status == 403
-        assert (await denial(app, "/ws", headers={"x-scheme": "session"})).status == 403
-        for headers in ([], [("x-scheme", "jwt")], [("x-scheme", "session"), own]):
+        assert (await denial(app, "/ws", headers={"x-proof": "cookie"})).status == 403
+        for headers in ([], [("x-proof", "token")], [("x-proof", "cookie"), own]):
             async with websocket_connect(app, "/ws", headers=headers) as client:
                 assert (await client.closed()).code == 1000
 

@@ -146,7 +146,7 @@ def _conflict(error: Conflict, scope: Scope) -> Problem:
 
 
 def _unauthenticated(error: Unauthenticated, scope: Scope) -> Problem:
-    challenges = getattr(error, "challenges", None) or scope.get("challenges") or ()
+    challenges = getattr(error, "challenges", None) or scope.get("nexios.challenges") or ()
     return _worded(401, error, tuple(("www-authenticate", text) for text in challenges))
 
 

@@ -20,8 +20,8 @@ from nexios.adapters.websocket.closing import (
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import Unauthenticated
 
-COOKIE_SCHEMES: Final = frozenset({"session"})
-"""Schemes whose credential a browser sends by itself."""
+COOKIE_PROOF: Final = "nexios.cookie_proof"
+"""The scope's key that is true where a browser sent the proof by itself (auth/identity.py)."""
 
 
 @runtime_checkable
@@ -67,7 +67,7 @@ class Handshake:
         told = check_origin(socket, self._allowed if origins is None else origins)
         for one in self._inner:
             await one.handshake(socket)
-        if not told and socket.auth in COOKIE_SCHEMES:
+        if not told and socket.scope.get(COOKIE_PROOF):
             raise Denied(403, "a cookie proves nothing without an Origin", "cross-site-request")
         for one in route:
             await one.handshake(socket)
