@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from nexios import Module, Scope
-from nexios.adapters.persistence import Database, Migrations, SqlOutbox, SqlUnitOfWork
-from nexios.application import OutboxStore, UnitOfWork
+from nexios.adapters.persistence import (
+    Database,
+    Migrations,
+    SqlAuditTrail,
+    SqlOutbox,
+    SqlUnitOfWork,
+)
+from nexios.application import AuditTrail, OutboxStore, UnitOfWork
 from nexios.layers import Layer
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -39,5 +45,6 @@ def persistence(url: str, *, migrated: bool = False) -> Module:
     module.bind(SqlUnitOfWork)
     module.bind(UnitOfWork).alias(SqlUnitOfWork)
     module.bind(OutboxStore, scope=Scope.SINGLETON).to(SqlOutbox)
-    module.export(Database, SqlUnitOfWork, UnitOfWork, OutboxStore)
+    module.bind(AuditTrail, scope=Scope.SINGLETON).to(SqlAuditTrail)
+    module.export(Database, SqlUnitOfWork, UnitOfWork, OutboxStore, AuditTrail)
     return module

@@ -11,6 +11,7 @@ from nexios.cli.run import run
 
 # Their homes load SQLAlchemy, which the other commands do without.
 _LATER: Final = {
+    "audit": "nexios.cli.audit",
     "db": "nexios.cli.db",
     "outbox": "nexios.cli.outbox",
     "worker": "nexios.cli.worker",

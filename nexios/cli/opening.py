@@ -1,7 +1,7 @@
 """Opens an application's objects for a command, without serving anybody."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -9,12 +9,13 @@ import click
 
 from nexios.adapters.persistence.errors import DatabaseError
 from nexios.application.errors import ApplicationError, Unavailable
-from nexios.cli.check import build
+from nexios.cli.check import build, target_of
 from nexios.cli.loading import Target
 from nexios.cli.look import NotBuilt
 from nexios.container.container import Container
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 
 class CommandFailed(click.ClickException):
@@ -62,3 +63,30 @@ def run(work: Callable[[], Coroutine[Any, Any, T]], app: str) -> T:
         raise NotReachable(str(error)) from error
     except (DatabaseError, ApplicationError) as error:
         raise CommandFailed(str(error).replace(" APP", f" {app}")) from error
+
+
+def with_port(app: str, command: str, port: type[P], work: Callable[[P], Awaitable[T]]) -> T:
+    """Run a command on what an application binds for a port.
+
+    Args:
+        app: What stands for APP.
+        command: As it is typed after ``nexios``.
+        port: An exported port, as in ``OutboxStore``.
+        work: Is given the object.
+
+    Raises:
+        CommandFailed: The application binds no such port, or the work says what to mend.
+    """
+    target = target_of(app, command)
+
+    async def do() -> T:
+        async with opened(target) as container:
+            if port not in container:
+                name = port.__name__
+                raise CommandFailed(
+                    f"{app} binds no {name} that NexiosApp sees"
+                    f"\n  fix: include the module that exports {name} in NexiosApp(...)"
+                )
+            return await work(await container.get(port))
+
+    return run(do, app)

@@ -6,8 +6,7 @@ from typing import TypeVar
 import click
 
 from nexios.application.outbox import DeadLetter, OutboxStore
-from nexios.cli.check import target_of
-from nexios.cli.opening import CommandFailed, opened, run
+from nexios.cli.opening import CommandFailed, with_port
 
 T = TypeVar("T")
 
@@ -82,15 +81,4 @@ def skip(app: str, consumer: str, seq: int) -> None:
 
 
 def _with(app: str, command: str, work: Callable[[OutboxStore], Awaitable[T]]) -> T:
-    target = target_of(app, f"outbox {command}")
-
-    async def do() -> T:
-        async with opened(target) as container:
-            if OutboxStore not in container:
-                raise CommandFailed(
-                    f"{app} binds no OutboxStore that NexiosApp sees"
-                    "\n  fix: include the module that exports OutboxStore in NexiosApp(...)"
-                )
-            return await work(await container.get(OutboxStore))
-
-    return run(do, app)
+    return with_port(app, f"outbox {command}", OutboxStore, work)  # type: ignore[type-abstract]

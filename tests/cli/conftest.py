@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nexios.cli.main import main
+from tests.support.notes import Store
 from tests.support.store import Files, tidy_store
 
 
@@ -23,3 +24,11 @@ def nexios() -> Callable[..., Result]:
         return CliRunner().invoke(main, arguments)
 
     return run
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def notes(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """The application of notes, on a database of its own."""
+    if request.param == "sqlite":
+        return Store(tmp_path, f"sqlite:///{tmp_path / 'notes.db'}")
+    return Store(tmp_path, request.getfixturevalue("nexios_database_url"))
