@@ -209,9 +209,11 @@ async def test_an_effect_that_fails_at_its_commit_counts_an_attempt(database: Da
         await put(database, event, envelope)
 
     worker = Worker(SqlOutbox(database), deliver, consumers=[CONSUMER])
-    assert await worker.deliver_ready() == 2
+    made = await worker.deliver_ready()
 
     assert [text for texts in (await effects(database)).values() for text in texts] == ["good"]
     (left,) = await database.fetch_all("SELECT state, attempts, error FROM nx_delivery")
-    assert (left["state"], left["attempts"]) == ("ready", 1)
+    # The pause before the next attempt may be next to nothing: then the same call made it too.
+    assert (left["state"], left["attempts"]) == ("ready", made - 1)
+    assert made >= 2
     assert str(left["error"]).startswith("AlreadyExists")
