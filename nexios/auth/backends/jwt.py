@@ -18,8 +18,8 @@ from nexios.adapters.security.jwt import (
 )
 from nexios.application.keyring import Secret
 from nexios.application.tokens import TokenCodec, TokenError
-from nexios.auth.backends.base import AuthenticationBackend, Proof
-from nexios.auth.backends.loading import Loader
+from nexios.auth.backends.base import Proof
+from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.exceptions import AuthenticationFailed
 from nexios.config import default_config
 from nexios.container.container import Container
@@ -49,7 +49,7 @@ class MissingSecret(UnusableKey):
         )
 
 
-class JWTAuthBackend(AuthenticationBackend):
+class JWTAuthBackend(LoadingBackend):
     """Proves a user by exactly one ``Authorization: Bearer`` token.
 
     Args:
@@ -96,15 +96,9 @@ class JWTAuthBackend(AuthenticationBackend):
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
 
-    @property
-    def loader(self) -> Loader | None:
-        """The loader with its entry point, for whoever proves the wiring."""
-        return self._loader
-
     def wire(self, container: Container) -> None:
         """Have the loader planned, and find the `TokenCodec` that is bound, if any."""
-        if self._loader is not None:
-            self._loader.wire(container)
+        super().wire(container)
         if self._codec is None and self._secret is None and TokenCodec in container:
             self._bound = container.entry(EntryPoint(f"codec of {self.scheme!r}", _bound_codec))
 
