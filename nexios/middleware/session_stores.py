@@ -128,16 +128,12 @@ class SignedSessionManager(SessionManager):
 
     async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
         """Return what the cookie holds, if it was signed here and has not ended."""
-        stored = self._read(cookie) if cookie else None
-        if stored is None:
-            return Opened(Session(read_only=read_only))
-        session = Session(stored.data, actor=stored.actor, read_only=read_only)
-        return Opened(session, cookie, stored)
+        return _opened(cookie, self._read(cookie) if cookie else None, read_only)
 
     async def keep(self, opened: Opened) -> str | None:
         """Sign what was changed; an emptied one is deleted."""
         session, stored = opened.session, opened.stored
-        if session.deleted or (session.modified and not len(session)):
+        if session.emptied:
             return "" if opened.cookie else None
         if stored is None:
             return self._written(self._fresh(session)) if session.modified else None
@@ -200,15 +196,12 @@ class StoredSessionManager(SessionManager):
     async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
         """Load the session; an id that the store does not know is never taken over."""
         stored = await self._store.load(digest_of(cookie)) if cookie else None
-        if stored is None:
-            return Opened(Session(read_only=read_only))
-        session = Session(stored.data, actor=stored.actor, read_only=read_only)
-        return Opened(session, cookie, stored)
+        return _opened(cookie, stored, read_only)
 
     async def keep(self, opened: Opened) -> str | None:
         """Write what was changed, over what others changed meanwhile."""
         session, stored = opened.session, opened.stored
-        if session.deleted or (session.modified and not len(session)):
+        if session.emptied:
             if stored is None:
                 return None
             await self._store.end(digest_of(opened.cookie))
@@ -294,7 +287,7 @@ class BaseSessionInterface(SessionManager):
     async def keep(self, opened: Opened) -> str | None:
         """Save what was changed."""
         session = opened.session
-        if session.deleted or (session.modified and not len(session)):
+        if session.emptied:
             if not opened.cookie:
                 return None
             await self.save(opened.cookie, {})
@@ -310,3 +303,10 @@ class BaseSessionInterface(SessionManager):
 def digest_of(token: str) -> bytes:
     """Return what the store knows of an id."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _opened(cookie: str, stored: StoredSession | None, read_only: bool) -> Opened:
+    if stored is None:
+        return Opened(Session(read_only=read_only))
+    session = Session(stored.data, actor=stored.actor, read_only=read_only)
+    return Opened(session, cookie, stored)

@@ -104,6 +104,11 @@ class Session(MutableMapping[str, Any]):
         """Whether anything in it is not as it was kept."""
         return self.accessed and self.text() != self._kept
 
+    @property
+    def emptied(self) -> bool:
+        """Whether it is to be ended: deleted, or nothing is left in it."""
+        return self.deleted or (self.modified and not len(self))
+
     def text(self) -> str:
         """Return it as JSON.
 
