@@ -94,12 +94,18 @@ class NatsServer:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """Let it stand still: it holds its connections and answers nobody."""
-        self._signal(signal.SIGSTOP)
+        """Let it stand still: it holds its connections and answers nobody.
+
+        Returns when it stands: a signal is sent before the last of its threads stops.
+        """
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        self._signal(signal.SIGCONT)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -114,10 +120,6 @@ class NatsServer:
             process.wait()
         log = self._folder / "log"
         log.unlink(missing_ok=True)
-
-    def _signal(self, which: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(which)
 
 
 @contextmanager
