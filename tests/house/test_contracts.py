@@ -52,7 +52,9 @@ PLANTS = [
     ("one door: jinja2", "adapters/routing/planted.py", "import jinja2"),
     ("one door: click", "adapters/servers/planted.py", "import click"),
     ("one door: python-multipart", "adapters/http/planted.py", "import python_multipart"),
-    ("one door: httpx2", "testing/planted.py", "import httpx2"),
+    ("two doors: httpx2", "testing/planted.py", "import httpx2"),
+    ("one door each: pwdlib, cryptography, authlib", "auth/planted.py", "import authlib"),
+    ("two doors: redis", "auth/planted.py", "import redis"),
     (
         "siblings are independent: policies",
         "middleware/planted.py",
