@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.limits import Limits
 from nexios.application.sections import (
+    AuthSettings,
     CorsSettings,
     CsrfSettings,
     ErrorSettings,
@@ -92,6 +93,7 @@ class _Known:
     security: SecuritySettings = field(default_factory=SecuritySettings)
     session: SessionSettings = field(default_factory=SessionSettings)
     csrf: CsrfSettings = field(default_factory=CsrfSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
     openapi: OpenApiSettings = field(default_factory=OpenApiSettings)
     not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
     templating: TemplateSettings = field(default_factory=TemplateSettings)
@@ -165,6 +167,7 @@ class MakeConfig:
     security: SecuritySettings
     session: SessionSettings
     csrf: CsrfSettings
+    auth: AuthSettings
     openapi: OpenApiSettings
     not_found: NotFoundSettings
     templating: TemplateSettings

@@ -74,6 +74,15 @@ def test_typo_in_a_section_is_refused_with_the_name_that_was_meant() -> None:
     ]
 
 
+def test_lives_of_tokens_are_above_zero_and_the_policy_is_one_of_two() -> None:
+    settings = MakeConfig(auth={"access_s": 60, "revocation": "required"}).auth
+    assert (settings.access_s, settings.refresh_grace_s) == (60, 0)
+    (_, line) = refused(auth={"refresh_idle_s": 0})
+    assert line.startswith("  auth.refresh_idle_s: must be above zero")
+    (_, line) = refused(auth={"revocation": "maybe"})
+    assert line.startswith("  auth.revocation: must be 'best-effort' or 'required'")
+
+
 def test_section_key_like_none_lists_those_there_are() -> None:
     (_, line) = refused(realtime={"zzzz": 1})
     assert "known: allowed_origins" in line

@@ -210,6 +210,33 @@ class CsrfSettings(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class AuthSettings(Section):
+    """How long tokens last, and what holds when they are revoked (section ``auth``).
+
+    Attributes:
+        access_s: The life of an access token.
+        refresh_idle_s: A refresh token that is not used for so long has ended.
+        refresh_absolute_s: So long after the login it has, used or not.
+        refresh_grace_s: A refresh token may come once more within so many seconds, for clients
+            that lost the answer.
+        revocation: While the list of what is revoked is too old: refuse every token with a 503
+            (``required``), or go on with what is known and log it.
+    """
+
+    access_s: float = 600.0
+    refresh_idle_s: float = 14 * 86_400.0
+    refresh_absolute_s: float = 30 * 86_400.0
+    refresh_grace_s: float = 0.0
+    revocation: Literal["best-effort", "required"] = "best-effort"
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        for name in ("access_s", "refresh_idle_s", "refresh_absolute_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
 class OpenApiSettings(Section):
     """The document of the interface and the pages that show it (section ``openapi``).
 
