@@ -371,8 +371,14 @@ def configuration_of(given: Sequence[object], config: MakeConfig | None) -> Make
     """Return the configuration an application was given; for its constructor.
 
     Raises:
-        TypeError: It was given two.
+        TypeError: It was given two, or something that is none.
     """
+    told: object = config
+    if told is not None and not isinstance(told, MakeConfig):
+        raise TypeError(
+            f"config= takes a MakeConfig, not a {type(told).__name__}"
+            "\n  fix: NexiosApp(..., config=MakeConfig(...)), which takes keywords or a mapping"
+        )
     found = [one for one in (*given, config) if isinstance(one, MakeConfig)]
     if len(found) > 1:
         raise TypeError("NexiosApp was given two configurations; keep one")

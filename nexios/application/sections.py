@@ -64,6 +64,10 @@ def _shown(kind: Any) -> str:
     return names.get(origin) or plain.get(kind) or "None"
 
 
+def _is_path(text: str) -> bool:
+    return text[:1] == "/" and text[:2] not in ("//", "/\\") and text.isprintable()
+
+
 def _within(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} must be from {low} to {high}")
@@ -211,9 +215,13 @@ class CsrfSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class AuthSettings(Section):
-    """How long tokens last, and what holds when they are revoked (section ``auth``).
+    """Who may pass unless told, and how long tokens last (section ``auth``).
 
     Attributes:
+        deny_by_default: Refuse the start while a route or socket has neither a guard nor the
+            mark `public`.
+        login_url: Where a browser is sent that asks for a page and is nobody; a path. None
+            answers 401 to all.
         access_s: The life of an access token.
         refresh_idle_s: A refresh token that is not used for so long has ended.
         refresh_absolute_s: So long after the login it has, used or not.
@@ -223,6 +231,8 @@ class AuthSettings(Section):
             (``required``), or go on with what is known and log it.
     """
 
+    deny_by_default: bool = False
+    login_url: str | None = None
     access_s: float = 600.0
     refresh_idle_s: float = 14 * 86_400.0
     refresh_absolute_s: float = 30 * 86_400.0
@@ -231,6 +241,8 @@ class AuthSettings(Section):
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
+        if self.login_url is not None and not _is_path(self.login_url):
+            raise ValueError("login_url must be a path of this application, like /login")
         for name in ("access_s", "refresh_idle_s", "refresh_absolute_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above zero")

@@ -7,6 +7,7 @@ need httpx2, which no production has; ``__init__.pyi`` tells type checkers the s
 from importlib import import_module
 
 _HOMES = {
+    "nexios.testing.access": "assert_access",
     "nexios.testing.client": "AsyncTestClient Client TestClient",
     "nexios.testing.contract": "RepositoryContract",
     "nexios.testing.graphs": "assert_graph",

@@ -1,3 +1,4 @@
+from nexios.testing.access import assert_access as assert_access
 from nexios.testing.client import AsyncTestClient as AsyncTestClient
 from nexios.testing.client import Client as Client
 from nexios.testing.client import TestClient as TestClient

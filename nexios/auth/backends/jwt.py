@@ -16,9 +16,10 @@ from nexios.adapters.security.jwt import (
     encode,
     hmac_keys,
 )
+from nexios.application.grants import scopes_in
 from nexios.application.keyring import Secret
 from nexios.application.tokens import TokenCodec, TokenError
-from nexios.auth.backends.base import Proof
+from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.exceptions import AuthenticationFailed
 from nexios.config import default_config
@@ -148,7 +149,17 @@ class JWTAuthBackend(LoadingBackend):
         if not user:
             raise AuthenticationFailed(challenges=(_REFUSED,))
         subject = claims.get(self._identifier)
-        return Proof(user, self.scheme, None if subject is None else str(subject), claims)
+        return Proof(
+            user,
+            self.scheme,
+            None if subject is None else str(subject),
+            claims,
+            scopes=scopes_in(claims),
+            authenticated_at=moment_in(claims, "auth_time"),
+            expires_at=moment_in(claims, "exp"),
+            session_id=_text_in(claims, "sid"),
+            token_id=_text_in(claims, "jti"),
+        )
 
     async def _verifier(self) -> TokenCodec | JwtVerifier:
         if self._bound is not None:
@@ -158,6 +169,11 @@ class JWTAuthBackend(LoadingBackend):
         if self._codec is None:
             raise MissingSecret(self.scheme)
         return self._codec
+
+
+def _text_in(claims: Mapping[str, object], name: str) -> str | None:
+    found = claims.get(name)
+    return found if isinstance(found, str) else None
 
 
 def _bound_codec(codec: TokenCodec = Depend()) -> TokenCodec:

@@ -1,6 +1,7 @@
 """Sessions as proof: who logged in stays so until the session ends."""
 
 from collections.abc import Callable, Mapping
+from time import time
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
@@ -8,10 +9,11 @@ from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
 from nexios.application.sections import SessionSettings
-from nexios.auth.backends.base import Proof
+from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 
 _USER_KEY: Final = "user"
+_WHEN: Final = "auth_time"
 
 
 class NamelessUser(TypeError):
@@ -77,7 +79,13 @@ class SessionAuthBackend(LoadingBackend):
         user = kept if self._loader is None else await self._loader(kept)
         if not user:
             return None
-        return Proof(user, self.scheme, str(kept.get("sub")), kept)
+        return Proof(
+            user,
+            self.scheme,
+            str(kept.get("sub")),
+            kept,
+            authenticated_at=moment_in(kept, _WHEN),
+        )
 
     def login(self, request: Connection, user: object, *, subject: object = None) -> None:
         """Let the session prove this user from now on, under a new id.
@@ -97,7 +105,7 @@ class SessionAuthBackend(LoadingBackend):
         if named is None:
             raise NamelessUser(user)
         session: Session = request.session
-        session[self._user_key] = {"sub": str(named), "id": named}
+        session[self._user_key] = {"sub": str(named), "id": named, _WHEN: int(time())}
         session.actor = str(named)
         session.regenerate_id()
 
