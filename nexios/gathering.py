@@ -72,13 +72,19 @@ def entrances(routes: CompiledRoutes, sockets: CompiledSockets) -> tuple[Entranc
         Entrance(
             ("*",) if unit.flat.mount else tuple(unit.flat.route.methods),
             unit.flat.paths[0],
-            unit.flat.route.where,
+            _place(unit.flat.route.where),
             unit.guards,
         )
         for unit in routes.units
         if not unit.point.internal
     )
     of_sockets = (
-        Entrance((METHOD,), one.template.raw, one.where, one.guards) for one in sockets.endpoints
+        Entrance((METHOD,), one.template.raw, _place(one.where), one.guards)
+        for one in sockets.endpoints
     )
     return (*of_routes, *of_sockets)
+
+
+def _place(written: str) -> Where:
+    file, _, line = written.rpartition(":")
+    return Where(file, int(line)) if line.isdigit() else Where(written, 0)

@@ -14,6 +14,7 @@ from nexios.auth.decorator import (
     SchemeGuard,
     guards_below,
 )
+from nexios.container.errors import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,13 @@ class Entrance:
 
     Attributes:
         methods: ``WEBSOCKET`` for a socket.
-        where: ``file:line`` of its registration.
+        where: Of its registration.
         guards: All of them have to let a caller pass.
     """
 
     methods: tuple[str, ...]
     path: str
-    where: str
+    where: Where
     guards: tuple[Any, ...]
 
     @property

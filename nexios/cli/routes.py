@@ -40,7 +40,7 @@ def routes(target: str, form: str) -> None:
         {
             "methods": list(one.methods),
             "path": one.path,
-            "where": one.where,
+            "where": str(one.where),
             "who": who_may(one),
             "public": one.public,
             "guarded": bool(one.deciding),
