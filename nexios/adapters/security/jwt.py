@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from nexios.adapters.security.algorithms import (
+    ASYMMETRIC,
     KID_CHARACTERS,
     Prepared,
     TokenKey,
@@ -25,10 +26,14 @@ _SEGMENTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_
 _REFUSED_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "zip", "b64"})
 
 
+class UnknownKey(TokenError):
+    """The token names a key of a pair that is not among ours; it may have been made since."""
+
+
 class JwtVerifier:
     """Checks tokens against keys fixed at start; a call does no I/O and keeps nothing."""
 
-    __slots__ = ("_clock", "_keys", "_max_bytes", "_profile")
+    __slots__ = ("_clock", "_keys", "_max_bytes", "_names", "_profile")
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class JwtVerifier:
         self._keys: Mapping[tuple[str, str | None], tuple[Prepared, ...]] = {
             name: tuple(place) for name, place in table.items()
         }
+        self._names = frozenset(names)
         self._profile = profile
         self._max_bytes = max_bytes
         self._clock = clock
@@ -104,6 +110,8 @@ class JwtVerifier:
             found = self._keys.get((algorithm, None)) or self._only(algorithm)
         elif isinstance(kid, str) and len(kid) <= KID_CHARACTERS:
             found = self._keys.get((algorithm, kid), ())
+            if kid not in self._names and algorithm in ASYMMETRIC:
+                raise UnknownKey
         else:
             raise TokenError
         if not found:
