@@ -30,8 +30,8 @@ class StoredSession:
 class SessionStore(Protocol):
     """Keeps sessions by the digest of their id, so that a copy of the store opens none.
 
-    Each adapter owes: a write is seen by all processes at once; ``save`` never brings back what
-    was ended; what has ended is never loaded.
+    Each adapter owes: a write is seen by all processes at once; ``save`` and ``renew`` never
+    bring back what was ended; what has ended is never loaded.
     """
 
     async def load(self, digest: bytes) -> StoredSession | None:
@@ -50,10 +50,18 @@ class SessionStore(Protocol):
         """Replace a session whose version is one less; False when it is another, or has ended."""
         ...
 
+    async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        """End a session and keep another in its place, in one step; False when it has ended."""
+        ...
+
     async def end(self, digest: bytes) -> None:
         """Forget a session; one that is not there is no error."""
         ...
 
     async def end_all(self, actor: str, *, keep: bytes | None = None) -> int:
         """Forget every session of an actor, but for one; return how many."""
+        ...
+
+    async def of(self, actor: str) -> Mapping[bytes, StoredSession]:
+        """Return the sessions of an actor that have not ended, by their digests."""
         ...

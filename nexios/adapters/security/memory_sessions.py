@@ -1,6 +1,6 @@
 """Sessions of one process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -46,6 +46,14 @@ class MemorySessions:
         self._sessions[digest] = session
         return True
 
+    async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        """End a session and keep another in its place; nothing is awaited in between."""
+        if await self.load(digest) is None:
+            return False
+        del self._sessions[digest]
+        self._sessions[new] = session
+        return True
+
     async def end(self, digest: bytes) -> None:
         """Forget a session."""
         self._sessions.pop(digest, None)
@@ -60,3 +68,12 @@ class MemorySessions:
         for digest in gone:
             del self._sessions[digest]
         return len(gone)
+
+    async def of(self, actor: str) -> Mapping[bytes, StoredSession]:
+        """Return the sessions of an actor."""
+        now = self._now()
+        return {
+            digest: session
+            for digest, session in self._sessions.items()
+            if session.actor == actor and session.ends_at > now
+        }
