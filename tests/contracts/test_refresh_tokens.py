@@ -1,6 +1,7 @@
 """What the port ``RefreshTokens`` owes, on every store."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.errors import InsideTransaction
 from nexios.adapters.persistence.tokens import SqlRefreshTokens
 from nexios.adapters.security.memory_tokens import MemoryRefreshTokens
+from nexios.adapters.security.redis_tokens import RedisRefreshTokens
 from nexios.application.refresh_tokens import (
     Outcome,
     RefreshFamily,
@@ -51,7 +53,7 @@ def turn(spent: bytes, fresh: bytes, after: timedelta = timedelta(0), **more: ob
     return replace(made, **more)  # type: ignore[arg-type]  # fields by name
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite-file", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite-file", "postgres", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
 
@@ -60,6 +62,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
             yield MemoryRefreshTokens()
 
         return memory
+    if request.param == "redis":
+        server = request.getfixturevalue("nexios_redis")
+        prefix = f"nexios-tests-{secrets.token_hex(6)}"
+        return lambda: RedisRefreshTokens(server, prefix=prefix)
     url = "sqlite://" if request.param == "sqlite" else f"sqlite:///{tmp_path / 'tokens.db'}"
     if request.param == "postgres":
         url = request.getfixturevalue("nexios_database_url")

@@ -1,6 +1,7 @@
 """What the port ``Revocations`` owes, on every store."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.tokens import SqlRevocations
 from nexios.adapters.security.memory_tokens import MemoryRevocations
+from nexios.adapters.security.redis_tokens import RedisRevocations
 from nexios.application.revocations import SUBJECT_KEPT, Kind, Revocations, Revoked
 
 pytestmark = pytest.mark.asyncio
@@ -21,7 +23,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 LATER = NOW + timedelta(hours=1)
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite-file", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite-file", "postgres", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
 
@@ -30,6 +32,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
             yield MemoryRevocations()
 
         return memory
+    if request.param == "redis":
+        server = request.getfixturevalue("nexios_redis")
+        prefix = f"nexios-tests-{secrets.token_hex(6)}"
+        return lambda: RedisRevocations(server, prefix=prefix)
     url = "sqlite://" if request.param == "sqlite" else f"sqlite:///{tmp_path / 'tokens.db'}"
     if request.param == "postgres":
         url = request.getfixturevalue("nexios_database_url")
