@@ -107,6 +107,10 @@ class OutsideTransaction(DatabaseError):
     """A repository was used where no use case runs."""
 
 
+class InsideTransaction(DatabaseError):
+    """Something was done in a transaction that must not be rolled back with it."""
+
+
 class MissingCriterion(DatabaseError):
     """A mapper has no SQL for a specification."""
 

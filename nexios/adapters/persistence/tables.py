@@ -159,6 +159,41 @@ SESSION: Final = Table(
 Index("nx_session_actor", SESSION.c.actor)
 Index("nx_session_ends_at", SESSION.c.ends_at)
 
+REFRESH: Final = Table(
+    "nx_refresh",
+    _OURS,
+    Column("family", LargeBinary, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("previous", LargeBinary),
+    Column("rotated_at", UtcDateTime),
+    Column("actor", Text, nullable=False),
+    Column("client", Text),
+    Column("data", _JSON, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("idle_ends_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+"""Logins with refresh tokens, by digests; one row for each, however often it is renewed."""
+
+Index("nx_refresh_actor", REFRESH.c.actor)
+Index("nx_refresh_idle_ends_at", REFRESH.c.idle_ends_at)
+
+REVOCATION: Final = Table(
+    "nx_revocation",
+    _OURS,
+    Column("seq", _SEQ, Numbered(), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("before", UtcDateTime),
+    Column("until", UtcDateTime, nullable=False),
+    Column("xact", BigInteger),
+    sqlite_autoincrement=True,
+)
+"""Tokens and sessions that ended before their time, until everybody may forget it."""
+
+Index("nx_revocation_xact", REVOCATION.c.xact)
+Index("nx_revocation_until", REVOCATION.c.until)
+
 
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""
