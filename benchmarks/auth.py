@@ -17,7 +17,8 @@ from typing import Any
 from timing import Variant, compare
 
 from nexios import MakeConfig, Module, NexiosApp
-from nexios.adapters.security.jwt import JwtVerifier, hmac_keys
+from nexios.adapters.security.algorithms import hmac_keys
+from nexios.adapters.security.jwt import JwtVerifier
 from nexios.application.grants import Roles
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
 from nexios.auth.backends.session import SessionAuthBackend

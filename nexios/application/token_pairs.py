@@ -127,7 +127,8 @@ class TokenPairs:
 
         Args:
             scopes: Of its access tokens, also after a rotation.
-            claims: Further claims of its access tokens; JSON values.
+            claims: Further claims of its access tokens; JSON values. ``auth_time`` is now, unless
+                it is told.
             client: The program; `rotate` can insist on it.
 
         Raises:
@@ -149,7 +150,7 @@ class TokenPairs:
             idle_ends_at=min(ends, self._idle_end(now)),
             ends_at=ends,
             scopes=tuple(scopes),
-            claims=dict(claims or {}),
+            claims={"auth_time": int(now.timestamp()), **(claims or {})},
         )
         pair = self._pair(family, token)
         await self._store.open(family)

@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from nexios.adapters.security.jwt import JwtCodec, hmac_keys
+from nexios.adapters.security.algorithms import hmac_keys
+from nexios.adapters.security.jwt import JwtCodec
 from nexios.adapters.security.memory_tokens import MemoryRefreshTokens, MemoryRevocations
 from nexios.application.errors import Unauthenticated, Unavailable
 from nexios.application.refresh_tokens import RefreshFamily, Turn, Turned
