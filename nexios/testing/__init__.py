@@ -13,6 +13,7 @@ _HOMES = {
     "nexios.testing.graphs": "assert_graph",
     "nexios.testing.purity": "assert_layers assert_pure",
     "nexios.testing.scenario": "Scenario memory_module",
+    "nexios.testing.security": "KeptSecurityEvents",
     "nexios.testing.sockets": "SocketDenied SocketSession websocket_connect",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -9,6 +9,7 @@ from nexios.application.errors import Forbidden, Unavailable
 from nexios.application.policies import Decision, NeedyPolicy, Policies, Policy, allow, deny
 from nexios.application.security_events import SecurityEvent
 from nexios.domain.errors import NotFound
+from nexios.testing.security import KeptSecurityEvents
 
 pytestmark = pytest.mark.asyncio
 
@@ -40,18 +41,10 @@ class Breaks(Policy[Order]):
         raise Unavailable("the directory does not answer")
 
 
-class Kept:
-    def __init__(self) -> None:
-        self.events: list[SecurityEvent] = []
-
-    async def record(self, event: SecurityEvent) -> None:
-        self.events.append(event)
-
-
 ORDER = Order("o-1", "ada")
 
 
-def policies(actor: str | None, events: Kept | None = None) -> Policies:
+def policies(actor: str | None, events: KeptSecurityEvents | None = None) -> Policies:
     return Policies(Caller(actor=actor, scheme="jwt"), events=events)
 
 
@@ -87,7 +80,7 @@ async def test_nobody_is_not_the_owner() -> None:
 
 
 async def test_a_policy_that_breaks_denies(caplog: pytest.LogCaptureFixture) -> None:
-    kept = Kept()
+    kept = KeptSecurityEvents()
 
     with pytest.raises(Forbidden):
         await policies("ada", kept).require(Breaks, ORDER)
@@ -97,7 +90,7 @@ async def test_a_policy_that_breaks_denies(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_refusals_are_noted_and_grants_where_the_policy_says_so() -> None:
-    kept = Kept()
+    kept = KeptSecurityEvents()
 
     await policies("ada", kept).allows(MayEdit, ORDER)
     await policies("bob", kept).allows(MayEdit, ORDER)

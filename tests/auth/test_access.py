@@ -14,7 +14,7 @@ from nexios.app import NexiosApp
 from nexios.application.caller import Caller
 from nexios.application.grants import Roles
 from nexios.application.policies import Decision, Policies, Policy, allow, deny
-from nexios.application.security_events import SecurityEvent, SecurityEvents
+from nexios.application.security_events import SecurityEvents
 from nexios.auth.access import AccessRefused, table
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
@@ -29,6 +29,7 @@ from nexios.domain.errors import NotFound
 from nexios.middleware.rate_limit import rate_limit
 from nexios.middleware.session import SessionMiddleware
 from nexios.testing.client import AsyncTestClient
+from nexios.testing.security import KeptSecurityEvents
 from nexios.testing.sockets import SocketDenied, websocket_connect
 
 pytestmark = pytest.mark.asyncio
@@ -469,17 +470,9 @@ class MayEdit(Policy[Order]):
         return allow() if owner or self.directory.knows(caller.actor) else deny("other", hide=True)
 
 
-class Kept:
-    def __init__(self) -> None:
-        self.events: list[SecurityEvent] = []
-
-    async def record(self, event: SecurityEvent) -> None:
-        self.events.append(event)
-
-
 class TestPolicies:
     async def test_a_policy_asks_for_services_and_hides_what_is_anothers(self) -> None:
-        kept = Kept()
+        kept = KeptSecurityEvents()
 
         class Orders(Controller, path="/orders"):
             def __init__(self, policies: Policies, may_edit: MayEdit) -> None:
