@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -36,6 +37,8 @@ from nexios.application.health import CheckState, Health, HealthBoard
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
+from nexios.application.revocations import Revocations
+from nexios.application.sections import AuthSettings
 from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
 from nexios.auth.middleware import schemes_of, setup_problems
@@ -167,6 +170,7 @@ class House:
             middleware=around,
             settings=settings,
             report=self._report,
+            over=app.revocations.over,
         )
         self._sockets.adopt(mounts)
         self._hub: Hub | None = None
@@ -259,6 +263,13 @@ class House:
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
+    async def watch_revocations(self, tasks: TaskGroup) -> None:
+        """Keep what is revoked near, where a store of it is bound."""
+        store = await self.container.get(Revocations | None)
+        if store is not None:
+            signing_off = partial(tasks.start_soon, self._sockets.sign_off)
+            await self._app.revocations.start(store, tasks, changed=signing_off)
+
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         store = await self.container.get(OutboxStore | None)
@@ -294,6 +305,7 @@ class House:
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
+        self._app.revocations.stop()
         self._board.starting = True
         self.gateway.waits.unsettle()
         if self._hub is not None:
@@ -309,6 +321,7 @@ class House:
         for base in bases:
             shared.bind(base).alias(settings)
         shared.bind(Limits).value(self._config.limits)
+        shared.bind(AuthSettings).value(self._config.auth)
         shared.bind(Clock, scope=Scope.SINGLETON, default=True).to(SystemClock)
         shared.bind(Request).given()
         shared.bind(Response).given()
@@ -322,7 +335,7 @@ class House:
             return subscriptions.of(scope)
 
         keys: list[object] = [Limits, Clock, Request, Response, Tasks, Caller, WebSocket]
-        keys += [settings, *bases]
+        keys += [AuthSettings, settings, *bases]
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)

@@ -4,12 +4,14 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from time import time
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, Unavailable
+from nexios.application.revocations import Credential
 from nexios.auth.backends.base import Proof, as_proof
 
 IDENTITY: Final = "identity"
@@ -20,6 +22,9 @@ BROKEN: Final = "broken_identity"
 
 CHALLENGES: Final = "nexios.challenges"
 """The scope's key for what a 401 asks for (adapters/http/problems.py)."""
+
+CREDENTIAL: Final = "nexios.credential"
+"""The scope's key of what a socket stays open for (adapters/websocket/gateway.py)."""
 
 COOKIE_PROOF: Final = "nexios.cookie_proof"
 """The scope's key that is true where a browser sent the proof by itself."""
@@ -137,9 +142,10 @@ def _note(connection: Connection, proof: Proof, logger: logging.Logger) -> None:
     scope = connection.scope
     scope["user"] = proof.user
     scope["auth"] = proof.scheme
-    scope["caller"] = replace(
-        scope.get("caller", ANONYMOUS), actor=actor_of(proof, logger), scheme=proof.scheme
-    )
+    actor = actor_of(proof, logger)
+    scope["caller"] = replace(scope.get("caller", ANONYMOUS), actor=actor, scheme=proof.scheme)
+    if scope["type"] == "websocket":
+        scope[CREDENTIAL] = proof.credential or Credential(actor, issued_at=time())
 
 
 @lru_cache(maxsize=64)

@@ -39,6 +39,7 @@ class Session(MutableMapping[str, Any]):
         accessed: Somebody asked for anything.
         deleted: It is to end with this request.
         renewed: It is to go on under a new id.
+        id: What it is called when it is revoked, for one that is in a cookie as a whole.
         ends_in_s: Seconds it has left, where somebody said so.
     """
 
@@ -51,6 +52,7 @@ class Session(MutableMapping[str, Any]):
         "actor",
         "deleted",
         "ends_in_s",
+        "id",
         "renewed",
     )
 
@@ -78,6 +80,7 @@ class Session(MutableMapping[str, Any]):
         self.accessed = False
         self.deleted = False
         self.renewed = False
+        self.id: str | None = None
         self.ends_in_s: float | None = None
 
     def __getitem__(self, key: str) -> Any:

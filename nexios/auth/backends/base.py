@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.application.revocations import Credential
 
 NO_CLAIMS: Final[Mapping[str, object]] = {}
 
@@ -19,12 +20,14 @@ class Proof:
         scheme: The name of the backend that proved it.
         subject: What the credential calls the user; None when it does not.
         claims: What else the credential says.
+        credential: What can be revoked of it; None where nothing can.
     """
 
     user: object
     scheme: str
     subject: str | None = None
     claims: Mapping[str, object] = field(default_factory=dict)
+    credential: Credential | None = None
 
 
 @dataclass(frozen=True, slots=True)

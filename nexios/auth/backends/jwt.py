@@ -17,6 +17,9 @@ from nexios.adapters.security.jwt import (
     hmac_keys,
 )
 from nexios.application.keyring import Secret
+from nexios.application.replica import RevocationReplica
+from nexios.application.revocations import Credential, Revocations
+from nexios.application.token_pairs import SESSION_CLAIM
 from nexios.application.tokens import TokenCodec, TokenError
 from nexios.auth.backends.base import Proof
 from nexios.auth.backends.loading import Loader, LoadingBackend
@@ -92,6 +95,9 @@ class JWTAuthBackend(LoadingBackend):
         self._algorithms = algorithms
         self._codec: TokenCodec | JwtVerifier | None = codec
         self._bound: Entry | None = None
+        self._strict = self._profile.strict or codec is not None
+        self._revocable = False
+        self._revocations: RevocationReplica | None = None
         if codec is None and self._secret is not None and algorithms is not None:
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
@@ -99,8 +105,10 @@ class JWTAuthBackend(LoadingBackend):
     def wire(self, container: Container) -> None:
         """Have the loader planned, and find the `TokenCodec` that is bound, if any."""
         super().wire(container)
+        self._revocable = Revocations in container
         if self._codec is None and self._secret is None and TokenCodec in container:
             self._bound = container.entry(EntryPoint(f"codec of {self.scheme!r}", _bound_codec))
+            self._strict = True
 
     def bind(self, app: Any) -> None:
         """Build the verifier from the app's settings, unless there is a codec.
@@ -109,6 +117,7 @@ class JWTAuthBackend(LoadingBackend):
             MissingSecret: There is a key nowhere.
             UnusableKey: A key is short and ``env`` is ``prod``, or it is none at all.
         """
+        self._revocations = getattr(app, "revocations", None)
         if self._codec is not None or self._bound is not None:
             return
         config = app.config
@@ -135,6 +144,7 @@ class JWTAuthBackend(LoadingBackend):
 
         Raises:
             AuthenticationFailed: There is one, and it is not to be believed.
+            Unavailable: Whether it was revoked has to be known, and is not.
         """
         token = bearer_token(connection)
         if token is None:
@@ -144,11 +154,28 @@ class JWTAuthBackend(LoadingBackend):
             claims = codec.verify(token)
         except TokenError:
             raise AuthenticationFailed(challenges=(_REFUSED,)) from None
+        credential = self._credential(claims)
+        if self._revoked(credential):
+            raise AuthenticationFailed(challenges=(_REFUSED,))
         user = claims if self._loader is None else await self._loader(claims)
         if not user:
             raise AuthenticationFailed(challenges=(_REFUSED,))
-        subject = claims.get(self._identifier)
-        return Proof(user, self.scheme, None if subject is None else str(subject), claims)
+        return Proof(user, self.scheme, credential.subject, claims, credential)
+
+    def _credential(self, claims: Mapping[str, object]) -> Credential:
+        return Credential(
+            subject=_text(claims.get(self._identifier)),
+            token=_text(claims.get("jti")),
+            session=_text(claims.get(SESSION_CLAIM)),
+            issued_at=_seconds(claims.get("iat")),
+            expires_at=_seconds(claims.get("exp")),
+        )
+
+    def _revoked(self, credential: Credential) -> bool:
+        """Return whether a token was revoked, or could not be because it has no name."""
+        if self._revocable and self._strict and credential.token is None:
+            return True
+        return self._revocations is not None and self._revocations.refuses(credential)
 
     async def _verifier(self) -> TokenCodec | JwtVerifier:
         if self._bound is not None:
@@ -162,6 +189,14 @@ class JWTAuthBackend(LoadingBackend):
 
 def _bound_codec(codec: TokenCodec = Depend()) -> TokenCodec:
     return codec
+
+
+def _text(claim: object) -> str | None:
+    return None if claim is None else str(claim)
+
+
+def _seconds(claim: object) -> float | None:
+    return float(claim) if isinstance(claim, (int, float)) else None
 
 
 def bearer_token(connection: Connection) -> str | None:

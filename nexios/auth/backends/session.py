@@ -1,17 +1,21 @@
 """Sessions as proof: who logged in stays so until the session ends."""
 
 from collections.abc import Callable, Mapping
+from time import time
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
+from nexios.application.replica import RevocationReplica
+from nexios.application.revocations import Credential
 from nexios.application.sections import SessionSettings
 from nexios.auth.backends.base import Proof
 from nexios.auth.backends.loading import Loader, LoadingBackend
 
 _USER_KEY: Final = "user"
+_LOGIN_AT: Final = "at"
 
 
 class NamelessUser(TypeError):
@@ -59,9 +63,11 @@ class SessionAuthBackend(LoadingBackend):
         self._user_key = user_key
         self._cookie = SessionSettings().cookie_name
         self._loader = None if load_user is None else Loader(load_user, f"loader of {name!r}")
+        self._revocations: RevocationReplica | None = None
 
     def bind(self, app: Any) -> None:
-        """Learn the cookie's name, for documents."""
+        """Learn the cookie's name, for documents, and where to look for what is revoked."""
+        self._revocations = getattr(app, "revocations", None)
         self._cookie = app.config.session.cookie_name
 
     def security_scheme(self) -> Mapping[str, object]:
@@ -69,15 +75,27 @@ class SessionAuthBackend(LoadingBackend):
         return {"type": "apiKey", "in": "cookie", "name": self._cookie}
 
     async def authenticate(self, connection: Connection) -> Proof | None:
-        """Return who is logged in, or None."""
+        """Return who is logged in, or None.
+
+        Raises:
+            Unavailable: Whether that was revoked has to be known, and is not.
+        """
         session: Session = connection.session
         kept = session.peek(self._user_key)
         if not isinstance(kept, dict):
             return None
-        user = kept if self._loader is None else await self._loader(kept)
+        told = {name: value for name, value in kept.items() if name != _LOGIN_AT}
+        credential = Credential(
+            subject=str(kept.get("sub")),
+            session=session.id,
+            issued_at=kept.get(_LOGIN_AT),
+        )
+        if self._revocations is not None and self._revocations.refuses(credential):
+            return None
+        user = told if self._loader is None else await self._loader(told)
         if not user:
             return None
-        return Proof(user, self.scheme, str(kept.get("sub")), kept)
+        return Proof(user, self.scheme, credential.subject, told, credential)
 
     def login(self, request: Connection, user: object, *, subject: object = None) -> None:
         """Let the session prove this user from now on, under a new id.
@@ -97,7 +115,7 @@ class SessionAuthBackend(LoadingBackend):
         if named is None:
             raise NamelessUser(user)
         session: Session = request.session
-        session[self._user_key] = {"sub": str(named), "id": named}
+        session[self._user_key] = {"sub": str(named), "id": named, _LOGIN_AT: time()}
         session.actor = str(named)
         session.regenerate_id()
 
