@@ -33,7 +33,7 @@ class Flaky(MemoryRevocations):
     """A store that can be down, or forget everything."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(now=lambda: NOW)
         self.down = False
         self.asked: list[int] = []
 
