@@ -27,6 +27,7 @@ from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.emitter import EventEmitter
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
+from nexios.application.replica import RevocationReplica
 from nexios.assembly import House
 from nexios.auth.access import Entrance
 from nexios.auth.users import UnauthenticatedUser
@@ -57,6 +58,7 @@ class NexiosApp(Verbs):
         templates: Its template engine; jinja2 is loaded by the first template.
         docs: What stands in its OpenAPI document besides its routes.
         router: Where routes put directly on the app are noted.
+        revocations: What is revoked, as this process knows it.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class NexiosApp(Verbs):
         self.description = description or self.config.openapi.description
         self.docs = docs_of(self, lambda: self._built().documentation)
         self.json_writer = writer_of(json)
+        self.revocations = RevocationReplica(required=self.config.auth.revocation == "required")
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
         self.templates = TemplateEngine(self.config.templating)
@@ -419,6 +422,7 @@ class NexiosApp(Verbs):
                 opened.push_async_callback(self._run_stop_hooks)
             opened.push_async_callback(house.mounted.stop)
             await house.mounted.start(tasks)
+            await house.watch_revocations(tasks)
             await house.start_worker(tasks)
             house.started(tasks)
             opened.push_async_callback(house.quiesce)

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -37,6 +38,8 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
 from nexios.application.policies import Policies
+from nexios.application.revocations import Revocations
+from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
@@ -176,6 +179,7 @@ class House:
             middleware=around,
             settings=settings,
             report=self._report,
+            over=app.revocations.over,
         )
         self._sockets.adopt(mounts)
         self._hub: Hub | None = None
@@ -271,6 +275,13 @@ class House:
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
 
+    async def watch_revocations(self, tasks: TaskGroup) -> None:
+        """Keep what is revoked near, where a store of it is bound."""
+        store = await self.container.get(Revocations | None)
+        if store is not None:
+            signing_off = partial(tasks.start_soon, self._sockets.sign_off)
+            await self._app.revocations.start(store, tasks, changed=signing_off)
+
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         store = await self.container.get(OutboxStore | None)
@@ -306,6 +317,7 @@ class House:
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
+        self._app.revocations.stop()
         self._board.starting = True
         self.gateway.waits.unsettle()
         if self._hub is not None:
@@ -321,6 +333,7 @@ class House:
         for base in bases:
             shared.bind(base).alias(settings)
         shared.bind(Limits).value(self._config.limits)
+        shared.bind(AuthSettings).value(self._config.auth)
         shared.bind(Clock, scope=Scope.SINGLETON, default=True).to(SystemClock)
         shared.bind(Request).given()
         shared.bind(Response).given()
@@ -338,7 +351,7 @@ class House:
             return Policies(caller, scope.get_now(SecurityEvents | None))
 
         keys: list[object] = [Limits, Clock, Request, Response, Tasks, Caller, WebSocket]
-        keys += [Policies, settings, *bases]
+        keys += [AuthSettings, Policies, settings, *bases]
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
+from time import time
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
@@ -10,6 +11,7 @@ from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, Unavailable
 from nexios.application.grants import Roles
+from nexios.application.revocations import Credential
 from nexios.auth.backends.base import Proof, as_proof
 from nexios.auth.callers import caller_of
 
@@ -24,6 +26,8 @@ CHALLENGES: Final = "nexios.challenges"
 
 LOGIN_URL: Final = "nexios.login_url"
 """The scope's key for where browsers are sent instead of a 401 (adapters/http/problems.py)."""
+CREDENTIAL: Final = "nexios.credential"
+"""The scope's key of what a socket stays open for (adapters/websocket/gateway.py)."""
 
 COOKIE_PROOF: Final = "nexios.cookie_proof"
 """The scope's key that is true where a browser sent the proof by itself."""
@@ -141,7 +145,11 @@ class Identity:
             scope["user"] = proof.user
             scope["auth"] = proof.scheme
             known = scope.get("caller", ANONYMOUS)
-            scope["caller"] = caller_of(proof, known, self.roles, self._logger)
+            caller = caller_of(proof, known, self.roles, self._logger)
+            scope["caller"] = caller
+            if scope["type"] == "websocket":
+                credential = proof.credential or Credential(caller.actor, issued_at=time())
+                scope[CREDENTIAL] = credential
         return proof
 
 

@@ -10,6 +10,7 @@ from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.application.errors import ApplicationError, Unavailable
+from nexios.application.revocations import Revocations
 from nexios.application.sections import SessionSettings
 from nexios.application.sessions import SessionStore
 from nexios.container.container import Container
@@ -74,12 +75,15 @@ class SessionMiddleware(BaseMiddleware):
         self._make = None if isinstance(manager, SessionManager) else manager
         self._store = store
         self._entry: Entry | None = None
+        self._revoking: Entry | None = None
 
     def wire(self, container: Container) -> None:
         """Find the `SessionStore` that is bound, if any."""
         chosen = self._manager or self._make or self._store
         if chosen is None and SessionStore in container:
             self._entry = container.entry(EntryPoint("the session store", _bound_store))
+        elif Revocations in container:
+            self._revoking = container.entry(EntryPoint("the revocations", _bound_revocations))
 
     def bind(self, app: Any) -> None:
         """Take the settings, and decide where sessions live.
@@ -97,7 +101,9 @@ class SessionMiddleware(BaseMiddleware):
         elif app.keyring is None:
             raise NoSessionSecret
         else:
-            self._manager = SignedSessionManager(app.keyring, settings)
+            self._manager = SignedSessionManager(
+                app.keyring, settings, refuses=app.revocations.refuses
+            )
 
     async def __call__(self, request: Request, response: Response, call_next: CallNext) -> object:
         """Open the session, pass on, keep it."""
@@ -123,14 +129,16 @@ class SessionMiddleware(BaseMiddleware):
 
     async def _ready(self) -> tuple[SessionManager, SessionSettings]:
         settings = self._settings or SessionSettings()
-        if self._manager is None and self._entry is not None:
-            plan = self._entry.plan
-            found: Any = plan.call()
-            store: SessionStore = await found if plan.awaits else found
-            self._manager = StoredSessionManager(store, settings)
-        if self._manager is None:
+        manager = self._manager
+        if manager is None and self._entry is not None:
+            store: SessionStore = await _found(self._entry)
+            manager = self._manager = StoredSessionManager(store, settings)
+        if manager is None:
             raise NoSessionSecret
-        return self._manager, settings
+        if self._revoking is not None and isinstance(manager, SignedSessionManager):
+            manager.revocations = await _found(self._revoking)
+            self._revoking = None
+        return manager, settings
 
     async def _open(
         self, manager: SessionManager, connection: Connection, *, read_only: bool
@@ -170,6 +178,15 @@ class SessionMiddleware(BaseMiddleware):
             )
         else:
             response.delete_cookie(settings.cookie_name, **how)
+
+
+async def _found(entry: Entry) -> Any:
+    found: Any = entry.plan.call()
+    return await found if entry.plan.awaits else found
+
+
+def _bound_revocations(revocations: Revocations = Depend()) -> Revocations:
+    return revocations
 
 
 def _bound_store(store: SessionStore = Depend()) -> SessionStore:

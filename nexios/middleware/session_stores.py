@@ -13,6 +13,7 @@ from nexios.adapters.asgi.session import Session, UnstorableSession
 from nexios.adapters.security.file_sessions import FileSessions
 from nexios.adapters.security.signing import SignedValues
 from nexios.application.keyring import Keyring
+from nexios.application.revocations import Credential, Revocations
 from nexios.application.sections import SessionSettings
 from nexios.application.sessions import SessionStore, StoredSession
 from nexios.domain.errors import Conflict
@@ -33,11 +34,13 @@ class Opened:
         session: What the handler sees.
         cookie: Its cookie's value as it came; "" when none came, or none that is good.
         stored: As it was found; None for a new one.
+        id: What it is called when it is revoked; None where that is not how it ends.
     """
 
     session: Session
     cookie: str = ""
     stored: StoredSession | None = None
+    id: str | None = None
 
 
 class SessionManager(ABC):
@@ -109,13 +112,18 @@ class SessionManager(ABC):
 class SignedSessionManager(SessionManager):
     """The whole session in the cookie: the client can read it, and cannot change it.
 
-    Of two requests that change it at once the later one wins, and a copy of an old cookie is
-    good until its end: keep sessions of logged-in users in a `SessionStore`.
+    Of two requests that change it at once the later one wins. A copy of an old cookie is good
+    until its end, unless it can be revoked: bind `Revocations`, or keep sessions of logged-in
+    users in a `SessionStore`.
 
     Args:
         keyring: Its first secret signs, each of them verifies.
         settings: How long sessions last.
+        refuses: Whether a session was revoked; it is none then.
         now: The time of day, in UTC.
+
+    Attributes:
+        revocations: Told of sessions that were ended, or go on under a new id.
     """
 
     def __init__(
@@ -123,29 +131,48 @@ class SignedSessionManager(SessionManager):
         keyring: Keyring,
         settings: SessionSettings,
         *,
+        refuses: Callable[[Credential], bool] = lambda _: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__(settings, now=now)
         self._signed = SignedValues(keyring, _PURPOSE)
+        self._refuses = refuses
+        self.revocations: Revocations | None = None
 
     async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
         """Return what the cookie holds, if it was signed here and has not ended."""
-        return _opened(cookie, self._read(cookie) if cookie else None, read_only)
+        name, stored = self._read(cookie) if cookie else (None, None)
+        if name is not None and self._refuses(Credential(session=name)):
+            name, stored = None, None
+        opened = _opened(cookie, stored, read_only)
+        opened.id = opened.session.id = name
+        return opened
 
     async def keep(self, opened: Opened) -> str | None:
         """Sign what was changed; an emptied one is deleted."""
         session, stored = opened.session, opened.stored
         if session.emptied:
+            await self._revoke(opened)
             return "" if opened.cookie else None
         if stored is None:
-            return self._written(self._fresh(session)) if session.modified else None
+            return self._written(_new_id(), self._fresh(session)) if session.modified else None
         if not (session.modified or session.renewed or self._seen_long_ago(stored)):
             return None
-        return self._written(self._next(stored, session, json.loads(session.text())))
+        if session.renewed:
+            await self._revoke(opened)
+        name = _new_id() if session.renewed or opened.id is None else opened.id
+        return self._written(name, self._next(stored, session, json.loads(session.text())))
 
-    def _written(self, stored: StoredSession) -> str:
+    async def _revoke(self, opened: Opened) -> None:
+        """See to it that a copy of the cookie as it came is good no more."""
+        if self.revocations is not None and opened.id is not None and opened.stored is not None:
+            ends = opened.stored.created_at + timedelta(seconds=self._settings.expiration_time)
+            await self.revocations.session(opened.id, ends)
+
+    def _written(self, id: str, stored: StoredSession) -> str:
         text = self._signed.sign(
             {
+                "i": id,
                 "d": stored.data,
                 "a": stored.actor,
                 "c": stored.created_at.timestamp(),
@@ -160,14 +187,14 @@ class SignedSessionManager(SessionManager):
             )
         return text
 
-    def _read(self, cookie: str) -> StoredSession | None:
+    def _read(self, cookie: str) -> tuple[str | None, StoredSession | None]:
         value = self._signed.open(cookie, max_age_s=self._settings.expiration_time)
         if value is None:
-            return None
+            return None, None
         ends = datetime.fromtimestamp(value["e"], UTC)
         if ends <= self._now():
-            return None
-        return StoredSession(
+            return None, None
+        return value.get("i"), StoredSession(
             data=value["d"],
             actor=value["a"],
             created_at=datetime.fromtimestamp(value["c"], UTC),
@@ -308,6 +335,10 @@ class BaseSessionInterface(SessionManager):
             await self.save(opened.cookie, {})
         old = "" if session.renewed else opened.cookie
         return await self.save(old, json.loads(session.text()))
+
+
+def _new_id() -> str:
+    return secrets.token_urlsafe(12)
 
 
 def digest_of(token: str) -> bytes:

@@ -35,7 +35,8 @@ class Session(MutableMapping[str, Any]):
     Changes deep inside a value are noticed too: what counts is its JSON at the end.
 
     Attributes:
-        id: What `Sessions` calls it; None before it is kept, and in a signed cookie.
+        id: What `Sessions` calls it, and a revocation one in a signed cookie; None before it is
+            kept.
         actor: Who proved to be in it; None for nobody.
         accessed: Somebody asked for anything.
         deleted: It is to end with this request.
@@ -78,7 +79,7 @@ class Session(MutableMapping[str, Any]):
         self._kept = json.dumps(self._data)
         self._broken = broken
         self._read_only = read_only
-        self.id = id
+        self.id: str | None = id
         self.actor = actor
         self.accessed = False
         self.deleted = False

@@ -174,12 +174,13 @@ class JwtCodec:
         claims: Mapping[str, object] | None = None,
     ) -> str:
         """Return a token about ``subject``; see `TokenCodec.issue`."""
-        now = int(self._clock())
+        now = self._clock()
         ends = now + (self._lifetime_s if lifetime_s is None else lifetime_s)
         told: dict[str, object] = {
             **(claims or {}),
             "sub": subject,
-            "iat": now,
+            # As exact as the clock: what is revoked is what was issued before a moment.
+            "iat": int(now * 1e6) / 1e6,
             "exp": int(ends),
             "jti": secrets.token_urlsafe(16),
         }

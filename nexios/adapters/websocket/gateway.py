@@ -35,8 +35,12 @@ from nexios.adapters.websocket.mounts import compile_mount
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.limits import Limits
+from nexios.application.revocations import Credential
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.scope import Scope, ScopeContext
+
+CREDENTIAL: Final = "nexios.credential"
+"""The scope's key of what a socket was opened with (auth/identity.py)."""
 
 Report = Callable[[BaseException, Connection, str], None]
 
@@ -125,12 +129,14 @@ class SocketGateway:
         middleware: Iterable[object] = (),
         settings: SocketSettings,
         report: Report,
+        over: Callable[[Credential], bool] = lambda _: False,
     ) -> None:
         """Make every endpoint ready.
 
         Args:
             middleware: Those with ``handshake`` are asked, by their ``stage``.
             report: Told once of each error that nobody expected, with the id the client got.
+            over: Whether what a socket was opened with has ended; asked about once a second.
         """
         self._sockets = sockets
         self._table = sockets.table
@@ -141,6 +147,7 @@ class SocketGateway:
         self._limits = settings.limits
         self._debug = settings.debug
         self._report = report
+        self._over = over
         self._open: dict[WebSocket, anyio.Event] = {}
         self._closing = False
 
@@ -194,6 +201,7 @@ class SocketGateway:
         """Notice for handlers that do not receive that their peer has gone; runs till cancelled.
 
         Such a handler has ``limits.message_finish_s`` to end, like every one whose socket is over.
+        Sockets whose credential has ended are closed too.
         """
         async with anyio.create_task_group() as readers:
             while True:
@@ -206,6 +214,15 @@ class SocketGateway:
             read_on = socket.read_on()
             if read_on is not None:
                 readers.start_soon(read_on)
+            if self._is_over(socket):
+                readers.start_soon(_sign_off, socket)
+
+    async def sign_off(self) -> None:
+        """Close with 4401, at once, the sockets whose credentials are over."""
+        async with anyio.create_task_group() as tasks:
+            for socket in self._open:
+                if self._is_over(socket):
+                    tasks.start_soon(_sign_off, socket)
 
     def open(self) -> None:
         """Take sockets again after a ``close``."""
@@ -229,6 +246,10 @@ class SocketGateway:
                 socket.stop_handler()
         for _, done in waiting:
             await done.wait()
+
+    def _is_over(self, socket: WebSocket) -> bool:
+        credential: Credential | None = socket.scope.get(CREDENTIAL)
+        return credential is not None and socket.is_connected() and self._over(credential)
 
     async def _dismiss(self, socket: WebSocket) -> None:
         if not socket.is_connected():
@@ -341,6 +362,11 @@ class SocketGateway:
         error_id = secrets.token_hex(8)
         self._report(error, socket, error_id)
         return error_id
+
+
+async def _sign_off(socket: WebSocket) -> None:
+    if socket.is_connected():
+        await socket.close(4401, "the credential has ended")
 
 
 def _restarting() -> Denied:

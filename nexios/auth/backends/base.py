@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.application.revocations import Credential
 
 NO_CLAIMS: Final[Mapping[str, object]] = {}
 
@@ -23,9 +24,7 @@ class Proof:
         scopes: What the credential may be used for; None where it is not narrowed.
         authenticated_at: When the user last showed a password or the like, in UTC; None where
             nobody knows.
-        expires_at: When the credential ends, in UTC; None where nobody knows.
-        session_id: Which session it is, where it is one.
-        token_id: Which token it is (``jti``), where it has a name.
+        credential: What can be revoked of it; None where nothing can.
     """
 
     user: object
@@ -34,9 +33,7 @@ class Proof:
     claims: Mapping[str, object] = field(default_factory=dict)
     scopes: frozenset[str] | None = None
     authenticated_at: datetime | None = None
-    expires_at: datetime | None = None
-    session_id: str | None = None
-    token_id: str | None = None
+    credential: Credential | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from nexios.adapters.security.outbound import Outbound
 from nexios.adapters.security.profile import Profile
 from nexios.application.grants import scopes_in
 from nexios.application.keyring import Secret
+from nexios.application.replica import RevocationReplica
+from nexios.application.revocations import Credential, Revocations
+from nexios.application.token_pairs import SESSION_CLAIM
 from nexios.application.tokens import TokenCodec, TokenError
 from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
@@ -125,6 +128,9 @@ class JWTAuthBackend(LoadingBackend):
         if jwks_url is not None:
             source = JwksSource(jwks_url, self._fetching(), algorithms=algorithms or ASYMMETRIC)
             self._codec = JwksVerifier(source, self._profile)
+        self._strict = self._profile.strict or codec is not None
+        self._revocable = False
+        self._revocations: RevocationReplica | None = None
         if codec is None and self._secret is not None and algorithms is not None:
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
@@ -132,8 +138,10 @@ class JWTAuthBackend(LoadingBackend):
     def wire(self, container: Container) -> None:
         """Have the loader planned, and find the `TokenCodec` that is bound, if any."""
         super().wire(container)
+        self._revocable = Revocations in container
         if self._codec is None and self._secret is None and TokenCodec in container:
             self._bound = container.entry(EntryPoint(f"codec of {self.scheme!r}", _bound_codec))
+            self._strict = True
 
     def bind(self, app: Any) -> None:
         """Build the verifier from the app's settings, unless there is a codec.
@@ -142,6 +150,7 @@ class JWTAuthBackend(LoadingBackend):
             MissingSecret: There is a key nowhere.
             UnusableKey: A key is short and ``env`` is ``prod``, or it is none at all.
         """
+        self._revocations = getattr(app, "revocations", None)
         if self._codec is not None or self._bound is not None:
             return
         config, limit = app.config, app.limits.token_bytes
@@ -171,6 +180,7 @@ class JWTAuthBackend(LoadingBackend):
 
         Raises:
             AuthenticationFailed: There is one, and it is not to be believed.
+            Unavailable: Whether it was revoked has to be known, and is not.
         """
         token = bearer_token(connection)
         if token is None:
@@ -182,21 +192,36 @@ class JWTAuthBackend(LoadingBackend):
                 claims = await claims
         except TokenError:
             raise AuthenticationFailed(challenges=(_REFUSED,)) from None
+        credential = self._credential(claims)
+        if self._revoked(credential):
+            raise AuthenticationFailed(challenges=(_REFUSED,))
         user = claims if self._loader is None else await self._loader(claims)
         if not user:
             raise AuthenticationFailed(challenges=(_REFUSED,))
-        subject = claims.get(self._identifier)
         return Proof(
             user,
             self.scheme,
-            None if subject is None else str(subject),
+            credential.subject,
             claims,
             scopes=scopes_in(claims),
             authenticated_at=moment_in(claims, "auth_time"),
-            expires_at=moment_in(claims, "exp"),
-            session_id=_text_in(claims, "sid"),
-            token_id=_text_in(claims, "jti"),
+            credential=credential,
         )
+
+    def _credential(self, claims: Mapping[str, object]) -> Credential:
+        return Credential(
+            subject=_text(claims.get(self._identifier)),
+            token=_text(claims.get("jti")),
+            session=_text(claims.get(SESSION_CLAIM)),
+            issued_at=_seconds(claims.get("iat")),
+            expires_at=_seconds(claims.get("exp")),
+        )
+
+    def _revoked(self, credential: Credential) -> bool:
+        """Return whether a token was revoked, or could not be because it has no name."""
+        if self._revocable and self._strict and credential.token is None:
+            return True
+        return self._revocations is not None and self._revocations.refuses(credential)
 
     def _is_discovered(self) -> bool:
         """Return whether the issuer is one to ask for its keys."""
@@ -228,13 +253,16 @@ class JWTAuthBackend(LoadingBackend):
         return self._codec
 
 
-def _text_in(claims: Mapping[str, object], name: str) -> str | None:
-    found = claims.get(name)
-    return found if isinstance(found, str) else None
-
-
 def _bound_codec(codec: TokenCodec = Depend()) -> TokenCodec:
     return codec
+
+
+def _text(claim: object) -> str | None:
+    return None if claim is None else str(claim)
+
+
+def _seconds(claim: object) -> float | None:
+    return float(claim) if isinstance(claim, (int, float)) else None
 
 
 def bearer_token(connection: Connection) -> str | None:

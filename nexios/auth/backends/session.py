@@ -8,12 +8,14 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
+from nexios.application.replica import RevocationReplica
+from nexios.application.revocations import Credential
 from nexios.application.sections import SessionSettings
 from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 
 _USER_KEY: Final = "user"
-_WHEN: Final = "auth_time"
+_LOGIN_AT: Final = "at"
 
 
 class NamelessUser(TypeError):
@@ -61,9 +63,11 @@ class SessionAuthBackend(LoadingBackend):
         self._user_key = user_key
         self._cookie = SessionSettings().cookie_name
         self._loader = None if load_user is None else Loader(load_user, f"loader of {name!r}")
+        self._revocations: RevocationReplica | None = None
 
     def bind(self, app: Any) -> None:
-        """Learn the cookie's name, for documents."""
+        """Learn the cookie's name, for documents, and where to look for what is revoked."""
+        self._revocations = getattr(app, "revocations", None)
         self._cookie = app.config.session.cookie_name
 
     def security_scheme(self) -> Mapping[str, object]:
@@ -71,20 +75,33 @@ class SessionAuthBackend(LoadingBackend):
         return {"type": "apiKey", "in": "cookie", "name": self._cookie}
 
     async def authenticate(self, connection: Connection) -> Proof | None:
-        """Return who is logged in, or None."""
+        """Return who is logged in, or None.
+
+        Raises:
+            Unavailable: Whether that was revoked has to be known, and is not.
+        """
         session: Session = connection.session
         kept = session.peek(self._user_key)
         if not isinstance(kept, dict):
             return None
-        user = kept if self._loader is None else await self._loader(kept)
+        told = {name: value for name, value in kept.items() if name != _LOGIN_AT}
+        credential = Credential(
+            subject=str(kept.get("sub")),
+            session=session.id,
+            issued_at=kept.get(_LOGIN_AT),
+        )
+        if self._revocations is not None and self._revocations.refuses(credential):
+            return None
+        user = told if self._loader is None else await self._loader(told)
         if not user:
             return None
         return Proof(
             user,
             self.scheme,
-            str(kept.get("sub")),
-            kept,
-            authenticated_at=moment_in(kept, _WHEN),
+            credential.subject,
+            told,
+            authenticated_at=moment_in(kept, _LOGIN_AT),
+            credential=credential,
         )
 
     def login(self, request: Connection, user: object, *, subject: object = None) -> None:
@@ -105,7 +122,7 @@ class SessionAuthBackend(LoadingBackend):
         if named is None:
             raise NamelessUser(user)
         session: Session = request.session
-        session[self._user_key] = {"sub": str(named), "id": named, _WHEN: int(time())}
+        session[self._user_key] = {"sub": str(named), "id": named, _LOGIN_AT: time()}
         session.actor = str(named)
         session.regenerate_id()
 
