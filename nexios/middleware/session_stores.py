@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.session import Session, UnstorableSession
 from nexios.adapters.security.file_sessions import FileSessions
@@ -45,6 +45,8 @@ class SessionManager(ABC):
         settings: How long sessions last.
         now: The time of day, in UTC.
     """
+
+    server_side: ClassVar[bool] = False  # what is in a session never reaches its client
 
     def __init__(
         self,
@@ -183,6 +185,8 @@ class StoredSessionManager(SessionManager):
         now: The time of day, in UTC.
     """
 
+    server_side = True
+
     def __init__(
         self,
         store: SessionStore,
@@ -241,6 +245,8 @@ class StoredSessionManager(SessionManager):
             if found is None:
                 return ""  # it was ended meanwhile, and stays ended
             stored = found
+            if _is_made(changes, session, stored):
+                return None
         raise Conflict("this session is changed by too many requests at once")
 
 
@@ -303,6 +309,15 @@ class BaseSessionInterface(SessionManager):
 def digest_of(token: str) -> bytes:
     """Return what the store knows of an id."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _is_made(
+    changes: Mapping[str, tuple[Any, Any]], session: Session, stored: StoredSession
+) -> bool:
+    """Return whether another request made the very same changes, and there are no others."""
+    if not changes or session.ends_in_s is not None or session.actor != stored.actor:
+        return False
+    return all(stored.data.get(key) == after for key, (_, after) in changes.items())
 
 
 def _opened(cookie: str, stored: StoredSession | None, read_only: bool) -> Opened:

@@ -40,6 +40,7 @@ class Session(MutableMapping[str, Any]):
         deleted: It is to end with this request.
         renewed: It is to go on under a new id.
         ends_in_s: Seconds it has left, where somebody said so.
+        server_side: Its content stays with us: the client has nothing but its id.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Session(MutableMapping[str, Any]):
         "deleted",
         "ends_in_s",
         "renewed",
+        "server_side",
     )
 
     def __init__(
@@ -79,6 +81,7 @@ class Session(MutableMapping[str, Any]):
         self.deleted = False
         self.renewed = False
         self.ends_in_s: float | None = None
+        self.server_side = False
 
     def __getitem__(self, key: str) -> Any:
         return self._touched()[key]

@@ -39,6 +39,7 @@ from nexios.application.errors import (
     Unauthenticated,
     Unavailable,
 )
+from nexios.application.identity_provider import LoginRefused, ProviderUnavailable
 from nexios.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -190,6 +191,8 @@ ROWS: Final[dict[type[BaseException], Row]] = {
     Unavailable: _later(503),
     OutcomeUnknown: _later(503),
     TimedOut: _said(504),
+    LoginRefused: _said(400),
+    ProviderUnavailable: _said(502),
 }
 """Exception class to row; the nearest class in an exception's MRO holds."""
 
