@@ -13,16 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexios.adapters.security.jwt import (
-    HmacKey,
-    JwtCodec,
-    JwtVerifier,
-    Profile,
-    UnusableKey,
-    WeakKeyWarning,
-    encode,
-    hmac_keys,
-)
+from nexios.adapters.security.algorithms import HmacKey, UnusableKey, WeakKeyWarning, hmac_keys
+from nexios.adapters.security.jwt import JwtCodec, JwtVerifier, encode
+from nexios.adapters.security.profile import Profile
 from nexios.application.keyring import Secret
 from nexios.application.tokens import TokenError, TokenExpired
 

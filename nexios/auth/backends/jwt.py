@@ -8,14 +8,9 @@ from time import time
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.security.jwt import (
-    HmacKey,
-    JwtVerifier,
-    Profile,
-    UnusableKey,
-    encode,
-    hmac_keys,
-)
+from nexios.adapters.security.algorithms import HmacKey, UnusableKey, hmac_keys
+from nexios.adapters.security.jwt import JwtVerifier, encode
+from nexios.adapters.security.profile import Profile
 from nexios.application.keyring import Secret
 from nexios.application.tokens import TokenCodec, TokenError
 from nexios.auth.backends.base import Proof
