@@ -8,27 +8,36 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from nexios.adapters.security.algorithms import HmacKey, UnusableKey, algorithm_of, checked
+from nexios.adapters.security.algorithms import (
+    ASYMMETRIC,
+    KID_CHARACTERS,
+    Prepared,
+    TokenKey,
+    UnusableKey,
+)
 from nexios.adapters.security.claims import decoded, json_object
 from nexios.adapters.security.profile import PLAIN, Profile
 from nexios.application.tokens import TokenError
 
 TOKEN_BYTES: Final = 8 * 2**10
 _HEADER_MEMBERS: Final = 16
-_KID_CHARACTERS: Final = 255
 _SEGMENTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]+)")
 # Keys, or how to read the token, handed over by whoever wrote it: never obeyed.
 _REFUSED_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "zip", "b64"})
 
 
+class UnknownKey(TokenError):
+    """The token names a key of a pair that is not among ours; it may have been made since."""
+
+
 class JwtVerifier:
     """Checks tokens against keys fixed at start; a call does no I/O and keeps nothing."""
 
-    __slots__ = ("_clock", "_keys", "_max_bytes", "_profile")
+    __slots__ = ("_clock", "_keys", "_max_bytes", "_names", "_profile")
 
     def __init__(
         self,
-        keys: Sequence[HmacKey],
+        keys: Sequence[TokenKey],
         profile: Profile = PLAIN,
         *,
         max_bytes: int = TOKEN_BYTES,
@@ -38,19 +47,24 @@ class JwtVerifier:
         """Check the keys; ``refuse_short`` refuses those it would warn about.
 
         Raises:
-            UnusableKey: A key is empty, public, short, or there are two of one name.
+            UnusableKey: A key is empty, public or short, two have one name, or none verifies.
         """
-        table: dict[tuple[str, str | None], list[bytes]] = {}
+        table: dict[tuple[str, str | None], list[Prepared]] = {}
+        names: set[str] = set()
         for key in keys:
-            place = table.setdefault((key.algorithm, key.kid), [])
-            if place and key.kid is not None:
+            if key.kid is not None and key.kid in names:
                 raise UnusableKey(f"two keys are named {key.kid!r}")
-            place.append(checked(key, refuse_short=refuse_short))
+            if key.kid is not None:
+                names.add(key.kid)
+            prepared = key.verifying(refuse_short=refuse_short)
+            if prepared is not None:
+                table.setdefault((key.algorithm, key.kid), []).append(prepared)
         if not table:
-            raise UnusableKey("a verifier needs at least one key")
-        self._keys: Mapping[tuple[str, str | None], tuple[bytes, ...]] = {
+            raise UnusableKey("a verifier needs at least one key that verifies")
+        self._keys: Mapping[tuple[str, str | None], tuple[Prepared, ...]] = {
             name: tuple(place) for name, place in table.items()
         }
+        self._names = frozenset(names)
         self._profile = profile
         self._max_bytes = max_bytes
         self._clock = clock
@@ -80,15 +94,13 @@ class JwtVerifier:
             raise TokenError
         head, body, mark = (decoded(segment) for segment in segments.groups())
         header = json_object(head)
-        algorithm, keys = self._candidates(header)
         signed = token.rpartition(".")[0].encode("ascii")
-        verify = algorithm_of(algorithm).verify
-        if not any(verify(signed, key, mark) for key in keys):
+        if not any(key.verify(signed, mark) for key in self._candidates(header)):
             raise TokenError
         return header, body
 
-    def _candidates(self, header: Mapping[str, object]) -> tuple[str, tuple[bytes, ...]]:
-        """Return the algorithm of the token and the keys that may have signed it."""
+    def _candidates(self, header: Mapping[str, object]) -> tuple[Prepared, ...]:
+        """Return the keys that may have signed the token, each with its own algorithm."""
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or not _REFUSED_HEADERS.isdisjoint(header):
             raise TokenError
@@ -96,15 +108,17 @@ class JwtVerifier:
             raise TokenError
         if "kid" not in header:
             found = self._keys.get((algorithm, None)) or self._only(algorithm)
-        elif isinstance(kid, str) and len(kid) <= _KID_CHARACTERS:
+        elif isinstance(kid, str) and len(kid) <= KID_CHARACTERS:
             found = self._keys.get((algorithm, kid), ())
+            if kid not in self._names and algorithm in ASYMMETRIC:
+                raise UnknownKey
         else:
             raise TokenError
         if not found:
             raise TokenError
-        return algorithm, found
+        return found
 
-    def _only(self, algorithm: str) -> tuple[bytes, ...]:
+    def _only(self, algorithm: str) -> tuple[Prepared, ...]:
         usable = [keys for (name, _), keys in self._keys.items() if name == algorithm]
         return usable[0] if len(usable) == 1 else ()
 
@@ -112,20 +126,30 @@ class JwtVerifier:
 class JwtCodec:
     """The `TokenCodec` of one application: makes tokens and checks its own."""
 
-    __slots__ = ("_clock", "_key", "_lifetime_s", "_profile", "_verifier")
+    __slots__ = ("_clock", "_key", "_lifetime_s", "_profile", "_signing", "_verifier")
 
     def __init__(
         self,
-        keys: Sequence[HmacKey],
+        keys: Sequence[TokenKey],
         profile: Profile = PLAIN,
         *,
         lifetime_s: float = 600.0,
         refuse_short: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Sign with the first key, verify with all; refuses keys as `JwtVerifier` does."""
+        """Sign with the first key that can, verify with all; refuses as `JwtVerifier` does.
+
+        Raises:
+            UnusableKey: A key is refused, or none can sign.
+        """
         self._verifier = JwtVerifier(keys, profile, refuse_short=refuse_short, clock=clock)
-        self._key = keys[0]
+        able = [(key, signing) for key in keys if (signing := key.signing()) is not None]
+        if not able:
+            raise UnusableKey(
+                "none of the keys signs\n  fix: give an active SigningKey, or only verify: "
+                "JwtVerifier(keys, profile)"
+            )
+        self._key, self._signing = able[0]
         self._profile = profile
         self._lifetime_s = lifetime_s
         self._clock = clock
@@ -156,23 +180,29 @@ class JwtCodec:
             told["iss"] = self._profile.issuer
         if scopes:
             told["scope"] = " ".join(scopes)
-        return encode(told, self._key, kind="at+jwt" if self._profile.strict else "JWT")
+        return _encoded(told, self._key, self._signing, self._profile.typ)
 
     def verify(self, token: str) -> dict[str, object]:
         """Return the claims of a token; see `TokenCodec.verify`."""
         return self._verifier.verify(token)
 
 
-def encode(claims: Mapping[str, object], key: HmacKey, *, kind: str = "JWT") -> str:
+def encode(claims: Mapping[str, object], key: TokenKey, *, kind: str = "JWT") -> str:
     """Sign claims as they are; whoever calls sees to it that there is an ``exp``.
 
     Raises:
         ValueError: The key cannot sign (`UnusableKey`), or a claim is not JSON.
     """
+    signing = key.signing()
+    if signing is None:
+        raise UnusableKey(f"{key!r} does not sign")
+    return _encoded(claims, key, signing, kind)
+
+
+def _encoded(claims: Mapping[str, object], key: TokenKey, signing: Prepared, kind: str) -> str:
     header: dict[str, object] = {"alg": key.algorithm, "typ": kind}
     if key.kid is not None:
         header["kid"] = key.kid
-    prepared = checked(key, refuse_short=False)
     try:
         parts = [
             json.dumps(part, separators=(",", ":"), allow_nan=False).encode()
@@ -181,5 +211,5 @@ def encode(claims: Mapping[str, object], key: HmacKey, *, kind: str = "JWT") -> 
     except TypeError as error:
         raise ValueError(f"a claim cannot be written as JSON: {error}") from None
     signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in parts)
-    mark = algorithm_of(key.algorithm).sign(signed, prepared)
-    return b".".join((signed, urlsafe_b64encode(mark).rstrip(b"="))).decode("ascii")
+    mark = urlsafe_b64encode(signing.sign(signed)).rstrip(b"=")
+    return b".".join((signed, mark)).decode("ascii")

@@ -40,6 +40,9 @@ class Reason(Enum):
     ENCODED = "its answer is compressed, which was not asked for"
     STATUS = "it answered with another status than 200"
     MALFORMED = "its answer is no JSON object"
+    ISSUER = "it speaks for another issuer than the one asked"
+    ENDPOINT = "it names no place of its keys, or an endpoint that is not https"
+    KEYS = "its key set is none to use"
 
 
 class OutboundError(Unavailable):
@@ -113,9 +116,12 @@ class Outbound:
         self._resolve = resolve or _addresses
 
     async def get_json(
-        self, url: str, *, headers: Mapping[str, str] | None = None
+        self, url: str, *, headers: Mapping[str, str] | None = None, max_bytes: int | None = None
     ) -> dict[str, object]:
         """Return the JSON object at ``url``.
+
+        Args:
+            max_bytes: Lowers the limit of this answer.
 
         Raises:
             OutboundError: It could not be had, came with another status than 200, or is none.
@@ -123,6 +129,8 @@ class Outbound:
         asked = {"accept": "application/json", **(headers or {})}
         answer = await self.request("GET", url, headers=asked)
         host = _url(url).host
+        if max_bytes is not None and len(answer.body) > max_bytes:
+            raise OutboundError(Reason.TOO_BIG, host)
         if answer.status != 200:
             raise OutboundError(Reason.STATUS, host)
         try:
@@ -230,7 +238,7 @@ class Outbound:
         # Not pooled: a connection to a shared address was proven for one name only.
         async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
             response = await transport.handle_async_request(sent)
-            body = await self._read(response, request.url.host)
+            body = await self._read(response, sent.extensions["sni_hostname"])
         told = [
             (name, value)
             for name, value in response.headers.multi_items()
