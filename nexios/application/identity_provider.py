@@ -97,7 +97,7 @@ class LoginBegun:
         record: What `IdentityProvider.finish` needs then; JSON values, secret, for the server.
     """
 
-    url: str
+    url: str = field(repr=False)
     state: str = field(repr=False)
     record: Mapping[str, Any] = field(repr=False)
 
