@@ -4,10 +4,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, Protocol
 
 _UNITS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 _RATE: Final = re.compile(r"([0-9]{1,9})\s*/\s*(?:([0-9]{1,6})\s*)?(second|minute|hour|day)s?")
+_NETWORK_BITS: Final = 64  # what one subscriber of IPv6 has at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +138,17 @@ def all_or_none(hits: Sequence[Hit], known: Sequence[float], now: float) -> list
         else:
             kept.append(one)
     return kept
+
+
+def network_of(address: str) -> str:
+    """Return who counts for an address: itself, of IPv6 its network of 64 bits."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        # What a socket of both kinds calls an IPv4 client.
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(IPv6Network((found, _NETWORK_BITS), strict=False))
+    return str(found)

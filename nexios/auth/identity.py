@@ -9,7 +9,7 @@ from typing import Any, Final
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.application.caller import ANONYMOUS
-from nexios.application.errors import Unauthenticated, Unavailable
+from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, Unavailable
 from nexios.auth.backends.base import Proof, as_proof
 
 IDENTITY: Final = "identity"
@@ -108,6 +108,10 @@ class Identity:
                 proof = replace(proof, user=user) if user else None
         except Unauthenticated as refusal:
             self.refused[asked.scheme] = getattr(refusal, "challenges", ())
+            return None
+        except (Overloaded, RateLimited) as later:
+            # The backend works, and who this is stays unknown until then.
+            connection.scope[BROKEN] = later
             return None
         except Exception as error:
             # Whatever broke, nobody may be taken for nobody because of it.

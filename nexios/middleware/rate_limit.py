@@ -5,7 +5,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any, ClassVar, Final, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,7 +17,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.adapters.security.memory_counters import MemoryCounters
 from nexios.application.errors import RateLimited, Unavailable
-from nexios.application.rates import CounterStore, Decision, Hit, Rate
+from nexios.application.rates import CounterStore, Decision, Hit, Rate, network_of
 from nexios.middleware.base import BaseMiddleware, CallNext
 
 T = TypeVar("T")
@@ -33,19 +32,11 @@ _ANSWER_S: Final = 0.1
 _FAILURES: Final = 5
 _WITHIN_S: Final = 10.0
 _OPEN_S: Final = 5.0
-_NETWORK_BITS: Final = 64  # what one subscriber of IPv6 has at least
 
 
 def client_ip(connection: Connection) -> str:
     """Return the client's address, proxies minded; of IPv6 its network of 64 bits."""
-    told = connection.get_client_ip()
-    try:
-        address = ip_address(told)
-    except ValueError:
-        return told
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, _NETWORK_BITS), strict=False))
-    return str(address)
+    return network_of(connection.get_client_ip())
 
 
 def by_caller(connection: Connection) -> str:

@@ -85,6 +85,21 @@ def nexios_nats() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def nexios_redis() -> Iterator[str]:
+    """The URL of a Redis server; skips, with the reason, where there is none.
+
+    ``NEXIOS_REQUIRE=redis`` makes that a failure. One for the whole run: take keys of your own.
+    """
+    home = importlib.import_module("nexios.testing.redis")
+    with ExitStack() as opened:
+        try:
+            url = opened.enter_context(home.any_redis())
+        except home.NoRedis as reason:
+            missing("redis", str(reason))
+        yield url
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how often each store or server was missed: a skip nobody sees is a gap."""
     reasons: Counter[str] = Counter()

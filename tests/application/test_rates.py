@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexios.adapters.security.memory_counters import MemoryCounters
-from nexios.application.rates import Hit, Rate, all_or_none
+from nexios.application.rates import Hit, Rate, all_or_none, network_of
 
 RATES = st.builds(
     lambda count, period, burst: Rate(count, period, burst),
@@ -90,3 +90,18 @@ def test_a_million_keys_stay_within_bounds() -> None:
     kept = [Hit("k19999", rate)]
     assert store.hit_now(kept)[0].allowed
     assert not store.hit_now(kept)[0].allowed
+
+
+@pytest.mark.parametrize(
+    ("address", "counts"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_who_counts_for_an_address(address: str, counts: str) -> None:
+    assert network_of(address) == counts

@@ -1,7 +1,6 @@
 """What the port ``CounterStore`` owes, in memory and in Redis."""
 
 import asyncio
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,23 +11,11 @@ from nexios.adapters.security.memory_counters import MemoryCounters
 from nexios.adapters.security.redis_counters import RedisCounters
 from nexios.application.errors import Unavailable
 from nexios.application.rates import CounterStore, Hit, Rate
-from nexios.testing.skips import missing
 
 pytestmark = pytest.mark.asyncio
 
 Open = Callable[[], AbstractAsyncContextManager[CounterStore]]
-REDIS = os.environ.get("NEXIOS_TEST_VALKEY_URL", "redis://127.0.0.1:6379/0")
 RATE = Rate.of("3/hour")
-
-
-@asynccontextmanager
-async def redis(prefix: str) -> AsyncIterator[RedisCounters]:
-    async with RedisCounters(REDIS, prefix=prefix) as store:
-        try:
-            await store.ping()
-        except Unavailable as reason:
-            missing("valkey", str(reason))
-        yield store
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -37,8 +24,11 @@ def place(request: pytest.FixtureRequest) -> Open:
     async def memory() -> AsyncIterator[CounterStore]:
         yield MemoryCounters()
 
+    if request.param == "memory":
+        return memory
+    url = request.getfixturevalue("nexios_redis")
     prefix = f"nexios-tests-{secrets.token_hex(6)}"
-    return memory if request.param == "memory" else lambda: redis(prefix)
+    return lambda: RedisCounters(url, prefix=prefix)
 
 
 async def test_a_burst_passes_and_no_more(place: Open) -> None:
@@ -84,9 +74,12 @@ async def test_what_is_worked_off_passes_again(place: Open) -> None:
         assert (await store.hit([quick]))[0].allowed
 
 
-async def test_processes_share_one_rate() -> None:
+async def test_processes_share_one_rate(nexios_redis: str) -> None:
     prefix = f"nexios-tests-{secrets.token_hex(6)}"
-    async with redis(prefix) as first, redis(prefix) as second:
+    async with (
+        RedisCounters(nexios_redis, prefix=prefix) as first,
+        RedisCounters(nexios_redis, prefix=prefix) as second,
+    ):
         rate = Rate.of("10/hour")
         told = await asyncio.gather(
             *(store.hit([Hit("a", rate)]) for _ in range(15) for store in (first, second))

@@ -1,10 +1,9 @@
 """Rates that processes share, in Redis or Valkey."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from nexios.application.errors import Unavailable
+from nexios.adapters.security.redis import RedisLink
 from nexios.application.rates import Decision, Hit
 
 # All keys or none, by the server's clock, in microseconds. For each key three arguments:
@@ -37,9 +36,6 @@ for i, key in ipairs(KEYS) do
 end
 return answer
 """
-_CONNECT_S: Final = 0.25
-_ANSWER_S: Final = 0.1
-_CONNECTIONS: Final = 50
 
 
 class RedisCounters:
@@ -56,34 +52,15 @@ class RedisCounters:
     """
 
     def __init__(self, url: str, *, prefix: str = "nexios:rates") -> None:
-        try:
-            import redis.asyncio as library
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-            from redis.exceptions import RedisError
-        except ImportError as missing:
-            raise ImportError(
-                "RedisCounters needs redis; fix: pip install 'nexios[redis]'"
-            ) from missing
         self._prefix = prefix
-        self._errors: tuple[type[BaseException], ...] = (RedisError, OSError, asyncio.TimeoutError)
-        pool: Any = library.BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=_ANSWER_S,
-            socket_connect_timeout=_CONNECT_S,
-            socket_timeout=_ANSWER_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._client: Any = library.Redis(connection_pool=pool)
-        self._script: Any = self._client.register_script(_SCRIPT)
+        self._link = RedisLink(url, what="the store of rates", needed_by="RedisCounters")
+        self._script = self._link.script(_SCRIPT)
 
     async def __aenter__(self) -> "RedisCounters":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-        await self._client.connection_pool.disconnect()
+        await self._link.close()
 
     async def ping(self) -> None:
         """Ask the server for a sign of life, for readiness.
@@ -91,10 +68,7 @@ class RedisCounters:
         Raises:
             Unavailable: There is none.
         """
-        try:
-            await self._client.ping()
-        except self._errors as error:
-            raise Unavailable("the store of rates does not answer") from error
+        await self._link.ping()
 
     async def hit(self, hits: Sequence[Hit]) -> Sequence[Decision]:
         """Count these on the server."""
@@ -102,10 +76,7 @@ class RedisCounters:
         values: list[object] = []
         for one in hits:
             values += [one.rate.interval_s * 1e6, one.rate.burst, one.cost]
-        try:
-            allowed, *told = await self._script(keys=keys, args=values)
-        except self._errors as error:
-            raise Unavailable("the store of rates does not answer") from error
+        allowed, *told = await self._script(keys, *values)
         found = []
         for index in range(len(hits)):
             remaining, reset, wait = told[index * 3 : index * 3 + 3]

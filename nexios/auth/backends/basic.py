@@ -10,16 +10,18 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.auth.backends.base import Proof
 from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.exceptions import AuthenticationFailed
+from nexios.domain.errors import InvalidValue
 
-_MAX_CHARS: Final = 1024
+_MAX_CHARS: Final = 2048  # of base64: a password of 1,024 bytes, and a name
 
 
 class BasicAuthBackend(LoadingBackend):
     """Proves who knows a password; over TLS, or from this machine itself, alone.
 
     Args:
-        check: Called with ``username`` and ``password``; it may ask for services with
-            ``Depend``, and returns the user, or None.
+        check: Called with ``username``, ``password`` and the client's ``address``, as far as it
+            has parameters for them; it may ask for services with ``Depend``, and returns the
+            user, or None. A `PasswordLogin` is one.
         realm: What the password is for, shown by browsers.
         name: Of the scheme, for guards.
 
@@ -46,14 +48,18 @@ class BasicAuthBackend(LoadingBackend):
         Raises:
             AuthenticationFailed: It is wrong, malformed, or came where others could read it.
         """
-        told = connection.headers.getlist("authorization")
-        scheme, _, encoded = (told[0] if len(told) == 1 else "").partition(" ")
+        sent = connection.headers.getlist("authorization")
+        scheme, _, encoded = (sent[0] if len(sent) == 1 else "").partition(" ")
         if scheme.lower() != "basic":
             return None
         pair = _pair(encoded.strip()) if _is_private(connection) else None
         if pair is None:
             raise AuthenticationFailed(challenges=(self.challenge(),))
-        user = await self._load({"username": pair[0], "password": pair[1]})
+        told = {"username": pair[0], "password": pair[1], "address": connection.get_client_ip()}
+        try:
+            user = await self._load(told)
+        except InvalidValue:  # such as a password of a length that none has
+            user = None
         if not user:
             raise AuthenticationFailed(challenges=(self.challenge(),))
         return Proof(user, self.scheme)
