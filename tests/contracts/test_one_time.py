@@ -1,6 +1,7 @@
 """What the port ``OneTime`` owes, on every store."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -9,6 +10,8 @@ import pytest
 from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.one_time import SqlOneTime
 from nexios.adapters.security.memory_one_time import MemoryOneTime
+from nexios.adapters.security.redis_one_time import RedisOneTime
+from nexios.application.errors import Unavailable
 from nexios.application.one_time import OneTime
 
 pytestmark = pytest.mark.asyncio
@@ -18,7 +21,7 @@ KEY, OTHER = b"k" * 32, b"o" * 32
 VALUE = {"next": "/", "words": ["ü", 1, None]}
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "redis"])
 def place(request: pytest.FixtureRequest) -> Open:
     if request.param == "memory":
 
@@ -27,6 +30,10 @@ def place(request: pytest.FixtureRequest) -> Open:
             yield MemoryOneTime()
 
         return memory
+    if request.param == "redis":
+        server = request.getfixturevalue("nexios_redis")
+        prefix = f"nexios-tests-{secrets.token_hex(6)}"
+        return lambda: RedisOneTime(server, prefix=prefix)
     url = "sqlite://"
     if request.param == "postgres":
         url = request.getfixturevalue("nexios_database_url")
@@ -114,3 +121,11 @@ async def test_ended_rows_are_purged(nexios_database_url: str) -> None:
         store._purged_at -= 61
         await store.put("login", OTHER, VALUE, 60)
         assert await database.fetch_value("SELECT count(*) FROM nx_one_time") == 1
+
+
+async def test_a_server_that_is_not_there_is_unavailable_soon() -> None:
+    async with RedisOneTime("redis://127.0.0.1:1/0") as store:
+        with pytest.raises(Unavailable):
+            await store.put("login", KEY, VALUE, 60)
+        with pytest.raises(Unavailable):
+            await store.take("login", KEY)
