@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.headers import InvalidHeader
+from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.head import location
@@ -26,6 +27,7 @@ from nexios.auth.identity import identity_of
 T = TypeVar("T")
 
 _PURPOSE: Final = "login"
+_PROBE: Final = "oidc"
 _COOKIE: Final = "nexios-login"
 _LOGIN_S: Final = 600
 _SECRET_BYTES: Final = 32
@@ -140,6 +142,14 @@ def own_path(target: str) -> str:
 
 
 def _backend_of(request: Connection, provider: IdentityProvider) -> OIDCAuthBackend:
+    """Return the backend that believes what these routes do.
+
+    Raises:
+        NoOIDCBackend: There is none.
+        Unavailable: The session is out of reach: that is said before a state is used up.
+    """
+    session: Session = request.session
+    session.peek(_PROBE)
     identity = identity_of(request)
     for backend in () if identity is None else identity.backends:
         if isinstance(backend, OIDCAuthBackend) and backend.provider is provider:

@@ -497,6 +497,13 @@ async def test_a_client_with_another_secret_is_502() -> None:
         assert await outcome(idp, ours(idp, client_secret="wrong")) == 502
 
 
+async def test_a_public_client_sends_no_secret() -> None:
+    async with provider(public=True) as idp:
+        assert await outcome(idp, ours(idp, client_secret=None)) == 303
+    async with provider() as idp:
+        assert await outcome(idp, ours(idp, client_secret=None)) == 502
+
+
 async def test_keys_and_document_are_fetched_once() -> None:
     async with provider() as idp:
         one = ours(idp)

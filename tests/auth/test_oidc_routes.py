@@ -9,6 +9,7 @@ from nexios import Depend, MakeConfig, Module, NexiosApp, Request
 from nexios.adapters.security.memory_one_time import MemoryOneTime
 from nexios.adapters.security.memory_sessions import MemorySessions
 from nexios.application.caller import Caller
+from nexios.application.errors import Unavailable
 from nexios.application.identity_provider import (
     ExternalIdentity,
     LoginBegun,
@@ -18,7 +19,7 @@ from nexios.application.identity_provider import (
     ProviderUnavailable,
 )
 from nexios.application.one_time import OneTime
-from nexios.application.sessions import SessionStore
+from nexios.application.sessions import SessionStore, StoredSession
 from nexios.auth.backends.oidc import OIDCAuthBackend
 from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
@@ -309,6 +310,29 @@ async def test_the_next_user_gets_nothing_of_the_one_before() -> None:
         await log_in(client, "bob")
         assert "cart" not in (await client.get("/session")).json()
         assert (await client.get("/me")).json()["actor"] == "user-bob"
+
+
+class Failing(MemorySessions):
+    down = False
+
+    async def load(self, digest: bytes) -> StoredSession | None:
+        if self.down:
+            raise Unavailable
+        return await super().load(digest)
+
+
+async def test_a_session_store_that_is_down_uses_no_state_up() -> None:
+    sessions = Failing()
+    async with AsyncTestClient(shop(FakeProvider(), store=sessions)) as client:
+        await client.post("/cart")  # whoever has no session yet asks nothing of the store
+        await client.get("/auth/fake/login", follow_redirects=False)
+        back = {"state": "state-1", "code": "ada"}
+        sessions.down = True
+        assert (await client.get("/auth/fake/login")).status_code == 503
+        assert (await client.get("/auth/fake/callback", params=back)).status_code == 503
+        sessions.down = False
+        good = await client.get("/auth/fake/callback", params=back, follow_redirects=False)
+        assert good.status_code == 303
 
 
 async def test_tokens_stay_on_the_server() -> None:

@@ -73,6 +73,7 @@ class Provider:
         claims: Of ID tokens; a function of the time is called.
         signs: In place of that: makes the whole ID token of header and claims.
         status: Of the token endpoint.
+        public: The client has no secret.
         raw: Path to what is written in place of an answer.
     """
 
@@ -88,6 +89,7 @@ class Provider:
     jwks: dict[str, Any] | None = None
     signs: Callable[[dict[str, Any], dict[str, Any]], str] | None = None
     status: int = 200
+    public: bool = False
     raw: dict[str, Raw] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -167,7 +169,10 @@ class Provider:
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         by_header = asked.headers.get("authorization") == f"Basic {basic}"
         by_form = (form.get("client_id"), form.get("client_secret")) == (CLIENT, SECRET)
-        if not (by_header or by_form):
+        public = (
+            self.public and "client_secret" not in form and "authorization" not in asked.headers
+        )
+        if not (by_header or by_form or (public and form.get("client_id") == CLIENT)):
             return 401, {"error": "invalid_client"}
         if form.get("grant_type") == "refresh_token":
             subject = self.refresh_tokens.pop(form.get("refresh_token", ""), None)
