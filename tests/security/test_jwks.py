@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nexios.adapters.security.algorithms import UnusableKey
 from nexios.adapters.security.jwks import (
@@ -178,6 +180,32 @@ class TestKeySets:
         assert len(keys_of({"keys": [nameless, nameless]})) == 2
         other = {**key("a", "ES256").public.to_jwk(), "use": "enc"}
         assert len(keys_of(key_set(key("a"), other))) == 1
+
+    @settings(deadline=None)
+    @given(
+        kind=st.sampled_from(["EdDSA", "ES256", "RS256"]),
+        other=st.dictionaries(
+            st.sampled_from(["kty", "alg", "use", "key_ops", "kid", "crv", "x", "y", "n", "e"]),
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.text(max_size=9)
+            | st.binary(max_size=300).map(b64)
+            | st.lists(st.text(max_size=6), max_size=2)
+            | st.sampled_from(["RSA", "EC", "OKP", "oct", "P-256", "Ed25519", "sig", "verify"]),
+            min_size=1,
+        ),
+    )
+    def test_whatever_a_set_holds_only_good_keys_come_out(
+        self, kind: str, other: dict[str, Any]
+    ) -> None:
+        jwk = {**key("a", kind).public.to_jwk(), **other}
+        try:
+            (read,) = keys_of({"keys": [jwk]})
+        except UnusableKey:
+            return
+        assert read.algorithm in {"EdDSA", "ES256", "RS256", "PS256"}
+        assert VerifyKey.from_jwk(read.to_jwk()).to_jwk() == read.to_jwk()
 
 
 @pytest.mark.asyncio

@@ -1,5 +1,6 @@
 """Key pairs: what is refused when built, what each state may do, and that nothing is shown."""
 
+import math
 import pickle
 from typing import Any
 
@@ -184,6 +185,14 @@ class TestRefusedWhenBuilt:
         public = rsa.RSAPublicNumbers(65537, (1 << 8192) + 1).public_key()
         with pytest.raises(UnusableKey, match="this one 8193"):
             VerifyKey(public)
+
+    def test_a_modulus_of_the_guessable_generator_is_refused(self) -> None:
+        # k * M + 65537**a mod M, as Infineon's library chose its primes, and so their products.
+        primes = [one for one in range(2, 702) if all(one % by for by in range(2, one))]
+        product = math.prod(primes)
+        modulus = pow(65537, 12345, product) + product * ((1 << 2047) // product + 1)
+        with pytest.raises(UnusableKey, match="CVE-2017-15361"):
+            VerifyKey(rsa.RSAPublicNumbers(65537, modulus).public_key())
 
     @pytest.mark.parametrize("text", ["", "x", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END"])
     def test_what_is_no_pem(self, text: str) -> None:

@@ -164,7 +164,8 @@ class JwksSource:
         if not is_secure(issuer):
             raise UnusableKey(
                 f"the issuer {issuer!r} is no https URL, so its keys cannot be discovered\n"
-                "  fix: JWTAuthBackend(..., jwks_url='https://...')"
+                "  fix: JWTAuthBackend(..., jwks_url='https://...'), or algorithms=['HS256'] "
+                "where a secret is shared with it"
             )
 
         async def locate() -> str:

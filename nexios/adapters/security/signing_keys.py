@@ -1,6 +1,7 @@
 """Key pairs that sign and verify tokens. The only door of cryptography."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn, Self, final
 
 from nexios.adapters.security.algorithms import (
@@ -197,8 +198,13 @@ def _fitting(public: Any, algorithm: str | None) -> tuple[str, str]:
                 f"an RSA key has {_RSA_BITS[0]} to {_RSA_BITS[-1]} bits, this one "
                 f"{public.key_size}\n  fix: openssl genpkey -algorithm ed25519"
             )
-        if public.public_numbers().e > _RSA_EXPONENT:
+        numbers = public.public_numbers()
+        if numbers.e > _RSA_EXPONENT:
             raise UnusableKey("the exponent of the RSA key is too big")
+        if _is_guessable(numbers.n):
+            raise UnusableKey(
+                "the RSA key was made by a generator whose keys can be factored (CVE-2017-15361)"
+            )
     elif isinstance(public, ec.EllipticCurvePublicKey):
         kind, possible = "EC", ("ES256",)
         if not isinstance(public.curve, ec.SECP256R1):
@@ -210,6 +216,25 @@ def _fitting(public: Any, algorithm: str | None) -> tuple[str, str]:
     if algorithm is not None and algorithm not in possible:
         raise UnusableKey(f"a key for {' or '.join(possible)} cannot be used with {algorithm!r}")
     return kind, algorithm or possible[0]
+
+
+def _is_guessable(modulus: int) -> bool:
+    """Return whether a modulus is one of ROCA's: a power of 65537 modulo every small prime.
+
+    Nemec and others, 2017, 3.1; keys of this size use the primes up to 701, and one that is
+    not of theirs passes with a probability of less than 2**-150.
+    """
+    return all(modulus % prime in powers for prime, powers in _powers().items())
+
+
+@lru_cache(maxsize=1)
+def _powers() -> dict[int, frozenset[int]]:
+    odd = range(3, 702, 2)
+    primes = [one for one in odd if all(one % by for by in range(3, one, 2))]
+    return {
+        prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime))
+        for prime in primes
+    }
 
 
 def _library() -> None:
