@@ -15,7 +15,7 @@ from nexios.domain.errors import InvalidValue
 ACCOUNT_RATE: Final = Rate.of("1/20 seconds", burst=5)
 ADDRESS_RATE: Final = Rate.of("20/minute")
 
-_MAX_NAME_CHARS: Final = 1024
+_MAX_NAME_CHARS: Final = 320  # of an address of mail (RFC 5321, 4.5.3.1)
 _LOGGER: Final = logging.getLogger("nexios.auth")
 
 
@@ -109,6 +109,8 @@ class PasswordLogin:
     accounts whose hash is of other parameters cost what those cost, until it is replaced.
     A counter store that is down lets nobody log in.
 
+    With Basic each request is an attempt: a service that clients call so needs higher rates.
+
     Args:
         credentials: Who may log in.
         hasher: Compares passwords.
@@ -153,8 +155,8 @@ class PasswordLogin:
             Unavailable: The counters do not answer.
         """
         account = _digest(_folded(username))
-        password_bytes(password)
         await self._count(account, address)
+        password_bytes(password)
         found = await self._credentials.find(username)
         stored = None if found is None else found.stored_hash
         told = await self._hasher.verify(password, stored)

@@ -144,16 +144,17 @@ async def test_too_many_at_once_is_no_failed_login() -> None:
         ("ada", "x" * 2**20),
         ("ada", "half \ud800 pair"),
         ("", GOOD),
-        ("x" * 1025, GOOD),
+        ("x" * 321, GOOD),
         ("a\0da", GOOD),
         ("half \ud800 pair", GOOD),
     ],
 )
-async def test_what_no_name_and_no_password_is_costs_nothing(name: str, password: str) -> None:
+async def test_what_no_name_or_no_password_is_is_not_looked_up(name: str, password: str) -> None:
     made = await door()
     with pytest.raises(InvalidValue):
         await made.login()(name, password, "192.0.2.1")
-    assert (made.counters.calls, made.accounts.asked, made.hasher.verified) == ([], [], 0)
+    assert (made.accounts.asked, made.hasher.verified) == ([], 0)
+    assert len(made.counters.calls) == (1 if name == "ada" else 0)
 
 
 async def test_length_is_told_for_known_and_unknown_names_alike() -> None:

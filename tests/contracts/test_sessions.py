@@ -1,6 +1,7 @@
 """What the port ``SessionStore`` owes, on every store."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.sessions import SqlSessions
 from nexios.adapters.security.file_sessions import FileSessions
 from nexios.adapters.security.memory_sessions import MemorySessions
+from nexios.adapters.security.redis_sessions import RedisSessions
 from nexios.application.sessions import SessionStore, StoredSession
 
 pytestmark = pytest.mark.asyncio
@@ -26,7 +28,7 @@ def kept(**changes: object) -> StoredSession:
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-@pytest.fixture(params=["memory", "file", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "file", "sqlite", "postgres", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
 
@@ -42,6 +44,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
             yield FileSessions(tmp_path / "sessions")
 
         return files
+    if request.param == "redis":
+        server = request.getfixturevalue("nexios_redis")
+        prefix = f"nexios-tests-{secrets.token_hex(6)}"
+        return lambda: RedisSessions(server, prefix=prefix)
     url = "sqlite://"
     if request.param == "postgres":
         url = request.getfixturevalue("nexios_database_url")
@@ -109,3 +115,90 @@ async def test_every_session_of_an_actor_ends_but_the_one_that_is_kept(place: Op
         left = [bool(await store.load(letter * 32)) for letter in (b"a", b"b", b"c", b"d", b"e")]
         assert left == [False, True, False, True, True]
         assert await store.end_all("ada") == 1
+
+
+async def test_of_an_actor_all_sessions_are_told_and_none_of_another(place: Open) -> None:
+    async with place() as store:
+        mine = {
+            letter * 32: kept(actor="ada", data={"n": letter.decode()}) for letter in (b"a", b"b")
+        }
+        for digest, session in mine.items():
+            await store.create(digest, session)
+        await store.create(b"c" * 32, kept(actor="bob"))
+        await store.create(b"d" * 32, kept())
+        await store.create(b"e" * 32, kept(actor="ada", ends_at=datetime.now(UTC)))
+        assert await store.of("ada") == mine
+        await store.end(b"a" * 32)
+        assert list(await store.of("ada")) == [b"b" * 32]
+        assert await store.of("eve") == {}
+
+
+async def test_a_session_goes_with_its_actor(place: Open) -> None:
+    async with place() as store:
+        await store.create(b"a" * 32, kept())
+        assert await store.save(b"a" * 32, kept(actor="ada", version=2))
+        assert list(await store.of("ada")) == [b"a" * 32]
+        assert await store.save(b"a" * 32, kept(actor="bob", version=3))
+        assert await store.end_all("ada") == 0
+        assert list(await store.of("bob")) == [b"a" * 32]
+        assert await store.save(b"a" * 32, kept(version=4))
+        assert await store.end_all("bob") == 0
+        found = await store.load(b"a" * 32)
+        assert found is not None
+        assert (found.actor, found.version) == (None, 4)
+
+
+async def test_a_new_digest_takes_the_place_of_the_old_one(place: Open) -> None:
+    async with place() as store:
+        await store.create(b"a" * 32, kept(actor="ada", version=1))
+        session = kept(actor="ada", data={"n": 1}, version=2)
+        assert not await store.renew(b"a" * 32, b"b" * 32, replace(session, version=3))
+        assert await store.renew(b"a" * 32, b"b" * 32, session)
+        assert await store.load(b"a" * 32) is None
+        assert await store.load(b"b" * 32) == session
+        assert list(await store.of("ada")) == [b"b" * 32]
+        assert await store.save(b"b" * 32, kept(actor="ada", version=3))
+
+
+async def test_a_late_renewal_does_not_bring_back_what_was_ended(place: Open) -> None:
+    async with place() as store:
+        await store.create(b"a" * 32, kept(actor="ada"))
+        assert await store.end_all("ada") == 1
+        assert not await store.renew(b"a" * 32, b"b" * 32, kept(actor="ada", version=2))
+        assert await store.load(b"b" * 32) is None
+        over = kept(ends_at=datetime.now(UTC) - timedelta(seconds=1))
+        await store.create(b"c" * 32, over)
+        assert not await store.renew(b"c" * 32, b"b" * 32, kept(version=2))
+
+
+async def test_of_many_at_once_one_renews(place: Open) -> None:
+    async with place() as store:
+        await store.create(b"z" * 32, kept(actor="ada"))
+        renewed = await asyncio.gather(
+            *(
+                store.renew(b"z" * 32, bytes([n]) * 32, kept(actor="ada", version=2))
+                for n in range(8)
+            )
+        )
+        assert renewed.count(True) == 1
+        assert len(await store.of("ada")) == 1
+
+
+async def test_moments_come_back_in_utc(place: Open) -> None:
+    async with place() as store:
+        session = kept(seen_at=datetime.now(UTC).replace(microsecond=123_457))
+        await store.create(b"a" * 32, session)
+        found = await store.load(b"a" * 32)
+        assert found is not None
+        assert found.seen_at == session.seen_at
+        assert found.seen_at.utcoffset() == timedelta(0)
+
+
+async def test_texts_of_all_kinds_come_back(place: Open) -> None:
+    async with place() as store:
+        data = {"": {"deep": [None, True, 1.5, "\u2028 \U0001f600 '\"\\"]}, "k" * 300: -(2**53)}
+        await store.create(b"\x00\xff" * 16, kept(data=data, actor="ada \n {x} ü"))
+        found = await store.load(b"\x00\xff" * 16)
+        assert found is not None
+        assert found.data == data
+        assert await store.end_all("ada \n {x} ü", keep=b"\x00" * 32) == 1

@@ -35,6 +35,7 @@ class Session(MutableMapping[str, Any]):
     Changes deep inside a value are noticed too: what counts is its JSON at the end.
 
     Attributes:
+        id: What `Sessions` calls it; None before it is kept, and in a signed cookie.
         actor: Who proved to be in it; None for nobody.
         accessed: Somebody asked for anything.
         deleted: It is to end with this request.
@@ -52,6 +53,7 @@ class Session(MutableMapping[str, Any]):
         "actor",
         "deleted",
         "ends_in_s",
+        "id",
         "renewed",
         "server_side",
     )
@@ -60,6 +62,7 @@ class Session(MutableMapping[str, Any]):
         self,
         data: Mapping[str, Any] | None = None,
         *,
+        id: str | None = None,
         actor: str | None = None,
         broken: Exception | None = None,
         read_only: bool = False,
@@ -68,6 +71,7 @@ class Session(MutableMapping[str, Any]):
 
         Args:
             data: JSON values, taken over as they are.
+            id: See above.
             actor: See above.
             broken: What every use raises: the store did not answer.
             read_only: Refuse changes.
@@ -76,6 +80,7 @@ class Session(MutableMapping[str, Any]):
         self._kept = json.dumps(self._data)
         self._broken = broken
         self._read_only = read_only
+        self.id = id
         self.actor = actor
         self.accessed = False
         self.deleted = False

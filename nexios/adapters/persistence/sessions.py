@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,9 +11,9 @@ from nexios.adapters.persistence.placeholders import Store
 from nexios.application.sessions import StoredSession
 
 _JSON: Final = {Store.POSTGRESQL: "CAST(CAST(? AS text) AS jsonb)", Store.SQLITE: "?"}
-_LOAD: Final = (
-    "SELECT CAST(data AS text) AS data, actor, created_at, seen_at, ends_at, version"
-    " FROM nx_session WHERE digest = ? AND ends_at > ?"
+_SELECT: Final = (
+    "SELECT digest, CAST(data AS text) AS data, actor, created_at, seen_at, ends_at, version"
+    " FROM nx_session WHERE "
 )
 _PURGE: Final = (
     "DELETE FROM nx_session WHERE digest IN"
@@ -39,17 +40,10 @@ class SqlSessions:
 
     async def load(self, digest: bytes) -> StoredSession | None:
         """Return a session that has not ended."""
-        row: Any = await self._database.fetch_one(_LOAD, [digest, datetime.now(UTC)])
-        if row is None:
-            return None
-        return StoredSession(
-            data=json.loads(row["data"]),
-            actor=row["actor"],
-            created_at=_moment(row["created_at"]),
-            seen_at=_moment(row["seen_at"]),
-            ends_at=_moment(row["ends_at"]),
-            version=row["version"],
+        row: Any = await self._database.fetch_one(
+            _SELECT + "digest = ? AND ends_at > ?", [digest, datetime.now(UTC)]
         )
+        return None if row is None else _session(row)
 
     async def create(self, digest: bytes, session: StoredSession) -> None:
         """Keep a new session."""
@@ -62,13 +56,11 @@ class SqlSessions:
 
     async def save(self, digest: bytes, session: StoredSession) -> bool:
         """Replace a session of the version before."""
-        changed = await self._database.execute(
-            f"UPDATE nx_session SET data = {self._json}, actor = ?, created_at = ?, seen_at = ?,"  # noqa: S608
-            " ends_at = ?, version = version + 1"
-            " WHERE digest = ? AND version = ? AND ends_at > ?",
-            [*self._values(session), digest, session.version - 1, datetime.now(UTC)],
-        )
-        return changed == 1
+        return await self._replace(digest, digest, session)
+
+    async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        """Replace as `save` does, under another digest: it is the same row."""
+        return await self._replace(digest, new, session)
 
     async def end(self, digest: bytes) -> None:
         """Forget a session."""
@@ -80,6 +72,22 @@ class SqlSessions:
             "DELETE FROM nx_session WHERE actor = ? AND digest <> ?", [actor, keep or b""]
         )
 
+    async def of(self, actor: str) -> Mapping[bytes, StoredSession]:
+        """Return the sessions of an actor."""
+        rows: Any = await self._database.fetch_all(
+            _SELECT + "actor = ? AND ends_at > ?", [actor, datetime.now(UTC)]
+        )
+        return {bytes(row["digest"]): _session(row) for row in rows}
+
+    async def _replace(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        changed = await self._database.execute(
+            f"UPDATE nx_session SET digest = ?, data = {self._json}, actor = ?, created_at = ?,"  # noqa: S608
+            " seen_at = ?, ends_at = ?, version = version + 1"
+            " WHERE digest = ? AND version = ? AND ends_at > ?",
+            [new, *self._values(session), digest, session.version - 1, datetime.now(UTC)],
+        )
+        return changed == 1
+
     def _values(self, session: StoredSession) -> list[object]:
         data = json.dumps(session.data, allow_nan=False)
         return [data, session.actor, session.created_at, session.seen_at, session.ends_at]
@@ -88,6 +96,17 @@ class SqlSessions:
         if time.monotonic() - self._purged_at > _PURGE_EVERY_S:
             self._purged_at = time.monotonic()
             await self._database.execute(_PURGE, [datetime.now(UTC), _AT_ONCE])
+
+
+def _session(row: Any) -> StoredSession:
+    return StoredSession(
+        data=json.loads(row["data"]),
+        actor=row["actor"],
+        created_at=_moment(row["created_at"]),
+        seen_at=_moment(row["seen_at"]),
+        ends_at=_moment(row["ends_at"]),
+        version=row["version"],
+    )
 
 
 def _moment(value: object) -> datetime:

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,20 @@ class FileSessions:
 
         return await self._in_thread(replace)
 
+    async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        """Replace as `save` does, under another digest."""
+
+        def replace() -> bool:
+            found = self._read(digest)
+            if found is None or found.version != session.version - 1:
+                return False
+            # The old one first: if the process dies between, nobody is logged in by mistake.
+            self._path(digest).unlink(missing_ok=True)
+            self._write(new, session)
+            return True
+
+        return await self._in_thread(replace)
+
     async def end(self, digest: bytes) -> None:
         """Forget a session."""
         await self._in_thread(self._path(digest).unlink, True)
@@ -66,16 +80,16 @@ class FileSessions:
         """Forget every session of an actor, but for one; every file is read."""
 
         def forget() -> int:
-            gone = 0
-            for path in self._folder.glob("*.json"):
-                digest = bytes.fromhex(path.stem)
-                found = self._read(digest)
-                if found is not None and found.actor == actor and digest != keep:
-                    path.unlink(missing_ok=True)
-                    gone += 1
-            return gone
+            gone = [digest for digest, _ in self._every(actor) if digest != keep]
+            for digest in gone:
+                self._path(digest).unlink(missing_ok=True)
+            return len(gone)
 
         return await self._in_thread(forget)
+
+    async def of(self, actor: str) -> Mapping[bytes, StoredSession]:
+        """Return the sessions of an actor; every file is read."""
+        return await self._in_thread(lambda: dict(self._every(actor)))
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         def locked() -> T:
@@ -86,6 +100,13 @@ class FileSessions:
             return await to_thread.run_sync(locked)
         except OSError as error:
             raise Unavailable("sessions cannot be kept now") from error
+
+    def _every(self, actor: str) -> Iterator[tuple[bytes, StoredSession]]:
+        for path in self._folder.glob("*.json"):
+            digest = bytes.fromhex(path.stem)
+            found = self._read(digest)
+            if found is not None and found.actor == actor:
+                yield digest, found
 
     def _path(self, digest: bytes) -> Path:
         return self._folder / f"{digest.hex()}.json"

@@ -1,6 +1,6 @@
 """Sessions of one process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -46,6 +46,13 @@ class MemorySessions:
         self._sessions[digest] = session
         return True
 
+    async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        """Replace as `save` does, under another digest; nothing is awaited in between."""
+        if not await self.save(digest, session):
+            return False
+        self._sessions[new] = self._sessions.pop(digest)
+        return True
+
     async def end(self, digest: bytes) -> None:
         """Forget a session."""
         self._sessions.pop(digest, None)
@@ -60,3 +67,12 @@ class MemorySessions:
         for digest in gone:
             del self._sessions[digest]
         return len(gone)
+
+    async def of(self, actor: str) -> Mapping[bytes, StoredSession]:
+        """Return the sessions of an actor."""
+        now = self._now()
+        return {
+            digest: session
+            for digest, session in self._sessions.items()
+            if session.actor == actor and session.ends_at > now
+        }
