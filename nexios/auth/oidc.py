@@ -112,7 +112,7 @@ def oidc_routes(
             raise _refused(provider, "its state is of another browser, was used, or is old")
         finished = await _noted(provider, provider.finish(answer, kept["record"]))
         await backend.login(request, finished)
-        _LOGGER.info("%r: a login succeeded", name)
+        _LOGGER.info("login: %r by %r", request.session.actor, name)
         response.set_header("cache-control", "no-store")
         return response.redirect(own_path(kept["next"]), 303)
 
@@ -124,7 +124,8 @@ def oidc_routes(
         url = None
         try:
             if ours:
-                url = await provider.end(tokens, f"{request.base_url}{after_logout[1:]}")
+                there = f"{request.scheme}://{request.host}{after_logout}"
+                url = await provider.end(tokens, there)
         except ProviderUnavailable as error:
             _LOGGER.warning("%r: its own session could not be ended: %s", name, error.why)
         return response.redirect(url or after_logout, 303, external=url is not None)

@@ -101,7 +101,8 @@ def shop(
     app = NexiosApp(module, config=MakeConfig(secret_key=SECRET, **config))
     app.add_middleware(SessionMiddleware(store=store))
     backends = [OIDCAuthBackend(one, load_user, name=one.name) for one in providers]
-    app.add_middleware(AuthenticationMiddleware(backend=backends))
+    if backends:
+        app.add_middleware(AuthenticationMiddleware(backend=backends))
     for one in providers:
         app.mount_router(oidc_routes(one), "/auth")
 
@@ -161,6 +162,21 @@ async def test_whoever_comes_back_is_logged_in_under_a_new_session() -> None:
     assert provider.begun == ["http://testserver/auth/fake/callback"]
 
 
+async def test_a_callback_behind_a_prefix_or_of_another_address() -> None:
+    provider = FakeProvider()
+    async with AsyncTestClient(shop(provider), root_path="/shop") as client:
+        await client.get("/shop/auth/fake/login", follow_redirects=False)
+    assert provider.begun == ["http://testserver/shop/auth/fake/callback"]
+    told = "https://shop.example/auth/two/callback"
+    two = FakeProvider("two")
+    app = shop()
+    app.add_middleware(AuthenticationMiddleware(backend=OIDCAuthBackend(two, load_user)))
+    app.mount_router(oidc_routes(two, callback_url=told), "/auth")
+    async with AsyncTestClient(app) as client:
+        await client.get("/auth/two/login", follow_redirects=False)
+    assert two.begun == [told]
+
+
 async def test_the_login_cookie_is_for_this_host_alone() -> None:
     async with AsyncTestClient(shop(FakeProvider()), base_url="https://testserver") as client:
         sent = await client.get("/auth/fake/login", follow_redirects=False)
@@ -168,6 +184,8 @@ async def test_the_login_cookie_is_for_this_host_alone() -> None:
         assert cookie.startswith("__Host-nexios-login=")
         assert "; HttpOnly; Max-Age=600; Path=/; SameSite=lax; Secure" in cookie
         assert "Domain" not in cookie
+        assert (await log_in(client)).status_code == 303
+        assert (await client.get("/me")).status_code == 200
     async with AsyncTestClient(shop(FakeProvider())) as client:
         sent = await client.get("/auth/fake/login", follow_redirects=False)
         assert sent.headers["set-cookie"].startswith("nexios-login=")
