@@ -75,6 +75,11 @@ class Identity:
         self.proof: Proof | None = None
         self.refused: dict[str, tuple[str, ...]] = {}
 
+    @property
+    def backends(self) -> tuple[Any, ...]:
+        """Every backend of the application, in their order."""
+        return tuple(one.backend for one in self._backends)
+
     async def establish(self, connection: Connection) -> None:
         """Ask the backends in their order until one proves somebody."""
         for asked in self._backends:

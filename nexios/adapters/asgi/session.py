@@ -42,6 +42,7 @@ class Session(MutableMapping[str, Any]):
         deleted: It is to end with this request.
         renewed: It is to go on under a new id.
         ends_in_s: Seconds it has left, where somebody said so.
+        server_side: Its content stays with us: the client has nothing but its id.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Session(MutableMapping[str, Any]):
         "ends_in_s",
         "id",
         "renewed",
+        "server_side",
     )
 
     def __init__(
@@ -85,6 +87,7 @@ class Session(MutableMapping[str, Any]):
         self.deleted = False
         self.renewed = False
         self.ends_in_s: float | None = None
+        self.server_side = False
 
     def __getitem__(self, key: str) -> Any:
         return self._touched()[key]

@@ -118,7 +118,7 @@ class SessionAuthBackend(LoadingBackend):
             NamelessUser: Nothing names the user.
         """
         Evidence.of(request).insist(request)
-        named = _name_of(user) if subject is None else subject
+        named = name_of(user) if subject is None else subject
         if named is None:
             raise NamelessUser(user)
         session: Session = request.session
@@ -150,7 +150,8 @@ def logout(request: Connection) -> None:
     _OF_2_11.logout(request)
 
 
-def _name_of(user: object) -> object:
+def name_of(user: object) -> object:
+    """Return what an application's user calls itself; None when it does not."""
     found = getattr(user, "identity", None)
     if found is None and isinstance(user, Mapping):
         found = user.get("id")
