@@ -19,7 +19,8 @@ class RedisLink:
     is `Unavailable`. After an outage the next call connects again.
 
     Args:
-        url: ``redis://host:6379/0``, ``rediss://`` for TLS, ``unix://``.
+        url: ``redis://host:6379/0``, ``rediss://`` for TLS, ``unix://``. What its query says holds
+            instead of the limits here: ``?socket_timeout=0.5``.
         what: What is kept there, for texts: "the store of rates".
         needed_by: The class that asks, for the text of a missing library.
 
