@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar, get_type_hints, overload
 
 from nexios.application.codec import kept_codec
@@ -13,7 +13,7 @@ S = TypeVar("S", bound="ApplicationService")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-UseCase = Callable[Concatenate[S, P], Awaitable[T]]
+UseCase = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 _ISOLATIONS: Final = ("read committed", "repeatable read", "serializable")
 

@@ -9,13 +9,16 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.guards import guarded
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.grants import NO_ROLES, Grants
-from nexios.application.security_events import SecurityEvent, note
+from nexios.application.security_events import SecurityEvent
 from nexios.auth.callers import grants_of
+from nexios.auth.events import EventDesk
 from nexios.auth.exceptions import AuthenticationFailed, PermissionDenied
 from nexios.auth.identity import BROKEN, IDENTITY, Identity, identity_of
 from nexios.auth.users import BaseUser
 
 T = TypeVar("T")
+
+_PATH_CHARS: Final = 200
 
 
 class _Mark:
@@ -78,9 +81,9 @@ class PermissionGuard(_Mark):
         grants = _grants(connection, user)
         for permission in self.permissions:
             if not grants.covers(permission):
-                raise _denied(connection, f"scope lacks {permission}", self.permissions)
+                raise await _denied(connection, f"scope lacks {permission}", self.permissions)
             if not await _may(user, permission, grants):
-                raise _denied(connection, f"lacks {permission}")
+                raise await _denied(connection, f"lacks {permission}")
 
     def __repr__(self) -> str:
         return f"@has_permission({list(self.permissions)!r})"
@@ -106,7 +109,7 @@ class RoleGuard(_Mark):
         """
         user = await _proven_user(connection, ())
         if _grants(connection, user).roles.isdisjoint(self.roles):
-            raise _denied(connection, f"has none of the roles {', '.join(self.roles)}")
+            raise await _denied(connection, f"has none of the roles {', '.join(self.roles)}")
 
     def __repr__(self) -> str:
         return f"@has_role({', '.join(map(repr, self.roles))})"
@@ -291,22 +294,21 @@ async def _may(user: object, permission: str, grants: Grants) -> bool:
     return (await answer if isawaitable(answer) else answer) is True
 
 
-def _denied(
+async def _denied(
     connection: Connection, reason: str, scopes: Sequence[str] | None = None
 ) -> PermissionDenied:
     """Note who was refused and return the refusal; ``scopes`` where the token is too narrow."""
-    caller = connection.caller
-    route = getattr(connection.scope.get("route"), "path", None) or connection.scope.get("path")
-    note(
-        SecurityEvent(
-            "access.denied",
-            "denied",
-            actor=caller.actor,
-            scheme=caller.scheme,
-            reason=reason,
-            details={"route": route, "request_id": connection.scope.get("request_id")},
-        )
+    caller, scope = connection.caller, connection.scope
+    identity = identity_of(connection)
+    event = SecurityEvent(
+        "access.denied",
+        "denied",
+        actor=caller.actor,
+        scheme=caller.scheme,
+        reason=reason,
+        details={"path": scope["path"][:_PATH_CHARS], "request_id": scope.get("request_id")},
     )
+    await (EventDesk() if identity is None else identity.events).record(event)
     if scopes is None or not _bearer(connection):
         return PermissionDenied()
     # RFC 6750, 3.1

@@ -14,6 +14,7 @@ from nexios.application.grants import Roles
 from nexios.application.revocations import Credential
 from nexios.auth.backends.base import Proof, as_proof
 from nexios.auth.callers import caller_of
+from nexios.auth.events import EventDesk
 
 IDENTITY: Final = "identity"
 """The scope's key for the `Identity` of a request."""
@@ -53,6 +54,7 @@ class Identity:
         "_logger",
         "_response",
         "_user_model",
+        "events",
         "proof",
         "refused",
         "roles",
@@ -64,12 +66,14 @@ class Identity:
         response: object,
         user_model: Any,
         roles: Roles,
+        events: EventDesk,
         logger: logging.Logger,
     ) -> None:
         self._backends = backends
         self._response = response
         self._user_model = user_model
         self.roles = roles
+        self.events = events
         self._logger = logger
         self._asked: set[str] = set()
         self.proof: Proof | None = None

@@ -10,6 +10,7 @@ from nexios.application.grants import NO_ROLES, Roles
 from nexios.application.spelling import suggestion
 from nexios.auth.backends.base import asker, described
 from nexios.auth.decorator import SchemeGuard, guards_below
+from nexios.auth.events import EventDesk
 from nexios.auth.identity import CHALLENGES, IDENTITY, LOGIN_URL, Asked, Identity
 from nexios.container.container import Container
 from nexios.container.entry import EntryPoint
@@ -57,6 +58,7 @@ class AuthenticationMiddleware:
         self._backends = tuple(asked)
         self._user_model = user_model
         self._roles = NO_ROLES
+        self._events = EventDesk()
         self._login_url: str | None = None
         self._logger = _LOGGER
 
@@ -94,6 +96,7 @@ class AuthenticationMiddleware:
             AuthenticationSetup: There are two tables of roles, or one that is no bound value.
         """
         self._roles = roles_in(container)
+        self._events.wire(container)
         for one in self._backends:
             if hasattr(one.backend, "wire"):
                 one.backend.wire(container)
@@ -119,7 +122,14 @@ class AuthenticationMiddleware:
         await self._identify(websocket, None)
 
     async def _identify(self, connection: Connection, response: object) -> None:
-        identity = Identity(self._backends, response, self._user_model, self._roles, self._logger)
+        identity = Identity(
+            self._backends,
+            response,
+            self._user_model,
+            self._roles,
+            self._events,
+            self._logger,
+        )
         connection.scope[IDENTITY] = identity
         await identity.establish(connection)
         connection.scope[CHALLENGES] = identity.challenges(())

@@ -21,7 +21,10 @@ from nexios.application.identity_provider import (
     LoginRefused,
     ProviderUnavailable,
 )
+from nexios.application.security_events import Outcome, SecurityEvent
 from nexios.auth.backends.oidc import OIDCAuthBackend
+from nexios.auth.decorator import public
+from nexios.auth.events import EventDesk
 from nexios.auth.identity import identity_of
 
 T = TypeVar("T")
@@ -75,14 +78,14 @@ def oidc_routes(
         raise ValueError(f"the provider's name {name!r} is to be a segment of a path")
     if after_logout != own_path(after_logout):
         raise ValueError(f"after_logout={after_logout!r} is no path of this site")
-    router = Router(name=f"oidc-{name}", exclude_from_schema=True)
+    router = Router(name=f"oidc-{name}", exclude_from_schema=True, guards=[public])
     login_path = f"/{name}/login"
 
     @router.get(login_path, name="login")
     async def begin(request: Request, response: Response) -> Response:
         backend = _backend_of(request, provider)
         told = callback_url or _callback_of(request)
-        begun = await _noted(provider, provider.begin(told))
+        begun = await _noted(request, provider, provider.begin(told))
         browser = request.cookies.get(_cookie_name(request), "")
         if _BROWSER.fullmatch(browser) is None:
             browser = secrets.token_urlsafe(_SECRET_BYTES)
@@ -104,15 +107,17 @@ def oidc_routes(
     @router.get(f"/{name}/callback", name="callback")
     async def finish(request: Request, response: Response) -> Response:
         backend = _backend_of(request, provider)
-        answer = _answer_of(request, provider)
+        answer = await _answer_of(request, provider)
         browser = request.cookies.get(_cookie_name(request), "")
         digest = _digest(answer.get("state", ""), browser)
         kept = await (await backend.store()).take(_purpose(provider), digest)
         if kept is None:
-            raise _refused(provider, "its state is of another browser, was used, or is old")
-        finished = await _noted(provider, provider.finish(answer, kept["record"]))
+            raise await _refused(
+                request, provider, "its state is of another browser, was used, or is old"
+            )
+        finished = await _noted(request, provider, provider.finish(answer, kept["record"]))
         await backend.login(request, finished)
-        _LOGGER.info("login: %r by %r", request.session.actor, name)
+        await _tell(request, provider, "allowed", actor=request.session.actor)
         response.set_header("cache-control", "no-store")
         return response.redirect(own_path(kept["next"]), 303)
 
@@ -177,7 +182,7 @@ def _digest(state: str, browser: str) -> bytes:
     return hashlib.sha256(f"{state}.{browser}".encode("utf-8", "replace")).digest()
 
 
-def _answer_of(request: Connection, provider: IdentityProvider) -> dict[str, str]:
+async def _answer_of(request: Connection, provider: IdentityProvider) -> dict[str, str]:
     """Return the fields that count.
 
     Raises:
@@ -187,24 +192,38 @@ def _answer_of(request: Connection, provider: IdentityProvider) -> dict[str, str
     for name in _ANSWER:
         told = request.query_params.getlist(name)
         if len(told) > 1:
-            raise _refused(provider, f"{name} came twice")
+            raise await _refused(request, provider, f"{name} came twice")
         if told:
             answer[name] = told[0]
     return answer
 
 
-def _refused(provider: IdentityProvider, why: str) -> LoginRefused:
-    _LOGGER.warning("%r: a login was refused: %s", provider.name, why)
+async def _refused(request: Connection, provider: IdentityProvider, why: str) -> LoginRefused:
+    await _tell(request, provider, "failed", reason=why)
     return LoginRefused(why)
 
 
-async def _noted(provider: IdentityProvider, work: Awaitable[T]) -> T:
-    """Await what a provider does; what goes wrong is logged, with its reason."""
+async def _noted(request: Connection, provider: IdentityProvider, work: Awaitable[T]) -> T:
+    """Await what a provider does; what goes wrong is told, with its reason."""
     try:
         return await work
     except LoginRefused as refused:
-        _LOGGER.warning("%r: a login was refused: %s", provider.name, refused.why)
+        await _tell(request, provider, "failed", reason=refused.why)
         raise
     except ProviderUnavailable as error:
         _LOGGER.error("%r: the provider failed: %s", provider.name, error.why)
         raise
+
+
+async def _tell(
+    request: Connection,
+    provider: IdentityProvider,
+    outcome: Outcome,
+    *,
+    actor: str | None = None,
+    reason: str = "",
+) -> None:
+    identity = identity_of(request)
+    desk = EventDesk() if identity is None else identity.events
+    details = {"provider": provider.name, "address": request.get_client_ip()}
+    await desk.record(SecurityEvent("login", outcome, actor, reason=reason, details=details))

@@ -12,14 +12,16 @@ from nexios.adapters.http.controller import get as verb
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
 from nexios.application.caller import Caller
+from nexios.application.errors import Unavailable
 from nexios.application.grants import Roles
 from nexios.application.policies import Decision, Policies, Policy, allow, deny
-from nexios.application.security_events import SecurityEvents
+from nexios.application.security_events import SecurityEvent, SecurityEvents
 from nexios.auth.access import AccessRefused, table
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
 from nexios.auth.backends.session import SessionAuthBackend
 from nexios.auth.decorator import auth, fresh, has_permission, has_role, public
+from nexios.auth.events import EventDesk
 from nexios.auth.middleware import AuthenticationMiddleware, AuthenticationSetup, roles_in
 from nexios.auth.users import SimpleUser
 from nexios.config import MakeConfig
@@ -521,6 +523,53 @@ class TestPolicies:
         async with AsyncTestClient(app) as client:
             assert (await client.get("/", headers=bearer())).status_code == 200
             assert (await client.get("/", headers=bearer(sub="eve"))).status_code == 403
+
+
+class TestEvents:
+    async def test_a_denial_is_told_once_a_second_to_whoever_is_bound(self) -> None:
+        kept = KeptSecurityEvents()
+        module = Module("shop")
+        module.bind(SecurityEvents).value(kept)
+        app = NexiosApp(module.export(SecurityEvents), config=MakeConfig(secret_key=SECRET))
+        app.add_middleware(AuthenticationMiddleware(backend=JWTAuthBackend()))
+        app.get("/pay", guards=[has_permission("pay")])(lambda request, response: "")
+
+        async with AsyncTestClient(app) as client:
+            for who in ("ada", "ada", "eve"):
+                assert (await client.get("/pay", headers=bearer(sub=who))).status_code == 403
+
+        assert [(one.action, one.actor, one.reason) for one in kept.events] == [
+            ("access.denied", "ada", "lacks pay"),
+            ("access.denied", "eve", "lacks pay"),
+        ]
+        assert kept.events[0].details["path"] == "/pay"
+
+    async def test_events_that_cannot_be_kept_stop_nobody(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Away(KeptSecurityEvents):
+            async def record(self, event: SecurityEvent) -> None:
+                raise Unavailable
+
+        module = Module("shop")
+        module.bind(SecurityEvents).value(Away())
+        app = NexiosApp(module.export(SecurityEvents), config=MakeConfig(secret_key=SECRET))
+        app.add_middleware(AuthenticationMiddleware(backend=JWTAuthBackend()))
+        app.get("/pay", guards=[has_permission("pay")])(lambda request, response: "")
+
+        async with AsyncTestClient(app) as client:
+            assert (await client.get("/pay", headers=bearer())).status_code == 403
+
+        assert "could not be recorded" in caplog.text
+        assert "access.denied denied" in caplog.text
+
+    async def test_the_memory_of_denials_is_bounded(self) -> None:
+        now = 0.0
+        desk = EventDesk(clock=lambda: now)
+        for number in range(3_000):
+            await desk.record(SecurityEvent("access.denied", "denied", actor=str(number)))
+
+        assert len(desk._told) == 1_000
 
 
 class TestSockets:

@@ -1,11 +1,7 @@
 """Logging in, over real HTTP on both sides, at a provider that others wrote."""
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,44 +17,14 @@ from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.auth.oidc import oidc_routes
 from nexios.middleware.session import SessionMiddleware
+from tests.support.oidc_mock import provider
 from tests.support.server import serving
-
-_STARTS_S = 30.0
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    """Serve oidc-provider-mock in a process of its own; its tokens end within a minute."""
-    port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock"]
-    options = ["--port", str(port), "--require-nonce", "--token-max-age", "50"]
-    running = subprocess.Popen(
-        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        until = time.monotonic() + _STARTS_S
-        while not answers(port):
-            assert running.poll() is None, "the provider did not start"
-            assert time.monotonic() < until, "the provider did not start in time"
-            time.sleep(0.05)
-        at = f"http://127.0.0.1:{port}"
-        httpx2.put(f"{at}/users/ada", json={"email": "ada@example.com", "name": "Ada"})
+    with provider() as at:
         yield at
-    finally:
-        running.kill()
-        running.wait(timeout=10)
-
-
-def answers(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from nexios.application.caller import ANONYMOUS, Caller
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.container.container import Container
 from nexios.container.entry import Entry, EntryPoint, Getter
@@ -107,7 +108,18 @@ class Loader:
                 ),
             ]
         )
-        return EntryPoint(self.label, load, values=(Key(Claims),), reads=_ClaimsFirst())
+        return EntryPoint(
+            self.label,
+            load,
+            values=(Key(Claims),),
+            reads=_ClaimsFirst(),
+            supplies={Key(Caller): _nobody_yet},
+        )
+
+
+def _nobody_yet(*_: object) -> Caller:
+    """Return who calls while it is being found out, for what a use case notes."""
+    return ANONYMOUS
 
 
 class LoadingBackend(AuthenticationBackend):

@@ -1,0 +1,1 @@
+"""Accounts: sign-up, passwords, tokens, roles and a login at somebody else's."""

@@ -1,0 +1,1 @@
+"""What members and those who look after them can do."""

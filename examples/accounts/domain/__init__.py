@@ -1,0 +1,1 @@
+"""Members and what their names and passwords may be."""
