@@ -29,6 +29,7 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.replica import RevocationReplica
 from nexios.assembly import House
+from nexios.auth.access import Entrance
 from nexios.auth.users import UnauthenticatedUser
 from nexios.config import MakeConfig, configuration_of
 from nexios.container.container import Container
@@ -324,6 +325,11 @@ class NexiosApp(Verbs):
     def get_all_routes(self) -> Sequence[Any]:
         """Return every route as it is served, prefixes joined."""
         return self._built().gateway.routes.routes
+
+    @property
+    def entrances(self) -> Sequence[Entrance]:
+        """Every way in, with the guards before it; what ``nexios routes`` prints."""
+        return self._built().entrances
 
     def run(self, host: str | None = None, port: int | None = None, reload: bool = False) -> None:
         """Serve until SIGINT or SIGTERM; ``nexios run`` can do more.

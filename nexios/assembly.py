@@ -37,11 +37,14 @@ from nexios.application.health import CheckState, Health, HealthBoard
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
+from nexios.application.policies import Policies
 from nexios.application.revocations import Revocations
 from nexios.application.sections import AuthSettings
+from nexios.application.security_events import SecurityEvents
 from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
-from nexios.auth.middleware import schemes_of, setup_problems
+from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
+from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
 from nexios.container.container import Container
 from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
@@ -49,7 +52,7 @@ from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.delivering import Delivering
 from nexios.domain.clock import Clock
-from nexios.gathering import add_controllers, below
+from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.websockets.hub import Hub
@@ -67,6 +70,7 @@ class House:
         straight: Serves one HTTP scope that names the application already; None where wrappers
             stand around.
         documentation: Draws its OpenAPI document.
+        entrances: Every way in, with who may pass.
     """
 
     def __init__(
@@ -141,9 +145,11 @@ class House:
             compiled=config.container == "compiled",
         )
         self._guarded = (*routes.points, *sockets.points, *mounts.points)
-        guards = setup_problems(self._guarded, around)
+        self.entrances = entrances(routes, sockets)
+        guards = [*setup_problems(self._guarded, around), *self._open_entrances(self.entrances)]
         drawn = self._undrawable(routes)
         self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
+        self._sockets_compiled = sockets
         self._subscriptions.connect(self.container, handlers)
         self._background = Background(self.container, self._work_failed)
         self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
@@ -164,6 +170,9 @@ class House:
         self.documentation.take(routes)
         for one in (*around, *routes.middleware):
             self._join(one)
+        roles = roles_in(self.container)
+        for line in unknown_permissions(self.entrances, roles) if roles.names else ():
+            logger.warning("%s", line)
         self._sockets = SocketGateway(
             sockets,
             self.container,
@@ -217,7 +226,10 @@ class House:
         if compiled.sockets != self.gateway.routes.sockets:
             raise RuntimeError("sockets are registered before the application is wired")
         mounts = compile_sockets((), self._socket_settings, compiled.mounts)
-        _raise_all([*compiled.problems, *self._undrawable(compiled), *mounts.problems])
+        ways = entrances(compiled, self._sockets_compiled)
+        wrong = [*compiled.problems, *self._undrawable(compiled), *mounts.problems]
+        _raise_all([*wrong, *self._open_entrances(ways)])
+        self.entrances = ways
         if compiled.mounts != self.gateway.routes.mounts:
             self._sockets.adopt(mounts)
         known = {id(one) for one in self.gateway.routes.middleware}
@@ -334,8 +346,12 @@ class House:
         def subscribers(scope: ScopeContext) -> Subscribers:
             return subscriptions.of(scope)
 
+        @shared.provides()
+        def policies(scope: ScopeContext, caller: Caller) -> Policies:
+            return Policies(caller, scope.get_now(SecurityEvents | None))
+
         keys: list[object] = [Limits, Clock, Request, Response, Tasks, Caller, WebSocket]
-        keys += [AuthSettings, settings, *bases]
+        keys += [AuthSettings, Policies, settings, *bases]
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)
@@ -355,6 +371,9 @@ class House:
 
     def _compiled(self, router: Router, earlier: CompiledRoutes | None = None) -> CompiledRoutes:
         return compile_routes(Documented(router, self._pages), self._http_settings, earlier)
+
+    def _open_entrances(self, ways: Sequence[Entrance]) -> list[AccessRefused]:
+        return access_problems(ways, deny_by_default=self._config.auth.deny_by_default)
 
     def _undrawable(self, routes: CompiledRoutes) -> list[Exception]:
         return self.documentation.problems(routes) if self._pages else []

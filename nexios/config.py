@@ -125,7 +125,12 @@ _ORIGIN_LISTS: Final = (
     ("cors", "allow_origins"),
     ("csrf", "trusted_origins"),
     ("realtime", "allowed_origins"),
+    ("security", "allowed_origins"),
 )
+_NEVER_SENT: Final = {
+    "xss_protection": "X-XSS-Protection, which browsers have dropped",
+    "expect_ct": "Expect-CT, which browsers have dropped",
+}
 _PROFILES: Final[Mapping[object, Mapping[str, object]]] = {
     "2.11": {
         "cors": {"preflight_status": 201},
@@ -208,6 +213,9 @@ class MakeConfig:
             raise ConfigError(tuple(faults))
         if not immutable:
             _warn("immutable=False has no effect: a configuration is always frozen")
+        for key, header in _NEVER_SENT.items():
+            if getattr(self.security, key):
+                _warn(f"security.{key} has no effect: Nexios does not send {header}")
         for path in _ORIGIN_LISTS:
             for entry in self[".".join(path)] or ():
                 correction = _corrected(entry)
@@ -371,8 +379,14 @@ def configuration_of(given: Sequence[object], config: MakeConfig | None) -> Make
     """Return the configuration an application was given; for its constructor.
 
     Raises:
-        TypeError: It was given two.
+        TypeError: It was given two, or something that is none.
     """
+    told: object = config
+    if told is not None and not isinstance(told, MakeConfig):
+        raise TypeError(
+            f"config= takes a MakeConfig, not a {type(told).__name__}"
+            "\n  fix: NexiosApp(..., config=MakeConfig(...)), which takes keywords or a mapping"
+        )
     found = [one for one in (*given, config) if isinstance(one, MakeConfig)]
     if len(found) > 1:
         raise TypeError("NexiosApp was given two configurations; keep one")

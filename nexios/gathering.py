@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
+from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.entries import Registered
 from nexios.adapters.http.router import Router
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.websocket.controller import WebSocketController, controller_route
+from nexios.adapters.websocket.endpoint import METHOD
+from nexios.adapters.websocket.gateway import CompiledSockets
+from nexios.auth.access import Entrance
 from nexios.container.errors import Where
 from nexios.container.module import Module
 
@@ -57,3 +61,30 @@ class NoController(Exception):
             f'{self.given.__name__} in module "{self.module.name}" is no controller   {self.where}'
             f"\n  fix: class {self.given.__name__}(Controller), or {self.module.name}.bind(...)"
         )
+
+
+def entrances(routes: CompiledRoutes, sockets: CompiledSockets) -> tuple[Entrance, ...]:
+    """Return every way into the application with its guards; pages of our own are none.
+
+    A mounted application is one entrance, whatever it serves.
+    """
+    of_routes = (
+        Entrance(
+            ("*",) if unit.flat.mount else tuple(unit.flat.route.methods),
+            unit.flat.paths[0],
+            _place(unit.flat.route.where),
+            unit.guards,
+        )
+        for unit in routes.units
+        if not unit.point.internal
+    )
+    of_sockets = (
+        Entrance((METHOD,), one.template.raw, _place(one.where), one.guards)
+        for one in sockets.endpoints
+    )
+    return (*of_routes, *of_sockets)
+
+
+def _place(written: str) -> Where:
+    file, _, line = written.rpartition(":")
+    return Where(file, int(line)) if line.isdigit() else Where(written, 0)

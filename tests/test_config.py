@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import nexios.config
+from nexios.app import NexiosApp
 from nexios.application.keyring import Secret
 from nexios.config import (
     ConfigError,
@@ -445,3 +446,8 @@ class TestProcessDefault:
         with pytest.warns(DeprecationWarning, match="set_config"):
             set_config(config)
         assert get_config() is default_config() is config
+
+
+def test_an_application_takes_no_mapping_for_its_configuration() -> None:
+    with pytest.raises(TypeError, match="config= takes a MakeConfig, not a dict"):
+        NexiosApp(config={"debug": True})  # type: ignore[arg-type]

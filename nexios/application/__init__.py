@@ -15,11 +15,14 @@ from nexios.application.errors import (
     Unavailable,
 )
 from nexios.application.events import Envelope
+from nexios.application.grants import Grants, Roles
 from nexios.application.handlers import after_commit, before_commit
 from nexios.application.idempotency import Idempotency
 from nexios.application.inbox import Inbox
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
+from nexios.application.policies import Decision, Policies, Policy, allow, deny
+from nexios.application.security_events import SecurityEvent, SecurityEvents
 from nexios.application.subscribers import Subscribers, subscribe
 from nexios.application.unit_of_work import UnitOfWork
 from nexios.application.use_cases import ApplicationService, transactional
@@ -30,8 +33,10 @@ __all__ = [
     "ApplicationService",
     "AuditTrail",
     "Caller",
+    "Decision",
     "Envelope",
     "Forbidden",
+    "Grants",
     "Idempotency",
     "Inbox",
     "KeyReused",
@@ -39,7 +44,12 @@ __all__ = [
     "OutboxStore",
     "OutcomeUnknown",
     "Overloaded",
+    "Policies",
+    "Policy",
     "RateLimited",
+    "Roles",
+    "SecurityEvent",
+    "SecurityEvents",
     "Subscribers",
     "SystemClock",
     "TimedOut",
@@ -47,7 +57,9 @@ __all__ = [
     "Unavailable",
     "UnitOfWork",
     "after_commit",
+    "allow",
     "before_commit",
+    "deny",
     "subscribe",
     "transactional",
 ]

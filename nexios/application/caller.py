@@ -1,7 +1,10 @@
 """Who is asking: a value that travels with each request, message, command and delivery."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
+
+from nexios.application.grants import NO_GRANTS, Grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,10 @@ class Caller:
         causation: Id of the event or message this follows from.
         idempotency_key: The client's key for "this is the same attempt".
         scheme: How the actor was proved ("jwt", "session", ...).
+        session_id: Which session proved it, where there is one.
+        grants: What the actor may do.
+        authenticated_at: When the actor last showed a password or the like; None where nobody
+            knows.
     """
 
     actor: str | None = None
@@ -23,11 +30,18 @@ class Caller:
     causation: str | None = None
     idempotency_key: str | None = None
     scheme: str | None = None
+    session_id: str | None = None
+    grants: Grants = NO_GRANTS
+    authenticated_at: datetime | None = None
 
     @property
     def anonymous(self) -> bool:
         """True when nobody proved who they are."""
         return self.actor is None
+
+    def can(self, permission: str) -> bool:
+        """Return whether roles and permissions of the actor, and the credential, give this."""
+        return self.grants.can(permission)
 
 
 ANONYMOUS: Final = Caller()

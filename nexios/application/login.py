@@ -4,18 +4,23 @@ import hashlib
 import logging
 import unicodedata
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, Protocol
 
 from nexios.application.errors import RateLimited
 from nexios.application.passwords import PasswordHasher, password_bytes
 from nexios.application.rates import CounterStore, Hit, Rate, network_of
+from nexios.application.security_events import (
+    LoggedSecurityEvents,
+    Outcome,
+    SecurityEvent,
+    SecurityEvents,
+)
 from nexios.domain.errors import InvalidValue
 
 ACCOUNT_RATE: Final = Rate.of("1/20 seconds", burst=5)
 ADDRESS_RATE: Final = Rate.of("20/minute")
 
-_MAX_NAME_CHARS: Final = 1024
+_MAX_NAME_CHARS: Final = 320  # of an address of mail (RFC 5321, 4.5.3.1)
 _LOGGER: Final = logging.getLogger("nexios.auth")
 
 
@@ -51,49 +56,6 @@ class Credentials(Protocol):
         ...
 
 
-class Reason(Enum):
-    """Why a login failed; for operators, never for who tried."""
-
-    UNKNOWN_NAME = "unknown-name"
-    WRONG_PASSWORD = "wrong-password"  # noqa: S105  # a reason
-
-
-@dataclass(frozen=True, slots=True)
-class LoginSucceeded:
-    """Somebody proved a password.
-
-    Attributes:
-        actor: Who.
-        account: A digest of the name: people type passwords there, too.
-        address: The client's; None where it is unknown.
-    """
-
-    actor: str
-    account: str
-    address: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LoginFailed:
-    """Somebody did not; fields as of `LoginSucceeded`."""
-
-    reason: Reason
-    account: str
-    address: str | None
-
-
-class LoginEvents(Protocol):
-    """Takes down what became of logins.
-
-    Each adapter owes: it returns when the event is safe. An error of it is the login's: what has
-    to be recorded and cannot be does not happen.
-    """
-
-    async def record(self, event: LoginSucceeded | LoginFailed) -> None:
-        """Take it down."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Account:
     """Who proved a password; a user for `SessionAuthBackend.login` and for guards."""
@@ -109,12 +71,16 @@ class PasswordLogin:
     accounts whose hash is of other parameters cost what those cost, until it is replaced.
     A counter store that is down lets nobody log in.
 
+    With Basic each request is an attempt: a service that clients call so needs higher rates.
+
     Args:
         credentials: Who may log in.
         hasher: Compares passwords.
         counters: Shared by all processes that log in.
-        audit: Is told what became of each attempt that was not one too many; the log
-            ``nexios.auth`` always is.
+        events: Is told what became of each attempt, ``login`` allowed, denied (one too many) or
+            failed, before the caller is; the log ``nexios.security`` where nobody else is. Names
+            are told as digests: people type passwords there, too. An error of it is the
+            login's: what has to be recorded and cannot be does not happen.
         account_rate: For each name, however it is spelled.
         address_rate: For each client; of IPv6 each network of 64 bits.
     """
@@ -124,7 +90,7 @@ class PasswordLogin:
         credentials: Credentials,
         hasher: PasswordHasher,
         counters: CounterStore,
-        audit: LoginEvents | None = None,
+        events: SecurityEvents | None = None,
         *,
         account_rate: Rate = ACCOUNT_RATE,
         address_rate: Rate = ADDRESS_RATE,
@@ -132,7 +98,7 @@ class PasswordLogin:
         self._credentials = credentials
         self._hasher = hasher
         self._counters = counters
-        self._audit = audit
+        self._events = events or LoggedSecurityEvents()
         self._account_rate = account_rate
         self._address_rate = address_rate
 
@@ -153,16 +119,16 @@ class PasswordLogin:
             Unavailable: The counters do not answer.
         """
         account = _digest(_folded(username))
-        password_bytes(password)
         await self._count(account, address)
+        password_bytes(password)
         found = await self._credentials.find(username)
         stored = None if found is None else found.stored_hash
         told = await self._hasher.verify(password, stored)
         if found is None or stored is None or not told.ok:
-            reason = Reason.UNKNOWN_NAME if found is None else Reason.WRONG_PASSWORD
-            await self._record(LoginFailed(reason, account, address))
+            reason = "unknown name" if found is None else "wrong password"
+            await self._record("failed", account, address, reason=reason)
             return None
-        await self._record(LoginSucceeded(found.actor, account, address))
+        await self._record("allowed", account, address, actor=found.actor)
         if told.replacement is not None:
             await self._replace(found.actor, told.replacement, stored)
         return Account(found.actor)
@@ -174,21 +140,22 @@ class PasswordLogin:
             hits.append(Hit(f"login:address:{where}", self._address_rate))
         refused = [one for one in await self._counters.hit(hits) if not one.allowed]
         if refused:
-            _LOGGER.info("login refused, one too many: account %.12s from %s", account, address)
+            await self._record("denied", account, address, reason="one too many")
             raise RateLimited(retry_after_s=max(one.retry_after_s for one in refused))
 
-    async def _record(self, event: LoginSucceeded | LoginFailed) -> None:
-        if isinstance(event, LoginSucceeded):
-            _LOGGER.info("login: %r from %s", event.actor, event.address)
-        else:
-            _LOGGER.warning(
-                "login failed, %s: account %.12s from %s",
-                event.reason.value,
-                event.account,
-                event.address,
-            )
-        if self._audit is not None:
-            await self._audit.record(event)
+    async def _record(
+        self,
+        outcome: Outcome,
+        account: str,
+        address: str | None,
+        *,
+        actor: str | None = None,
+        reason: str = "",
+    ) -> None:
+        details = {"account": account, "address": address}
+        await self._events.record(
+            SecurityEvent("login", outcome, actor, reason=reason, details=details)
+        )
 
     async def _replace(self, actor: str, made: str, old: str) -> None:
         try:

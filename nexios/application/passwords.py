@@ -9,8 +9,9 @@ from nexios.domain.errors import InvalidValue
 MIN_BYTES: Final = 8
 MAX_BYTES: Final = 1024
 
-# NFC makes one character of at most four (Unicode 3.13, U+1F82 and kin), and each has a byte.
-_MAX_CHARS: Final = MAX_BYTES * 4
+# NFC shrinks a text to a third of its bytes at most (of Hangul's letters it makes syllables), and
+# takes time by the square of their number for marks that stand in a row.
+_MAX_TYPED_BYTES: Final = MAX_BYTES * 3
 
 
 class PasswordLength(InvalidValue):
@@ -76,12 +77,15 @@ def password_bytes(password: str) -> bytes:
     Raises:
         PasswordLength: They are too few or too many; of a very long text none are made.
     """
-    if len(password) > _MAX_CHARS:
+    if len(password) > _MAX_TYPED_BYTES:
         raise PasswordLength
     try:
-        made = unicodedata.normalize("NFC", password).encode()
+        typed = password.encode()
     except UnicodeEncodeError as error:  # half of a surrogate pair
         raise InvalidValue("a password is text") from error
+    if len(typed) > _MAX_TYPED_BYTES:
+        raise PasswordLength
+    made = unicodedata.normalize("NFC", password).encode()
     if not MIN_BYTES <= len(made) <= MAX_BYTES:
         raise PasswordLength
     return made

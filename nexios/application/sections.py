@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from nexios.application.settings import Values
 
 Texts = tuple[str, ...]
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_HEADERS: Final = ("Accept", "Accept-Language", "Content-Language", "Content-Type")
 
 
 class Section:
@@ -64,6 +67,10 @@ def _shown(kind: Any) -> str:
     return names.get(origin) or plain.get(kind) or "None"
 
 
+def _is_path(text: str) -> bool:
+    return text[:1] == "/" and text[:2] not in ("//", "/\\") and text.isprintable()
+
+
 def _within(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} must be from {low} to {high}")
@@ -77,8 +84,8 @@ class CorsSettings(Section):
     blacklist_origins: Texts = ()
     allow_origin_regex: str | None = None
     dynamic_origin_validator: Callable[[str], object] | None = None
-    allow_methods: Texts = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-    allow_headers: Texts = ("Accept", "Accept-Language", "Content-Language", "Content-Type")
+    allow_methods: Texts = _METHODS
+    allow_headers: Texts = _HEADERS
     blacklist_headers: Texts = ()
     expose_headers: Texts = ()
     allow_credentials: bool = True
@@ -97,7 +104,15 @@ class CorsSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class SecuritySettings(Section):
-    """Headers on every answer and the way to https (section ``security``)."""
+    """Headers on every answer and the way to https (section ``security``).
+
+    Attributes:
+        report_to: The value of ``Report-To``, written as JSON; ``nel`` that of ``NEL``.
+        trusted_types: Let pages hand scripts to the DOM through these policies only.
+        xss_protection: Never sent, as browsers were attacked through it; ``expect_ct`` is dead
+            too. Both are read so that settings of 2.11 load, with a warning.
+        cors_enabled: Grant origins here instead of by ``CORSMiddleware``, with the six below.
+    """
 
     csp_enabled: bool = True
     csp_policy: str | Mapping[str, str | Texts] | None = None
@@ -124,6 +139,37 @@ class SecuritySettings(Section):
     download_options: Literal["noopen"] | None = "noopen"
     hide_server: bool = True
     server_header: str | None = None
+    report_to: Mapping[str, Any] = field(default_factory=dict)
+    nel: Mapping[str, Any] = field(default_factory=dict)
+    trusted_types: bool = False
+    trusted_types_policies: Texts = ()
+    xss_protection: bool = False
+    xss_mode: str = "block"
+    expect_ct: bool = False
+    expect_ct_max_age: int = 86_400
+    expect_ct_enforce: bool = False
+    expect_ct_report_uri: str | None = None
+    cors_enabled: bool = False
+    allowed_origins: Texts = ()
+    allowed_methods: Texts = _METHODS
+    allowed_headers: Texts = _HEADERS
+    expose_headers: Texts = ()
+    max_age: int = 600
+    allow_credentials: bool = True
+
+    @property
+    def cors(self) -> CorsSettings | None:
+        """What grants origins, where it is enabled here."""
+        if not self.cors_enabled:
+            return None
+        return CorsSettings(
+            allow_origins=self.allowed_origins,
+            allow_methods=self.allowed_methods,
+            allow_headers=self.allowed_headers,
+            expose_headers=self.expose_headers,
+            max_age=self.max_age,
+            allow_credentials=self.allow_credentials,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +257,13 @@ class CsrfSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class AuthSettings(Section):
-    """How long tokens last, and what holds when they are revoked (section ``auth``).
+    """Who may pass unless told, and how long tokens last (section ``auth``).
 
     Attributes:
+        deny_by_default: Refuse the start while a route or socket has neither a guard nor the
+            mark `public`.
+        login_url: Where a browser is sent that asks for a page and is nobody; a path. None
+            answers 401 to all.
         access_s: The life of an access token.
         refresh_idle_s: A refresh token that is not used for so long has ended.
         refresh_absolute_s: So long after the login it has, used or not.
@@ -223,6 +273,8 @@ class AuthSettings(Section):
             (``required``), or go on with what is known and log it.
     """
 
+    deny_by_default: bool = False
+    login_url: str | None = None
     access_s: float = 600.0
     refresh_idle_s: float = 14 * 86_400.0
     refresh_absolute_s: float = 30 * 86_400.0
@@ -231,6 +283,8 @@ class AuthSettings(Section):
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
+        if self.login_url is not None and not _is_path(self.login_url):
+            raise ValueError("login_url must be a path of this application, like /login")
         for name in ("access_s", "refresh_idle_s", "refresh_absolute_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above zero")

@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 
@@ -21,6 +21,7 @@ from nexios.application.refresh_tokens import (
 )
 from nexios.application.revocations import Revocations
 from nexios.application.sections import AuthSettings
+from nexios.application.security_events import LoggedSecurityEvents, SecurityEvent, SecurityEvents
 from nexios.application.tokens import TokenCodec, TokenError
 from nexios.domain.clock import Clock
 
@@ -57,31 +58,6 @@ class TokenPair:
     token_type: str = "Bearer"  # noqa: S105  # a word of RFC 6750
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshReused:
-    """A refresh token came a second time: it was stolen, before the first time or after it.
-
-    Attributes:
-        actor: Whose login is closed by it.
-        client: Of that login.
-        session: The ``sid`` of its access tokens.
-        at: The moment, in UTC.
-    """
-
-    actor: str
-    client: str | None
-    session: str
-    at: datetime
-
-
-class TokenListener(Protocol):
-    """Is told of what may be an attack on tokens."""
-
-    async def refresh_reused(self, event: RefreshReused) -> None:
-        """Note it; what this raises is logged, and changes nothing for the client."""
-        ...
-
-
 class TokenPairs:
     """Opens logins for programs, renews their access tokens, and closes them.
 
@@ -96,7 +72,7 @@ class TokenPairs:
         clock: Clock,
         settings: AuthSettings,
         revocations: Revocations | None = None,
-        listener: TokenListener | None = None,
+        events: SecurityEvents | None = None,
     ) -> None:
         """Use these.
 
@@ -106,14 +82,14 @@ class TokenPairs:
             clock: Tells the time.
             settings: How long both last.
             revocations: Told of closed logins, so that their access tokens end too.
-            listener: Told of reused tokens.
+            events: Told of ``token.reused``; the log ``nexios.security`` where nobody else is.
         """
         self._codec = codec
         self._store = store
         self._clock = clock
         self._settings = settings
         self._revocations = revocations
-        self._listener = listener
+        self._events = events or LoggedSecurityEvents()
 
     async def open(
         self,
@@ -127,7 +103,8 @@ class TokenPairs:
 
         Args:
             scopes: Of its access tokens, also after a rotation.
-            claims: Further claims of its access tokens; JSON values.
+            claims: Further claims of its access tokens; JSON values. ``auth_time`` is now, unless
+                it is told.
             client: The program; `rotate` can insist on it.
 
         Raises:
@@ -149,7 +126,7 @@ class TokenPairs:
             idle_ends_at=min(ends, self._idle_end(now)),
             ends_at=ends,
             scopes=tuple(scopes),
-            claims=dict(claims or {}),
+            claims={"auth_time": int(now.timestamp()), **(claims or {})},
         )
         pair = self._pair(family, token)
         await self._store.open(family)
@@ -227,22 +204,21 @@ class TokenPairs:
         return TokenPair(access, token, int(self._settings.access_s))
 
     async def _reused(self, family: RefreshFamily, now: datetime) -> None:
-        _LOGGER.warning(
-            "a refresh token of %r came a second time (client %r): the login is closed",
-            family.actor,
-            family.client,
-        )
         try:
             await self._revoke(family, now)
         except Exception:
             _LOGGER.exception("access tokens of %r could not be revoked", family.actor)
-        if self._listener is None:
-            return
-        event = RefreshReused(family.actor, family.client, _session_of(family), now)
+        event = SecurityEvent(
+            "token.reused",
+            "denied",
+            family.actor,
+            reason="a refresh token came a second time: the login is closed",
+            details={"client": family.client, "session": _session_of(family), "at": now},
+        )
         try:
-            await self._listener.refresh_reused(event)
+            await self._events.record(event)
         except Exception:
-            _LOGGER.exception("the listener of reused refresh tokens failed")
+            _LOGGER.exception("the reuse of a refresh token could not be recorded")
 
     async def _revoke(self, family: RefreshFamily, now: datetime) -> None:
         """End the access tokens that came from the family."""

@@ -20,7 +20,12 @@ class AuthenticationFailed(AuthException, Unauthenticated):
 
 
 class PermissionDenied(AuthException, Forbidden):
-    """The caller is known and may not do this: 403."""
+    """The caller is known and may not do this: 403.
 
-    def __init__(self, message: str = "") -> None:
+    Attributes:
+        challenges: ``WWW-Authenticate`` values, where a wider token would do (RFC 6750, 3.1).
+    """
+
+    def __init__(self, message: str = "", *, challenges: tuple[str, ...] = ()) -> None:
+        self.challenges = challenges
         super().__init__(message, code="forbidden")

@@ -1,9 +1,8 @@
 """What is known about the caller of one request, and how more is found out."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from time import time
 from typing import Any, Final
 
@@ -11,8 +10,10 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, Unavailable
+from nexios.application.grants import Roles
 from nexios.application.revocations import Credential
 from nexios.auth.backends.base import Proof, as_proof
+from nexios.auth.callers import caller_of
 
 IDENTITY: Final = "identity"
 """The scope's key for the `Identity` of a request."""
@@ -22,6 +23,9 @@ BROKEN: Final = "broken_identity"
 
 CHALLENGES: Final = "nexios.challenges"
 """The scope's key for what a 401 asks for (adapters/http/problems.py)."""
+
+LOGIN_URL: Final = "nexios.login_url"
+"""The scope's key for where browsers are sent instead of a 401 (adapters/http/problems.py)."""
 
 CREDENTIAL: Final = "nexios.credential"
 """The scope's key of what a socket stays open for (adapters/websocket/gateway.py)."""
@@ -44,18 +48,29 @@ class Asked:
 class Identity:
     """Who is calling, as far as anybody asked. Lives and dies with its request."""
 
-    __slots__ = ("_asked", "_backends", "_logger", "_response", "_user_model", "proof", "refused")
+    __slots__ = (
+        "_asked",
+        "_backends",
+        "_logger",
+        "_response",
+        "_user_model",
+        "proof",
+        "refused",
+        "roles",
+    )
 
     def __init__(
         self,
         backends: tuple[Asked, ...],
         response: object,
         user_model: Any,
+        roles: Roles,
         logger: logging.Logger,
     ) -> None:
         self._backends = backends
         self._response = response
         self._user_model = user_model
+        self.roles = roles
         self._logger = logger
         self._asked: set[str] = set()
         self.proof: Proof | None = None
@@ -127,7 +142,14 @@ class Identity:
         if proof is not None:
             self.proof = proof
             connection.scope[COOKIE_PROOF] = getattr(asked.backend, "cookie_borne", False)
-            _note(connection, proof, self._logger)
+            scope = connection.scope
+            scope["user"] = proof.user
+            scope["auth"] = proof.scheme
+            known = scope.get("caller", ANONYMOUS)
+            caller = scope["caller"] = caller_of(proof, known, self.roles, self._logger)
+            if scope["type"] == "websocket":
+                own = Credential(caller.actor, issued_at=time())
+                scope[CREDENTIAL] = proof.credential or own
         return proof
 
 
@@ -136,41 +158,6 @@ def _is_ours(backend: object, connection: Connection) -> bool:
     if not getattr(backend, "cookie_borne", False):
         return True
     return Evidence.of(connection).given(connection)
-
-
-def _note(connection: Connection, proof: Proof, logger: logging.Logger) -> None:
-    scope = connection.scope
-    scope["user"] = proof.user
-    scope["auth"] = proof.scheme
-    actor = actor_of(proof, logger)
-    scope["caller"] = replace(scope.get("caller", ANONYMOUS), actor=actor, scheme=proof.scheme)
-    if scope["type"] == "websocket":
-        scope[CREDENTIAL] = proof.credential or Credential(actor, issued_at=time())
-
-
-@lru_cache(maxsize=64)
-def _warn_nameless(scheme: str, logger: logging.Logger) -> None:
-    # Kept results make it one line in the life of the process, not one for each request.
-    logger.warning(
-        "the users of %r have neither subject, identity nor id: "
-        "rules that compare owners refuse them",
-        scheme,
-    )
-
-
-def actor_of(proof: Proof, logger: logging.Logger) -> str | None:
-    """Return what rules call the user: the credential's subject, else what the user says."""
-    user = proof.user
-    found = proof.subject
-    if found is None:
-        found = getattr(user, "identity", None)
-    if found is None and isinstance(user, Mapping):
-        found = user.get("id")
-    if found is None:
-        found = getattr(user, "id", None)
-    if found is None:
-        _warn_nameless(proof.scheme, logger)
-    return None if found is None else str(found)
 
 
 def identity_of(connection: Connection) -> Identity | None:

@@ -6,12 +6,14 @@ from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.stages import Stage
+from nexios.application.grants import NO_ROLES, Roles
 from nexios.application.spelling import suggestion
 from nexios.auth.backends.base import asker, described
 from nexios.auth.decorator import SchemeGuard, guards_below
-from nexios.auth.identity import CHALLENGES, IDENTITY, Asked, Identity
+from nexios.auth.identity import CHALLENGES, IDENTITY, LOGIN_URL, Asked, Identity
 from nexios.container.container import Container
 from nexios.container.entry import EntryPoint
+from nexios.container.keys import Key
 
 _LOGGER: Final = logging.getLogger("nexios.auth")
 
@@ -54,6 +56,8 @@ class AuthenticationMiddleware:
                 )
         self._backends = tuple(asked)
         self._user_model = user_model
+        self._roles = NO_ROLES
+        self._login_url: str | None = None
         self._logger = _LOGGER
 
     @property
@@ -84,7 +88,12 @@ class AuthenticationMiddleware:
         return tuple(point for point in points if point is not None)
 
     def wire(self, container: Container) -> None:
-        """Hand the container to the backends; called once, at start, before `bind`."""
+        """Find the roles and hand the container to the backends; called once, before `bind`.
+
+        Raises:
+            AuthenticationSetup: There are two tables of roles, or one that is no bound value.
+        """
+        self._roles = roles_in(container)
         for one in self._backends:
             if hasattr(one.backend, "wire"):
                 one.backend.wire(container)
@@ -93,6 +102,7 @@ class AuthenticationMiddleware:
         """Hand the app to the backends; called once, at start. ``app`` is floors above."""
         logger = getattr(app, "logger", None)
         self._logger = logger if isinstance(logger, logging.Logger) else _LOGGER
+        self._login_url = app.config.auth.login_url
         for one in self._backends:
             if hasattr(one.backend, "bind"):
                 one.backend.bind(app)
@@ -109,10 +119,32 @@ class AuthenticationMiddleware:
         await self._identify(websocket, None)
 
     async def _identify(self, connection: Connection, response: object) -> None:
-        identity = Identity(self._backends, response, self._user_model, self._logger)
+        identity = Identity(self._backends, response, self._user_model, self._roles, self._logger)
         connection.scope[IDENTITY] = identity
         await identity.establish(connection)
         connection.scope[CHALLENGES] = identity.challenges(())
+        if self._login_url is not None:
+            connection.scope[LOGIN_URL] = self._login_url
+
+
+def roles_in(container: Container) -> Roles:
+    """Return the roles that a module binds; an empty table where none does.
+
+    Raises:
+        AuthenticationSetup: There are two tables, or one that is made later.
+    """
+    found = [one for one in container.singletons if isinstance(one, Roles)]
+    if len(found) > 1:
+        raise AuthenticationSetup(
+            "Roles are bound twice, and a caller has one set of rights\n"
+            "  fix: one table, in the module that the others include"
+        )
+    if not found and any(node.binding.key == Key(Roles) for node in container.wiring.nodes):
+        raise AuthenticationSetup(
+            "Roles are settled before the first request"
+            "\n  fix: module.bind(Roles).value(Roles(...))"
+        )
+    return found[0] if found else NO_ROLES
 
 
 def schemes_of(middleware: Iterable[object]) -> dict[str, Mapping[str, object]]:

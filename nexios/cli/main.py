@@ -7,6 +7,7 @@ import click
 
 from nexios.cli.check import check
 from nexios.cli.look import explain, graph
+from nexios.cli.routes import routes
 from nexios.cli.run import run
 
 # Their homes load SQLAlchemy, which the other commands do without.
@@ -39,5 +40,5 @@ def main() -> None:
     """Nexios: applications that prove their wiring before the first request."""
 
 
-for command in (run, check, graph, explain):
+for command in (run, check, graph, explain, routes):
     main.add_command(command)

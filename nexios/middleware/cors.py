@@ -60,8 +60,21 @@ class CORSMiddleware(BaseMiddleware):
                     stacklevel=2,
                 )
 
+    @classmethod
+    def of(cls, settings: CorsSettings) -> "CORSMiddleware":
+        """Return one with these settings, ready without an app."""
+        made = cls()
+        made._policy = CorsPolicy(settings)
+        return made
+
     def bind(self, app: Any) -> None:
-        """Take the app's settings, unless there are own ones."""
+        """Take the app's settings, unless there are own ones.
+
+        Raises:
+            TwoCorsEngines: ``security.cors_enabled`` grants origins too.
+        """
+        if any(getattr(one, "grants_origins", False) for one in app.http_middleware):
+            raise TwoCorsEngines
         if self._policy is None:
             self._policy = CorsPolicy(app.config.cors)
 
@@ -104,6 +117,16 @@ class CORSMiddleware(BaseMiddleware):
         if names is None:
             return policy.refusal(response, "disallowed_header")
         return policy.grant_preflight(response, origins[0], methods[0], names)
+
+
+class TwoCorsEngines(ValueError):
+    """Two middleware grant origins, and the answers would carry both grants."""
+
+    def __str__(self) -> str:
+        return (
+            "origins are granted by CORSMiddleware and by SecurityMiddleware"
+            "\n  fix: take CORSMiddleware away, or security.cors_enabled"
+        )
 
 
 class CorsPolicy:

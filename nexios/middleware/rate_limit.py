@@ -177,6 +177,7 @@ class RateGuard:
     """What `rate_limit` makes."""
 
     rank: ClassVar = 3
+    decides: ClassVar = False  # it counts whoever comes
 
     def __init__(self, rule: "_Rule") -> None:
         self._rule = rule

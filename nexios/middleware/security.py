@@ -1,5 +1,6 @@
 """Headers that tell browsers what pages may do, and the way to https."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
@@ -13,6 +14,7 @@ from nexios.adapters.http.request import Request
 from nexios.application.errors import Forbidden
 from nexios.application.sections import SecuritySettings
 from nexios.middleware.base import BaseMiddleware, CallNext
+from nexios.middleware.cors import CORSMiddleware, TwoCorsEngines
 from nexios.middleware.hosts import serves
 from nexios.middleware.keywords import section_of
 
@@ -43,27 +45,44 @@ class SecurityMiddleware(BaseMiddleware):
     stage: ClassVar[Stage] = Stage.HOSTS
 
     def __init__(self, **keys: Any) -> None:
-        self._policy = None
+        self._policy: SecurityPolicy | None = None
+        self._cors: CORSMiddleware | None = None
         self._allowed_hosts: tuple[str, ...] | None = None
         if keys:
-            self._policy = SecurityPolicy(section_of(SecuritySettings, keys))
-
-    _policy: "SecurityPolicy | None"
+            self._take(section_of(SecuritySettings, keys))
 
     def bind(self, app: Any) -> None:
-        """Take the app's settings, unless there are own ones."""
+        """Take the app's settings, unless there are own ones.
+
+        Raises:
+            TwoCorsEngines: ``cors_enabled``, and the app has a ``CORSMiddleware`` too.
+        """
         if self._policy is None:
-            self._policy = SecurityPolicy(app.config.security)
+            self._take(app.config.security)
+        others = (one for one in app.http_middleware if isinstance(one, CORSMiddleware))
+        if self._cors is not None and any(others):
+            raise TwoCorsEngines
         self._allowed_hosts = app.config.allowed_hosts
+
+    @property
+    def grants_origins(self) -> bool:
+        """Whether it does the work of ``CORSMiddleware`` too (``cors_enabled``)."""
+        return self._cors is not None
+
+    def _take(self, settings: SecuritySettings) -> None:
+        self._policy = SecurityPolicy(settings)
+        self._cors = None if settings.cors is None else CORSMiddleware.of(settings.cors)
 
     async def __call__(self, request: Request, response: Response, call_next: CallNext) -> object:
         """Note the headers for whatever is answered, then pass on, or send to https."""
         policy = self._policy
         if policy is None:
             return await call_next()
-        await self.mark(request, response)
+        response.on_send(policy.headers_for(request.scope, secure=request.is_secure))
         if policy.settings.ssl_redirect and not request.is_secure:
             return self._to_https(policy.settings, request, response)
+        if self._cors is not None:
+            return await self._cors(request, response, call_next)
         return await call_next()
 
     async def mark(self, request: Request, response: Response) -> None:
@@ -71,6 +90,8 @@ class SecurityMiddleware(BaseMiddleware):
         policy = self._policy
         if policy is not None:
             response.on_send(policy.headers_for(request.scope, secure=request.is_secure))
+        if self._cors is not None:
+            await self._cors.mark(request, response)
 
     async def handshake(self, websocket: Any) -> None:
         """Refuse a socket in clear text where http is not served either.
@@ -179,8 +200,14 @@ def _fields_of(settings: SecuritySettings) -> Fields:
         ("x-dns-prefetch-control", settings.dns_prefetch_control),
         ("x-download-options", settings.download_options),
         ("clear-site-data", ", ".join(f'"{kind}"' for kind in settings.clear_site_data)),
+        ("report-to", _as_json(settings.report_to)),
+        ("nel", _as_json(settings.nel)),
     ]
     return tuple((name, value) for name, value in wanted if value)
+
+
+def _as_json(value: Mapping[str, Any]) -> str | None:
+    return json.dumps(value, default=dict) if value else None
 
 
 def _checked(fields: Fields) -> Fields:
@@ -198,15 +225,23 @@ def _csp_of(settings: SecuritySettings) -> tuple[str | None, str]:
     other = _OTHER_CSP + (frames or "; frame-ancestors 'none'")
     if not settings.csp_enabled:
         return None, other
+    typed = _trusted_types(settings)
     if settings.csp_policy is None:
-        return f"{_HTML_CSP}{frames}", other
+        return f"{_HTML_CSP}{frames}{typed}", other
     if isinstance(settings.csp_policy, str):
-        return settings.csp_policy, other
+        return f"{settings.csp_policy}{typed}", other
     directives = (
         f"{name} {value if isinstance(value, str) else ' '.join(value)}".strip()
         for name, value in settings.csp_policy.items()
     )
-    return "; ".join(directives), other
+    return "; ".join(directives) + typed, other
+
+
+def _trusted_types(settings: SecuritySettings) -> str:
+    if not settings.trusted_types:
+        return ""
+    policies = " ".join(settings.trusted_types_policies) or "'none'"
+    return f"; require-trusted-types-for 'script'; trusted-types {policies}"
 
 
 def _hsts_of(settings: SecuritySettings) -> str | None:

@@ -145,8 +145,10 @@ class SessionMiddleware(BaseMiddleware):
     ) -> Opened:
         settings = self._settings or SessionSettings()
         told = _cookies(connection, settings.cookie_name)
+        if len(told) > 1:
+            # One of them may be planted: neither is believed.
+            _LOGGER.warning("%d cookies %r came at once", len(told), settings.cookie_name)
         try:
-            # Of two cookies of this name one may be planted: neither is believed.
             opened = await manager.open(told[0] if len(told) == 1 else "", read_only=read_only)
         except ApplicationError as error:
             _LOGGER.warning("a session could not be loaded: %s", error)

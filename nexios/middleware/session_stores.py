@@ -23,6 +23,8 @@ _COOKIE_BYTES: Final = 3584
 _TRIES: Final = 5
 _PURPOSE: Final = "session"
 
+_Changes = Mapping[str, tuple[Any, Any]]
+
 
 @dataclass(slots=True)
 class Opened:
@@ -222,8 +224,9 @@ class StoredSessionManager(SessionManager):
 
     async def open(self, cookie: str, *, read_only: bool = False) -> Opened:
         """Load the session; an id that the store does not know is never taken over."""
-        stored = await self._store.load(digest_of(cookie)) if cookie else None
-        return _opened(cookie, stored, read_only)
+        digest = digest_of(cookie)
+        stored = await self._store.load(digest) if cookie else None
+        return _opened(cookie, stored, read_only, digest.hex())
 
     async def keep(self, opened: Opened) -> str | None:
         """Write what was changed, over what others changed meanwhile."""
@@ -235,13 +238,7 @@ class StoredSessionManager(SessionManager):
             return ""
         if stored is None:
             return await self._begin(self._fresh(session)) if session.modified else None
-        if session.renewed:
-            data = json.loads(session.text())
-            made = replace(self._next(stored, session, data), version=1)
-            # The old one first: if the process dies between, nobody is logged in by mistake.
-            await self._store.end(digest_of(opened.cookie))
-            return await self._begin(made)
-        if not session.modified and not self._seen_long_ago(stored):
+        if not (session.modified or session.renewed or self._seen_long_ago(stored)):
             return None
         return await self._merge(opened.cookie, stored, session)
 
@@ -252,23 +249,36 @@ class StoredSessionManager(SessionManager):
 
     async def _merge(self, cookie: str, stored: StoredSession, session: Session) -> str | None:
         changes, digest = session.changes(), digest_of(cookie)
+        token = secrets.token_urlsafe(32) if session.renewed else None
+        proven_here = token is not None and session.actor not in (None, stored.actor)
         for _ in range(_TRIES):
-            data = {**stored.data}
-            for key, (before, after) in changes.items():
-                theirs = data.get(key)
-                if self._settings.on_conflict == "refuse" and theirs not in (before, after):
-                    raise Conflict("another request changed this session", key=key)
-                if after is None:
-                    data.pop(key, None)
-                else:
-                    data[key] = after
-            if await self._store.save(digest, self._next(stored, session, data)):
-                return None
+            made = self._next(stored, session, self._merged(stored.data, changes))
+            if token is None:
+                done = await self._store.save(digest, made)
+            else:
+                done = await self._store.renew(digest, digest_of(token), made)
+            if done:
+                return token
             found = await self._store.load(digest)
+            if found is None and proven_here:
+                return await self._begin(replace(made, version=1))  # who just logged in is in
             if found is None:
-                return ""  # it was ended meanwhile, and stays ended
+                # It was ended meanwhile, and stays ended. Where ids are renewed at once, the
+                # client has the other one by now.
+                return "" if token is None else None
             stored = found
         raise Conflict("this session is changed by too many requests at once")
+
+    def _merged(self, theirs: Mapping[str, Any], changes: _Changes) -> dict[str, Any]:
+        data = {**theirs}
+        for key, (before, after) in changes.items():
+            if self._settings.on_conflict == "refuse" and data.get(key) not in (before, after):
+                raise Conflict("another request changed this session", key=key)
+            if after is None:
+                data.pop(key, None)
+            else:
+                data[key] = after
+        return data
 
 
 class FileSessionManager(StoredSessionManager):
@@ -336,8 +346,10 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-def _opened(cookie: str, stored: StoredSession | None, read_only: bool) -> Opened:
+def _opened(
+    cookie: str, stored: StoredSession | None, read_only: bool, id: str | None = None
+) -> Opened:
     if stored is None:
         return Opened(Session(read_only=read_only))
-    session = Session(stored.data, actor=stored.actor, read_only=read_only)
+    session = Session(stored.data, id=id, actor=stored.actor, read_only=read_only)
     return Opened(session, cookie, stored)

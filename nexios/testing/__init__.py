@@ -7,11 +7,13 @@ need httpx2, which no production has; ``__init__.pyi`` tells type checkers the s
 from importlib import import_module
 
 _HOMES = {
+    "nexios.testing.access": "assert_access",
     "nexios.testing.client": "AsyncTestClient Client TestClient",
     "nexios.testing.contract": "RepositoryContract",
     "nexios.testing.graphs": "assert_graph",
     "nexios.testing.purity": "assert_layers assert_pure",
     "nexios.testing.scenario": "Scenario memory_module",
+    "nexios.testing.security": "KeptSecurityEvents",
     "nexios.testing.sockets": "SocketDenied SocketSession websocket_connect",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -1,3 +1,4 @@
+from nexios.testing.access import assert_access as assert_access
 from nexios.testing.client import AsyncTestClient as AsyncTestClient
 from nexios.testing.client import Client as Client
 from nexios.testing.client import TestClient as TestClient
@@ -7,6 +8,7 @@ from nexios.testing.purity import assert_layers as assert_layers
 from nexios.testing.purity import assert_pure as assert_pure
 from nexios.testing.scenario import Scenario as Scenario
 from nexios.testing.scenario import memory_module as memory_module
+from nexios.testing.security import KeptSecurityEvents as KeptSecurityEvents
 from nexios.testing.sockets import SocketDenied as SocketDenied
 from nexios.testing.sockets import SocketSession as SocketSession
 from nexios.testing.sockets import websocket_connect as websocket_connect

@@ -13,7 +13,8 @@ from nexios.adapters.asgi.guards import NotAGuard
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.controller import get as verb
 from nexios.adapters.http.router import Router
-from nexios.adapters.security.jwt import JwtCodec, UnusableKey, WeakKeyWarning, hmac_keys
+from nexios.adapters.security.algorithms import UnusableKey, WeakKeyWarning, hmac_keys
+from nexios.adapters.security.jwt import JwtCodec
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
 from nexios.application.caller import Caller

@@ -17,7 +17,8 @@ import pytest
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.tokens import SqlRefreshTokens, SqlRevocations
-from nexios.adapters.security.jwt import JwtCodec, encode, hmac_keys
+from nexios.adapters.security.algorithms import hmac_keys
+from nexios.adapters.security.jwt import JwtCodec, encode
 from nexios.adapters.security.memory_tokens import MemoryRefreshTokens, MemoryRevocations
 from nexios.adapters.security.redis_tokens import RedisRefreshTokens, RedisRevocations
 from nexios.adapters.websocket.socket import WebSocket
@@ -26,7 +27,8 @@ from nexios.application.errors import Unavailable
 from nexios.application.refresh_tokens import RefreshTokens
 from nexios.application.replica import RevocationReplica
 from nexios.application.revocations import Deltas, Revocations
-from nexios.application.token_pairs import RefreshReused, TokenListener, TokenPair, TokenPairs
+from nexios.application.security_events import SecurityEvent, SecurityEvents
+from nexios.application.token_pairs import TokenPair, TokenPairs
 from nexios.application.tokens import TokenCodec
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
@@ -53,9 +55,9 @@ LATER = timedelta(hours=1)
 
 @dataclass
 class Noted:
-    events: list[RefreshReused] = field(default_factory=list)
+    events: list[SecurityEvent] = field(default_factory=list)
 
-    async def refresh_reused(self, event: RefreshReused) -> None:
+    async def record(self, event: SecurityEvent) -> None:
         self.events.append(event)
 
 
@@ -77,8 +79,8 @@ def app_over(
         module.bind(Revocations).value(revocations)
         keys.append(Revocations)
     if listener is not None:
-        module.bind(TokenListener).value(listener)
-        keys.append(TokenListener)
+        module.bind(SecurityEvents).value(listener)
+        keys.append(SecurityEvents)
     app = NexiosApp(module.export(*keys), config=MakeConfig(secret_key=SECRET, auth=settings))
     if sessions:
         app.add_middleware(SessionMiddleware())
@@ -291,7 +293,8 @@ class TestRefreshing:
             first = (await client.post("/login/ada")).json()
             for _ in range(2):
                 await client.post("/refresh", json={"token": first["refresh"]})
-        assert [one.actor for one in noted.events] == ["ada"]
+        reused = [one for one in noted.events if one.action == "token.reused"]
+        assert [one.actor for one in reused] == ["ada"]
 
     async def test_pairs_work_without_revocations_and_listener(self) -> None:
         async with AsyncTestClient(app_over(None, access_s=77)) as client:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import nexios.config
-from nexios.adapters.security.jwt import UnusableKey
+from nexios.adapters.security.algorithms import UnusableKey
 from nexios.application.tokens import TokenError
 from nexios.auth.backends.jwt import create_jwt, decode_jwt
 from nexios.config import set_config

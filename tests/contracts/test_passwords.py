@@ -72,6 +72,8 @@ async def test_the_ends_of_the_range_are_passwords(hasher: PasswordHasher, passw
 async def test_bytes_count_as_they_are_after_nfc(hasher: PasswordHasher) -> None:
     composed, apart = "\u1f82" * 300, "\u03b1\u0313\u0300\u0345" * 300  # 900 and 2,400 bytes
     assert (await hasher.verify(apart, await hasher.hash(composed))).ok
+    syllables, letters = "\ud55c" * 341, "\u1112\u1161\u11ab" * 341  # 1,023 and 3,069 bytes
+    assert (await hasher.verify(letters, await hasher.hash(syllables))).ok
     with pytest.raises(PasswordLength):
         await hasher.hash("e\u0301" * 3 + "x")  # 10 bytes as typed, 7 composed
 

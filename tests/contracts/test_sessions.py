@@ -151,30 +151,34 @@ async def test_a_session_goes_with_its_actor(place: Open) -> None:
 async def test_a_new_digest_takes_the_place_of_the_old_one(place: Open) -> None:
     async with place() as store:
         await store.create(b"a" * 32, kept(actor="ada", version=1))
-        session = kept(actor="ada", data={"n": 1})
+        session = kept(actor="ada", data={"n": 1}, version=2)
+        assert not await store.renew(b"a" * 32, b"b" * 32, replace(session, version=3))
         assert await store.renew(b"a" * 32, b"b" * 32, session)
         assert await store.load(b"a" * 32) is None
         assert await store.load(b"b" * 32) == session
         assert list(await store.of("ada")) == [b"b" * 32]
-        assert await store.save(b"b" * 32, kept(actor="ada", version=2))
+        assert await store.save(b"b" * 32, kept(actor="ada", version=3))
 
 
 async def test_a_late_renewal_does_not_bring_back_what_was_ended(place: Open) -> None:
     async with place() as store:
         await store.create(b"a" * 32, kept(actor="ada"))
         assert await store.end_all("ada") == 1
-        assert not await store.renew(b"a" * 32, b"b" * 32, kept(actor="ada"))
+        assert not await store.renew(b"a" * 32, b"b" * 32, kept(actor="ada", version=2))
         assert await store.load(b"b" * 32) is None
         over = kept(ends_at=datetime.now(UTC) - timedelta(seconds=1))
         await store.create(b"c" * 32, over)
-        assert not await store.renew(b"c" * 32, b"b" * 32, kept())
+        assert not await store.renew(b"c" * 32, b"b" * 32, kept(version=2))
 
 
 async def test_of_many_at_once_one_renews(place: Open) -> None:
     async with place() as store:
         await store.create(b"z" * 32, kept(actor="ada"))
         renewed = await asyncio.gather(
-            *(store.renew(b"z" * 32, bytes([n]) * 32, kept(actor="ada")) for n in range(8))
+            *(
+                store.renew(b"z" * 32, bytes([n]) * 32, kept(actor="ada", version=2))
+                for n in range(8)
+            )
         )
         assert renewed.count(True) == 1
         assert len(await store.of("ada")) == 1

@@ -1,7 +1,8 @@
 """Security headers and the way to https."""
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,8 +12,9 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.middleware import AuthenticationMiddleware
-from nexios.config import MakeConfig
+from nexios.config import ConfigWarning, MakeConfig
 from nexios.middleware.common import CommonMiddleware
+from nexios.middleware.cors import CORSMiddleware, TwoCorsEngines
 from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from tests.support.asgi import Answer, Peer, ask, http_scope
@@ -427,3 +429,77 @@ async def test_common_middleware_is_fixed_whatever_the_section_says() -> None:
     assert answer.header("x-frame-options") == "DENY"
     assert answer.header("content-security-policy") is not None
     assert not [value for _, value in answer.raw if b"canary" in value]
+
+
+class TestWhatReportsAndTypes:
+    async def test_reporting_is_written_as_json(self) -> None:
+        group = {"group": "csp", "max_age": 60, "endpoints": [{"url": "https://r.example/"}]}
+        app = app_with(report_to=group, nel={"report_to": "csp", "max_age": 60})
+
+        answer = await ask(app, "GET", "/")
+
+        assert json.loads(answer.header("report-to") or "") == group
+        assert json.loads(answer.header("nel") or "") == {"report_to": "csp", "max_age": 60}
+
+    @pytest.mark.parametrize(
+        ("policies", "told"), [((), "'none'"), (("default", "markup"), "default markup")]
+    )
+    async def test_trusted_types_are_part_of_the_policy_of_pages(
+        self, policies: tuple[str, ...], told: str
+    ) -> None:
+        app = app_with(trusted_types=True, trusted_types_policies=policies)
+
+        csp = (await ask(app, "GET", "/page")).header("content-security-policy") or ""
+        other = (await ask(app, "GET", "/")).header("content-security-policy") or ""
+
+        assert csp.endswith(f"; require-trusted-types-for 'script'; trusted-types {told}")
+        assert "trusted-types" not in other
+
+    @pytest.mark.parametrize("key", ["xss_protection", "expect_ct"])
+    async def test_what_browsers_dropped_is_read_with_a_warning_and_not_sent(
+        self, key: str
+    ) -> None:
+        with pytest.warns(ConfigWarning, match=f"security.{key} has no effect"):
+            app = app_with(**{key: True})
+
+        answer = await ask(app, "GET", "/")
+
+        assert answer.header("x-xss-protection") is None
+        assert answer.header("expect-ct") is None
+
+
+class TestOriginsGrantedHere:
+    KEYS: ClassVar = {"cors_enabled": True, "allowed_origins": ["https://page.example"]}
+
+    async def test_it_grants_and_answers_preflights(self) -> None:
+        app = app_with(**self.KEYS)
+        origin = ("origin", "https://page.example")
+
+        answer = await ask(app, "GET", "/", headers=[origin])
+        preflight = await ask(
+            app,
+            "OPTIONS",
+            "/",
+            headers=[origin, ("access-control-request-method", "PUT")],
+        )
+        foreign = await ask(app, "GET", "/", headers={"origin": "https://evil.example"})
+
+        assert answer.headers("access-control-allow-origin") == ["https://page.example"]
+        assert answer.headers("vary") == ["Origin"]
+        assert preflight.status == 204
+        assert "PUT" in (preflight.header("access-control-allow-methods") or "")
+        assert foreign.header("access-control-allow-origin") is None
+
+    @pytest.mark.parametrize("first", [CORSMiddleware, SecurityMiddleware])
+    async def test_two_that_grant_refuse_the_start(self, first: type) -> None:
+        app = NexiosApp(config=MakeConfig(security=self.KEYS))
+        second = SecurityMiddleware if first is CORSMiddleware else CORSMiddleware
+        app.add_middleware(first())
+        app.add_middleware(second())
+
+        with pytest.raises(TwoCorsEngines, match="fix: take CORSMiddleware away"):
+            app.check()
+
+    async def test_a_malformed_origin_is_warned_about(self) -> None:
+        with pytest.warns(ConfigWarning, match=r"security\.allowed_origins: 'page\.example'"):
+            MakeConfig(security={"cors_enabled": True, "allowed_origins": ["page.example"]})

@@ -10,7 +10,7 @@ import anyio
 import bcrypt
 import pytest
 
-from nexios.adapters.security.passwords import Argon2Passwords
+from nexios.adapters.security.passwords import Argon2Passwords, _line
 from nexios.application.errors import Overloaded
 from nexios.application.passwords import PasswordLength, Verified
 
@@ -100,6 +100,8 @@ async def test_so_many_hash_at_once_so_many_wait_and_the_rest_is_refused() -> No
     assert all(isinstance(one, Overloaded) and one.retry_after_s == 1.0 for one in refused)
     with pytest.raises(Overloaded):
         await passwords.hash(GOOD)
+    with pytest.raises(Overloaded):  # another object, the same cores
+        await small(at_once=2, waiting=3).hash(GOOD)
     with pytest.raises(PasswordLength):  # is told before, it costs nothing
         await passwords.hash("short")
     work.go_on.set()
@@ -122,8 +124,8 @@ async def test_cancelled_callers_leave_no_place_taken() -> None:
     await until(lambda: sum(one.done() for one in calls) == 2 or time.monotonic() - waited > 15)
     work.go_on.set()
     await asyncio.gather(*calls)
-    assert passwords._lines.get().inside == 0
-    assert passwords._lines.get().limiter.borrowed_tokens == 0
+    assert _line(1).inside == 0
+    assert _line(1).limiter.borrowed_tokens == 0
     assert work.done == 1
     assert await passwords._in_thread(work) == "done"
 
@@ -141,7 +143,7 @@ async def test_a_task_cancelled_by_hand_does_not_let_another_hash_beside_its_thr
     work.go_on.set()
     assert await asyncio.gather(*later) == ["done", "done"]
     assert work.most == 1
-    assert (work.done, passwords._lines.get().inside) == (3, 0)
+    assert (work.done, _line(1).inside) == (3, 0)
 
 
 async def test_event_loops_share_one_hasher() -> None:

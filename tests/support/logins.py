@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nexios.adapters.security.memory_counters import MemoryCounters
-from nexios.application.login import Credential, LoginFailed, LoginSucceeded, PasswordLogin
+from nexios.application.login import Credential, PasswordLogin
 from nexios.application.rates import CounterStore, Decision, Hit
 from nexios.testing.passwords import FastPasswords
+from nexios.testing.security import KeptSecurityEvents
 
 GOOD = "correct horse"
 
@@ -43,16 +44,6 @@ class Asked:
         return await self._memory.hit(hits)
 
 
-class Recorded:
-    """The port ``LoginEvents``, in a list."""
-
-    def __init__(self) -> None:
-        self.events: list[LoginSucceeded | LoginFailed] = []
-
-    async def record(self, event: LoginSucceeded | LoginFailed) -> None:
-        self.events.append(event)
-
-
 @dataclass
 class Door:
     """A login with everything around it."""
@@ -60,7 +51,7 @@ class Door:
     accounts: Accounts
     hasher: FastPasswords = field(default_factory=FastPasswords)
     counters: Asked = field(default_factory=Asked)
-    events: Recorded = field(default_factory=Recorded)
+    events: KeptSecurityEvents = field(default_factory=KeptSecurityEvents)
 
     def login(self, counters: CounterStore | None = None) -> PasswordLogin:
         store = self.counters if counters is None else counters

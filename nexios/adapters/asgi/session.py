@@ -35,11 +35,12 @@ class Session(MutableMapping[str, Any]):
     Changes deep inside a value are noticed too: what counts is its JSON at the end.
 
     Attributes:
+        id: What `Sessions` calls it, or `Revocations` where it is in a signed cookie; None before
+            it is kept.
         actor: Who proved to be in it; None for nobody.
         accessed: Somebody asked for anything.
         deleted: It is to end with this request.
         renewed: It is to go on under a new id.
-        id: What it is called when it is revoked, for one that is in a cookie as a whole.
         ends_in_s: Seconds it has left, where somebody said so.
     """
 
@@ -60,6 +61,7 @@ class Session(MutableMapping[str, Any]):
         self,
         data: Mapping[str, Any] | None = None,
         *,
+        id: str | None = None,
         actor: str | None = None,
         broken: Exception | None = None,
         read_only: bool = False,
@@ -68,6 +70,7 @@ class Session(MutableMapping[str, Any]):
 
         Args:
             data: JSON values, taken over as they are.
+            id: See above.
             actor: See above.
             broken: What every use raises: the store did not answer.
             read_only: Refuse changes.
@@ -76,11 +79,11 @@ class Session(MutableMapping[str, Any]):
         self._kept = json.dumps(self._data)
         self._broken = broken
         self._read_only = read_only
+        self.id: str | None = id
         self.actor = actor
         self.accessed = False
         self.deleted = False
         self.renewed = False
-        self.id: str | None = None
         self.ends_in_s: float | None = None
 
     def __getitem__(self, key: str) -> Any:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from nexios.adapters.asgi.types import Scope
+
 
 def preferred(told: Sequence[str], offered: Sequence[str], *, limit: int = 64) -> str:
     """Return the media type to answer with; the first offered when the client does not mind.
@@ -22,6 +24,12 @@ def preferred(told: Sequence[str], offered: Sequence[str], *, limit: int = 64) -
         return offered[0]
     best = max(offered, key=lambda media: _weight(ranges, media))  # the first of equals
     return best if _weight(ranges, best) > 0 else offered[0]
+
+
+def likes_html(scope: Scope) -> bool:
+    """Return whether a request would rather have a page than a problem."""
+    told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    return preferred(told, ("application/problem+json", "text/html")) == "text/html"
 
 
 def _weight(ranges: Mapping[str, float], media: str) -> float:

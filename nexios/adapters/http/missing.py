@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.headers import MutableHeaders
 from nexios.adapters.asgi.types import Scope
-from nexios.adapters.http.accept import preferred
+from nexios.adapters.http.accept import likes_html
 from nexios.adapters.http.debug import frames_of
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.problems import internal_error
@@ -42,16 +42,11 @@ def page_of(settings: NotFoundSettings, *, debug: bool = False) -> Page | None:
     def page(exchange: Exchange) -> BaseResponse | None:
         if settings.use_html or debug:
             exchange.response.add_vary("Accept")
-            if _likes_html(exchange.scope):
+            if likes_html(exchange.scope):
                 return HTMLResponse(html, 404)
         return None if settings.return_json else PlainTextResponse(text, 404)
 
     return page if settings.use_html or debug or not settings.return_json else None
-
-
-def _likes_html(scope: Scope) -> bool:
-    told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
-    return preferred(told, ("application/problem+json", "text/html")) == "text/html"
 
 
 def with_frames(problem: ProblemResponse, error: BaseException) -> BaseResponse:
@@ -69,7 +64,7 @@ def internal_answer(scope: Scope, error_id: str, settings: NotFoundSettings) -> 
     """
     answer: BaseResponse = internal_error(scope, error_id)
     if settings.use_html:
-        if _likes_html(scope):
+        if likes_html(scope):
             below = f"<p>{escape(_NOTED)} {escape(error_id)}</p>"
             answer = HTMLResponse(_HTML.format("Internal Server Error", below), 500)
         answer.add_vary("Accept")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from pydantic_core import to_json
 
@@ -15,6 +16,8 @@ from nexios.adapters.asgi.errors import (
     TooManyQueryFields,
 )
 from nexios.adapters.asgi.types import Scope
+from nexios.adapters.asgi.url import quote_path
+from nexios.adapters.http.accept import likes_html
 from nexios.adapters.http.errors import (
     BodyStalled,
     BodyTooLarge,
@@ -146,8 +149,27 @@ def _conflict(error: Conflict, scope: Scope) -> Problem:
 
 
 def _unauthenticated(error: Unauthenticated, scope: Scope) -> Problem:
+    login = scope.get("nexios.login_url")
+    if login is not None and scope.get("method") == "GET" and likes_html(scope):
+        back = _way_back(scope)
+        if back.partition("?")[0] != login:  # a login page that asks for a login has no end
+            sep = "&" if "?" in login else "?"
+            to = f"{login}{sep}next={quote(back, safe='/')}"
+            return Problem(303, headers=(("location", to), ("vary", "Accept")))
     challenges = getattr(error, "challenges", None) or scope.get("nexios.challenges") or ()
     return _worded(401, error, tuple(("www-authenticate", text) for text in challenges))
+
+
+def _way_back(scope: Scope) -> str:
+    """Return path and query of a request, as a reference that cannot leave this site."""
+    path, query = quote_path(scope.get("path", "/")), scope.get("query_string", b"")
+    path = "/" + path.lstrip("/\\")
+    return f"{path}?{query.decode('latin-1')}" if query else path
+
+
+def _forbidden(error: Forbidden, _scope: Scope) -> Problem:
+    challenges = getattr(error, "challenges", ())
+    return _worded(403, error, tuple(("www-authenticate", text) for text in challenges))
 
 
 def _later(status: int) -> Row:
@@ -183,7 +205,7 @@ ROWS: Final[dict[type[BaseException], Row]] = {
     AlreadyExists: _said(409),
     Conflict: _conflict,
     NotAllowed: _said(403),
-    Forbidden: _said(403),
+    Forbidden: _forbidden,
     Unauthenticated: _unauthenticated,
     RateLimited: _later(429),
     Overloaded: _later(503),

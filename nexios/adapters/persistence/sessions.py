@@ -56,22 +56,11 @@ class SqlSessions:
 
     async def save(self, digest: bytes, session: StoredSession) -> bool:
         """Replace a session of the version before."""
-        changed = await self._database.execute(
-            f"UPDATE nx_session SET data = {self._json}, actor = ?, created_at = ?, seen_at = ?,"  # noqa: S608
-            " ends_at = ?, version = version + 1"
-            " WHERE digest = ? AND version = ? AND ends_at > ?",
-            [*self._values(session), digest, session.version - 1, datetime.now(UTC)],
-        )
-        return changed == 1
+        return await self._replace(digest, digest, session)
 
     async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
-        """End a session and keep another in its place: the same row."""
-        changed = await self._database.execute(
-            f"UPDATE nx_session SET digest = ?, data = {self._json}, actor = ?, created_at = ?,"  # noqa: S608
-            " seen_at = ?, ends_at = ?, version = ? WHERE digest = ? AND ends_at > ?",
-            [new, *self._values(session), session.version, digest, datetime.now(UTC)],
-        )
-        return changed == 1
+        """Replace as `save` does, under another digest: it is the same row."""
+        return await self._replace(digest, new, session)
 
     async def end(self, digest: bytes) -> None:
         """Forget a session."""
@@ -89,6 +78,15 @@ class SqlSessions:
             _SELECT + "actor = ? AND ends_at > ?", [actor, datetime.now(UTC)]
         )
         return {bytes(row["digest"]): _session(row) for row in rows}
+
+    async def _replace(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
+        changed = await self._database.execute(
+            f"UPDATE nx_session SET digest = ?, data = {self._json}, actor = ?, created_at = ?,"  # noqa: S608
+            " seen_at = ?, ends_at = ?, version = version + 1"
+            " WHERE digest = ? AND version = ? AND ends_at > ?",
+            [new, *self._values(session), digest, session.version - 1, datetime.now(UTC)],
+        )
+        return changed == 1
 
     def _values(self, session: StoredSession) -> list[object]:
         data = json.dumps(session.data, allow_nan=False)

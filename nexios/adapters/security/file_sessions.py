@@ -59,10 +59,11 @@ class FileSessions:
         return await self._in_thread(replace)
 
     async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
-        """End a session and keep another in its place."""
+        """Replace as `save` does, under another digest."""
 
         def replace() -> bool:
-            if self._read(digest) is None:
+            found = self._read(digest)
+            if found is None or found.version != session.version - 1:
                 return False
             # The old one first: if the process dies between, nobody is logged in by mistake.
             self._path(digest).unlink(missing_ok=True)

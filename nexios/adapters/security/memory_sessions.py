@@ -47,11 +47,10 @@ class MemorySessions:
         return True
 
     async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
-        """End a session and keep another in its place; nothing is awaited in between."""
-        if await self.load(digest) is None:
+        """Replace as `save` does, under another digest; nothing is awaited in between."""
+        if not await self.save(digest, session):
             return False
-        del self._sessions[digest]
-        self._sessions[new] = session
+        self._sessions[new] = self._sessions.pop(digest)
         return True
 
     async def end(self, digest: bytes) -> None:

@@ -26,6 +26,11 @@ _SCHEME: Final = re.compile(r"\$([a-z0-9-]{1,20})\$")
 _WRONG: Final = Verified(ok=False)
 _LOGGER: Final = logging.getLogger("nexios.auth")
 
+# Of the process and not of an object, which a container may make for each request: whoever
+# hashes so many at once shares the line of an event loop, and the threads of the process.
+_LINES: Final[RunVar[dict[int, "_Line"]]] = RunVar("nexios_password_lines")
+_RUNNING: Final[dict[int, threading.BoundedSemaphore]] = {}
+
 
 class Argon2Passwords:
     """Hashes with argon2id, in few threads: more would slow the event loop and each other.
@@ -64,10 +69,9 @@ class Argon2Passwords:
         self._bcrypt = _bcrypt()
         self._at_once = at_once
         self._most = at_once + waiting
-        self._lines: RunVar[_Line] = RunVar("nexios_password_line")
         # A task that is cancelled by its own `cancel` leaves its thread at work, and its place in
         # the line free: what counts the threads is here.
-        self._running = threading.BoundedSemaphore(at_once)
+        self._running = _RUNNING.setdefault(at_once, threading.BoundedSemaphore(at_once))
 
     async def hash(self, password: str) -> str:
         """Return a hash of a new salt, with its parameters."""
@@ -79,10 +83,7 @@ class Argon2Passwords:
         return await self._in_thread(self._compare, password_bytes(password), stored)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        line = self._lines.get(None)
-        if line is None:
-            line = _Line(anyio.CapacityLimiter(self._at_once))
-            self._lines.set(line)
+        line = _line(self._at_once)
         # Nothing is awaited between looking and entering, so nobody comes between.
         if line.inside >= self._most:
             raise Overloaded("too many passwords are checked now", retry_after_s=_RETRY_AFTER_S)
@@ -137,6 +138,16 @@ class _Line:
     def __init__(self, limiter: anyio.CapacityLimiter) -> None:
         self.limiter = limiter
         self.inside = 0
+
+
+def _line(at_once: int) -> _Line:
+    lines = _LINES.get(None)
+    if lines is None:
+        lines = {}
+        _LINES.set(lines)
+    if at_once not in lines:
+        lines[at_once] = _Line(anyio.CapacityLimiter(at_once))
+    return lines[at_once]
 
 
 def _argon2(passes: int, memory_kib: int, lanes: int) -> Any:

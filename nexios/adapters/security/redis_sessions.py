@@ -33,21 +33,14 @@ end
 """
 _LOAD: Final = "return redis.call('HMGET', KEYS[1], 'v', 'b')"
 _CREATE: Final = _COMMON + "keep(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])\nreturn 1"
-_SAVE: Final = (
+# The first key, with its digest as the last value, is what is there; the second takes its place.
+_RENEW: Final = (
     _COMMON
     + """
 local version, set = unpack(redis.call('HMGET', KEYS[1], 'v', 's'))
 if not version or tonumber(version) ~= tonumber(ARGV[2]) - 1 then return 0 end
-if set ~= '' and set ~= ARGV[4] then redis.call('ZREM', set, ARGV[1]) end
-keep(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-return 1
-"""
-)
-_RENEW: Final = (
-    _COMMON
-    + """
-if forget(KEYS[2], ARGV[6]) == 0 then return 0 end
-keep(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+if KEYS[1] ~= KEYS[2] or set ~= ARGV[4] then forget(KEYS[1], ARGV[6]) end
+keep(KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
 return 1
 """
 )
@@ -100,7 +93,6 @@ class RedisSessions:
         self._link = RedisLink(url, what="the store of sessions", needed_by="RedisSessions")
         self._load = self._link.script(_LOAD)
         self._create = self._link.script(_CREATE)
-        self._save = self._link.script(_SAVE)
         self._renew = self._link.script(_RENEW)
         self._end = self._link.script(_END)
         self._end_all = self._link.script(_END_ALL)
@@ -131,11 +123,11 @@ class RedisSessions:
 
     async def save(self, digest: bytes, session: StoredSession) -> bool:
         """Replace a session of the version before."""
-        return bool(await self._save([self._key(digest)], *self._values(digest, session)))
+        return await self.renew(digest, digest, session)
 
     async def renew(self, digest: bytes, new: bytes, session: StoredSession) -> bool:
-        """End a session and keep another in its place, in one step."""
-        keys = [self._key(new), self._key(digest)]
+        """Replace as `save` does, under another digest."""
+        keys = [self._key(digest), self._key(new)]
         return bool(await self._renew(keys, *self._values(new, session), digest.hex()))
 
     async def end(self, digest: bytes) -> None:

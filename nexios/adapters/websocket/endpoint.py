@@ -114,6 +114,7 @@ class SocketEndpoint:
         inner: Entries below it, for messages.
         limits: The app's, with the route's own over them.
         handshakes: The route's own middleware.
+        where: ``file:line`` of its registration.
     """
 
     label: str
@@ -124,6 +125,13 @@ class SocketEndpoint:
     origins: OriginSet | None = None
     handshakes: tuple[Any, ...] = ()
     inner: tuple[EntryPoint, ...] = ()
+    where: str = ""
+
+    @property
+    def guards(self) -> tuple[Any, ...]:
+        """The checks before the handler, without the dependencies after them."""
+        before = self.point.before
+        return before[: len(before) - len(self.options.dependencies)]
 
     @property
     def points(self) -> tuple[EntryPoint, ...]:
@@ -186,6 +194,7 @@ def endpoint_of(
         origins=None if options.origins is None else OriginSet(options.origins),
         handshakes=tuple(options.middleware),
         inner=tuple(inner),
+        where=route.where,
     )
 
 

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
@@ -20,6 +21,12 @@ class Proof:
         scheme: The name of the backend that proved it.
         subject: What the credential calls the user; None when it does not.
         claims: What else the credential says.
+        scopes: What the credential may be used for; None where it is not narrowed.
+        authenticated_at: When the user last showed a password or the like, in UTC; None where
+            nobody knows.
+        expires_at: When the credential ends, in UTC; None where nobody knows.
+        session_id: Which session it is, where it is one.
+        token_id: Which token it is (``jti``), where it has a name.
         credential: What can be revoked of it; None where nothing can.
     """
 
@@ -27,6 +34,11 @@ class Proof:
     scheme: str
     subject: str | None = None
     claims: Mapping[str, object] = field(default_factory=dict)
+    scopes: frozenset[str] | None = None
+    authenticated_at: datetime | None = None
+    expires_at: datetime | None = None
+    session_id: str | None = None
+    token_id: str | None = None
     credential: Credential | None = None
 
 
@@ -65,6 +77,17 @@ class AuthenticationBackend:
         """
 
     authenticate: Callable[..., Awaitable[object]]
+
+
+def moment_in(claims: Mapping[str, object], name: str) -> datetime | None:
+    """Return a claim that is seconds since 1970 (RFC 7519, 2) as a moment in UTC."""
+    found = claims.get(name)
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(found, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def described(backend: Any) -> Mapping[str, object] | None:

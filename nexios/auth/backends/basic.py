@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -62,7 +63,7 @@ class BasicAuthBackend(LoadingBackend):
             user = None
         if not user:
             raise AuthenticationFailed(challenges=(self.challenge(),))
-        return Proof(user, self.scheme)
+        return Proof(user, self.scheme, authenticated_at=datetime.now(UTC))
 
 
 def _pair(encoded: str) -> tuple[str, str] | None:

@@ -2,26 +2,30 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from time import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.security.jwt import (
+from nexios.adapters.security.algorithms import (
+    ASYMMETRIC,
+    HMAC_BYTES,
     HmacKey,
-    JwtVerifier,
-    Profile,
     UnusableKey,
-    encode,
     hmac_keys,
 )
+from nexios.adapters.security.jwks import Fetches, JwksSource, JwksVerifier
+from nexios.adapters.security.jwt import JwtVerifier, encode
+from nexios.adapters.security.outbound import Outbound
+from nexios.adapters.security.profile import Profile
+from nexios.application.grants import scopes_in
 from nexios.application.keyring import Secret
 from nexios.application.replica import RevocationReplica
 from nexios.application.revocations import Credential, Revocations
 from nexios.application.token_pairs import SESSION_CLAIM
 from nexios.application.tokens import TokenCodec, TokenError
-from nexios.auth.backends.base import Proof
+from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.exceptions import AuthenticationFailed
 from nexios.config import default_config
@@ -30,10 +34,19 @@ from nexios.container.depend import Depend
 from nexios.container.entry import Entry, EntryPoint
 
 _DEFAULT_LIFETIME_S: Final = 3600
+_FETCH_S: Final = 3.0
 _BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
 _REFUSED: Final = 'Bearer error="invalid_token"'
 
 SecretKey = str | Secret | Sequence[str | Secret]
+
+
+class Verifies(Protocol):
+    """What the backend needs of a codec: a verifier of any kind, awaited or not."""
+
+    def verify(self, token: str) -> Mapping[str, object] | Awaitable[Mapping[str, object]]:
+        """Return the claims of a token, or say `TokenError`."""
+        ...
 
 
 class MissingSecret(UnusableKey):
@@ -48,28 +61,37 @@ class MissingSecret(UnusableKey):
             f"the JWT backend {self.name!r} has no key to verify tokens with\n"
             "  fix: NexiosApp(config=MakeConfig(secret_key=...))   (or NEXIOS_SECRET_KEY)\n"
             "    or JWTAuthBackend(..., secret_key=...)\n"
-            "    or bind a TokenCodec: module.bind(TokenCodec).to(...)"
+            "    or bind a TokenCodec: module.bind(TokenCodec).to(...)\n"
+            "    or JWTAuthBackend(..., issuer='https://...', audience=...): it publishes keys"
         )
 
 
 class JWTAuthBackend(LoadingBackend):
     """Proves a user by exactly one ``Authorization: Bearer`` token.
 
+    Keys come from the first that is there of ``codec``, ``secret_key``, ``jwks_url``, a bound
+    `TokenCodec`, the metadata of an ``issuer`` that is a URL, and the app's secret.
+
     Args:
         load_user: Called with the claims as keywords, only those it has parameters for, or all
             for ``**claims``. It may ask for services with ``Depend``. What it returns is
             ``request.user``; None is nobody. Without it the claims are the user.
         secret_key: Overrides the app's; several verify all.
-        algorithms: Overrides the app's ``jwt_algorithms``.
+        algorithms: Overrides the app's ``jwt_algorithms``; of published keys all that there are
+            unless it says which. Naming one of shared keys keeps an issuer from being asked.
         audience: With ``issuer``: only their access tokens for this audience are accepted.
         issuer: See ``audience``.
         leeway_s: By how many seconds clocks may differ.
         identifier: The claim that names the actor.
         codec: Verifies instead of the built-in verifier.
+        jwks_url: Where the issuer publishes its keys, if its metadata does not say.
+        outbound: Fetches keys; when absent one that asks only public servers, 3 s each.
         authenticate_func: 2.11's name of ``load_user``.
 
     Raises:
-        UnusableKey: Issuer without audience, an unknown algorithm, or a key that is none.
+        UnusableKey: Issuer without audience, an unknown algorithm, a key that is none, or two
+            sources of keys.
+        ImportError: Keys are fetched, and the extra ``oauth`` is not installed.
     """
 
     def __init__(
@@ -83,9 +105,16 @@ class JWTAuthBackend(LoadingBackend):
         leeway_s: float = 0.0,
         identifier: str = "sub",
         name: str = "jwt",
-        codec: TokenCodec | None = None,
+        codec: Verifies | None = None,
+        jwks_url: str | None = None,
+        outbound: Fetches | None = None,
         authenticate_func: Callable[..., Any] | None = None,
     ) -> None:
+        if [codec, secret_key, jwks_url].count(None) < 2:
+            raise UnusableKey(
+                f"the JWT backend {name!r} has two sources of keys\n"
+                "  fix: one of codec=, secret_key= and jwks_url="
+            )
         load_user = authenticate_func if load_user is None else load_user
         self.scheme = name
         self._identifier = identifier
@@ -93,11 +122,15 @@ class JWTAuthBackend(LoadingBackend):
         self._profile = Profile(issuer, audience, leeway_s)
         self._secret = None if secret_key is None else _listed(secret_key)
         self._algorithms = algorithms
-        self._codec: TokenCodec | JwtVerifier | None = codec
+        self._outbound = outbound
+        self._codec: Verifies | None = codec
         self._bound: Entry | None = None
         self._strict = self._profile.strict or codec is not None
         self._revocable = False
         self._revocations: RevocationReplica | None = None
+        if jwks_url is not None:
+            source = JwksSource(jwks_url, self._fetching(), algorithms=algorithms or ASYMMETRIC)
+            self._codec = JwksVerifier(source, self._profile)
         if codec is None and self._secret is not None and algorithms is not None:
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
@@ -120,14 +153,17 @@ class JWTAuthBackend(LoadingBackend):
         self._revocations = getattr(app, "revocations", None)
         if self._codec is not None or self._bound is not None:
             return
-        config = app.config
+        config, limit = app.config, app.limits.token_bytes
+        if self._secret is None and self._is_discovered():
+            self._codec = self._discovered(limit)
+            return
         secrets = self._secret or (None if app.keyring is None else app.keyring.all)
         if not secrets:
             raise MissingSecret(self.scheme)
         self._codec = JwtVerifier(
             hmac_keys(secrets, self._algorithms or config.jwt_algorithms),
             self._profile,
-            max_bytes=app.limits.token_bytes,
+            max_bytes=limit,
             refuse_short=config.env == "prod",
         )
 
@@ -152,6 +188,8 @@ class JWTAuthBackend(LoadingBackend):
         codec = await self._verifier()
         try:
             claims = codec.verify(token)
+            if isinstance(claims, Awaitable):
+                claims = await claims
         except TokenError:
             raise AuthenticationFailed(challenges=(_REFUSED,)) from None
         credential = self._credential(claims)
@@ -160,13 +198,24 @@ class JWTAuthBackend(LoadingBackend):
         user = claims if self._loader is None else await self._loader(claims)
         if not user:
             raise AuthenticationFailed(challenges=(_REFUSED,))
-        return Proof(user, self.scheme, credential.subject, claims, credential)
+        return Proof(
+            user,
+            self.scheme,
+            credential.subject,
+            claims,
+            scopes=scopes_in(claims),
+            authenticated_at=moment_in(claims, "auth_time"),
+            expires_at=moment_in(claims, "exp"),
+            session_id=credential.session,
+            token_id=credential.token,
+            credential=credential,
+        )
 
     def _credential(self, claims: Mapping[str, object]) -> Credential:
         return Credential(
             subject=_text(claims.get(self._identifier)),
-            token=_text(claims.get("jti")),
-            session=_text(claims.get(SESSION_CLAIM)),
+            token=_text_in(claims, "jti"),
+            session=_text_in(claims, SESSION_CLAIM),
             issued_at=_seconds(claims.get("iat")),
             expires_at=_seconds(claims.get("exp")),
         )
@@ -177,7 +226,27 @@ class JWTAuthBackend(LoadingBackend):
             return True
         return self._revocations is not None and self._revocations.refuses(credential)
 
-    async def _verifier(self) -> TokenCodec | JwtVerifier:
+    def _is_discovered(self) -> bool:
+        """Return whether the issuer is one to ask for its keys."""
+        issuer = self._profile.issuer
+        return (
+            issuer is not None
+            and "://" in issuer
+            and HMAC_BYTES.keys().isdisjoint(self._algorithms or ())
+        )
+
+    def _discovered(self, max_bytes: int) -> JwksVerifier:
+        source = JwksSource.discovered(
+            str(self._profile.issuer),
+            self._fetching(),
+            algorithms=self._algorithms or ASYMMETRIC,
+        )
+        return JwksVerifier(source, self._profile, max_bytes=max_bytes)
+
+    def _fetching(self) -> Fetches:
+        return Outbound(total_s=_FETCH_S) if self._outbound is None else self._outbound
+
+    async def _verifier(self) -> Verifies:
         if self._bound is not None:
             plan = self._bound.plan
             found: Any = plan.call()
@@ -185,6 +254,11 @@ class JWTAuthBackend(LoadingBackend):
         if self._codec is None:
             raise MissingSecret(self.scheme)
         return self._codec
+
+
+def _text_in(claims: Mapping[str, object], name: str) -> str | None:
+    found = claims.get(name)
+    return found if isinstance(found, str) else None
 
 
 def _bound_codec(codec: TokenCodec = Depend()) -> TokenCodec:

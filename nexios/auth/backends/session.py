@@ -11,11 +11,11 @@ from nexios.adapters.asgi.stages import Stage
 from nexios.application.replica import RevocationReplica
 from nexios.application.revocations import Credential
 from nexios.application.sections import SessionSettings
-from nexios.auth.backends.base import Proof
+from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 
 _USER_KEY: Final = "user"
-_LOGIN_AT: Final = "at"
+_WHEN: Final = "auth_time"
 
 
 class NamelessUser(TypeError):
@@ -84,18 +84,25 @@ class SessionAuthBackend(LoadingBackend):
         kept = session.peek(self._user_key)
         if not isinstance(kept, dict):
             return None
-        told = {name: value for name, value in kept.items() if name != _LOGIN_AT}
         credential = Credential(
             subject=str(kept.get("sub")),
             session=session.id,
-            issued_at=kept.get(_LOGIN_AT),
+            issued_at=kept.get(_WHEN),
         )
         if self._revocations is not None and self._revocations.refuses(credential):
             return None
-        user = told if self._loader is None else await self._loader(told)
+        user = kept if self._loader is None else await self._loader(kept)
         if not user:
             return None
-        return Proof(user, self.scheme, credential.subject, told, credential)
+        return Proof(
+            user,
+            self.scheme,
+            credential.subject,
+            kept,
+            authenticated_at=moment_in(kept, _WHEN),
+            session_id=session.id,
+            credential=credential,
+        )
 
     def login(self, request: Connection, user: object, *, subject: object = None) -> None:
         """Let the session prove this user from now on, under a new id.
@@ -115,7 +122,8 @@ class SessionAuthBackend(LoadingBackend):
         if named is None:
             raise NamelessUser(user)
         session: Session = request.session
-        session[self._user_key] = {"sub": str(named), "id": named, _LOGIN_AT: time()}
+        # As exact as the clock: what is revoked is what was opened before a moment.
+        session[self._user_key] = {"sub": str(named), "id": named, _WHEN: time()}
         session.actor = str(named)
         session.regenerate_id()
 

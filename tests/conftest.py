@@ -1,4 +1,4 @@
-"""One browser for all tests of the pages: starting it takes longer than any of them."""
+"""One browser for all tests that drive one: starting it takes longer than any of them."""
 
 from collections.abc import Iterator
 

@@ -1,0 +1,67 @@
+"""What the doors say, and what goes on working, where an extra is not installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"
+
+
+def run(code: str, *missing: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(missing=missing) + code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return (done.stdout + done.stderr).strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from nexios.adapters.security.signing_keys import SigningKey as K; K('a', 'x')",
+        "from nexios.adapters.security.signing_keys import VerifyKey as K; K.from_pem('x')",
+        "from nexios.adapters.security.signing_keys import VerifyKey as K; K.from_jwk({})",
+    ],
+)
+def test_key_pairs_name_the_extra_they_need(code: str) -> None:
+    said = run(code, "cryptography")
+    assert said == ("ImportError: key pairs need cryptography; fix: pip install 'nexios[crypto]'")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from nexios.adapters.security.outbound import Outbound; Outbound()",
+        (
+            "from nexios.auth.backends.jwt import JWTAuthBackend as B\n"
+            "B(issuer='https://i.example', audience='a', jwks_url='https://i.example/keys')"
+        ),
+    ],
+)
+def test_asking_others_names_the_extra_it_needs(code: str) -> None:
+    said = run(code, "httpx2")
+    assert said == (
+        "ImportError: asking other servers needs httpx2; fix: pip install 'nexios[oauth]'"
+    )
+
+
+def test_shared_keys_need_no_extra() -> None:
+    code = (
+        "from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt, decode_jwt\n"
+        "JWTAuthBackend(secret_key='k' * 32, algorithms=['HS256'])\n"
+        "print(decode_jwt(create_jwt({'sub': '7'}, 'k' * 32), 'k' * 32)['sub'])"
+    )
+    assert run(code, "cryptography", "httpx2", "authlib") == "7"
+
+
+def test_importing_the_backend_is_light() -> None:
+    heavy = ("jwt", "httpx2", "cryptography", "authlib")
+    code = (
+        "import nexios.auth.backends.jwt\n"
+        f"print([name for name in {heavy!r} if sys.modules.get(name)])"
+    )
+    assert run(code) == "[]"
