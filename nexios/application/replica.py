@@ -84,6 +84,7 @@ class RevocationReplica:
                 deltas = await store.since(self._sequence)
                 if deltas.sequence < self._sequence:  # it began anew
                     deltas = await store.since(0)
+            fresh = [self._note(entry) for entry in deltas.entries]
         except Exception as error:
             self._missed(error)
             return
@@ -92,7 +93,6 @@ class RevocationReplica:
         if self._said:
             self._said = False
             _LOGGER.warning("the list of revocations is up to date again")
-        fresh = [self._note(entry) for entry in deltas.entries]
         self._forget()
         if any(fresh) and self._changed is not None:
             self._changed()
@@ -134,7 +134,9 @@ class RevocationReplica:
             await self.look()
 
     def _note(self, entry: Revoked) -> bool:
-        """Keep an entry; False when it was known."""
+        """Keep an entry; False when it was known, or names nothing."""
+        if not entry.key:
+            return False
         until = entry.until.timestamp()
         if entry.before is not None:
             known = self._subjects.get(entry.key, (-math.inf, -math.inf))
