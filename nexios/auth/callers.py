@@ -21,7 +21,7 @@ def caller_of(proof: Proof, before: Caller, roles: Roles, logger: logging.Logger
         before,
         actor=actor_of(proof, logger),
         scheme=proof.scheme,
-        session_id=proof.session_id,
+        session_id=None if proof.credential is None else proof.credential.session,
         grants=grants_of(proof.user, roles, proof.scopes),
         authenticated_at=proof.authenticated_at,
     )

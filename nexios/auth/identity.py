@@ -26,7 +26,6 @@ CHALLENGES: Final = "nexios.challenges"
 
 LOGIN_URL: Final = "nexios.login_url"
 """The scope's key for where browsers are sent instead of a 401 (adapters/http/problems.py)."""
-
 CREDENTIAL: Final = "nexios.credential"
 """The scope's key of what a socket stays open for (adapters/websocket/gateway.py)."""
 
@@ -75,6 +74,11 @@ class Identity:
         self._asked: set[str] = set()
         self.proof: Proof | None = None
         self.refused: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def backends(self) -> tuple[Any, ...]:
+        """Every backend of the application, in their order."""
+        return tuple(one.backend for one in self._backends)
 
     async def establish(self, connection: Connection) -> None:
         """Ask the backends in their order until one proves somebody."""
@@ -146,10 +150,11 @@ class Identity:
             scope["user"] = proof.user
             scope["auth"] = proof.scheme
             known = scope.get("caller", ANONYMOUS)
-            caller = scope["caller"] = caller_of(proof, known, self.roles, self._logger)
+            caller = caller_of(proof, known, self.roles, self._logger)
+            scope["caller"] = caller
             if scope["type"] == "websocket":
-                own = Credential(caller.actor, issued_at=time())
-                scope[CREDENTIAL] = proof.credential or own
+                credential = proof.credential or Credential(caller.actor, issued_at=time())
+                scope[CREDENTIAL] = credential
         return proof
 
 

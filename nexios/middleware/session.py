@@ -155,6 +155,7 @@ class SessionMiddleware(BaseMiddleware):
             broken = Unavailable(retry_after_s=2.0)
             broken.__cause__ = error
             opened = Opened(Session(broken=broken, read_only=read_only))
+        opened.session.server_side = manager.server_side
         connection.scope["session"] = opened.session
         connection.scope[OPENED] = opened
         return opened

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.session import Session, UnstorableSession
 from nexios.adapters.security.file_sessions import FileSessions
@@ -50,6 +50,8 @@ class SessionManager(ABC):
         settings: How long sessions last.
         now: The time of day, in UTC.
     """
+
+    server_side: ClassVar[bool] = False  # what is in a session never reaches its client
 
     def __init__(
         self,
@@ -212,6 +214,8 @@ class StoredSessionManager(SessionManager):
         now: The time of day, in UTC.
     """
 
+    server_side = True
+
     def __init__(
         self,
         store: SessionStore,
@@ -267,6 +271,8 @@ class StoredSessionManager(SessionManager):
                 # client has the other one by now.
                 return "" if token is None else None
             stored = found
+            if _is_made(changes, session, stored):
+                return None
         raise Conflict("this session is changed by too many requests at once")
 
     def _merged(self, theirs: Mapping[str, Any], changes: _Changes) -> dict[str, Any]:
@@ -344,6 +350,14 @@ def _new_id() -> str:
 def digest_of(token: str) -> bytes:
     """Return what the store knows of an id."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _is_made(changes: _Changes, session: Session, stored: StoredSession) -> bool:
+    """Return whether another request made the very same changes, and there are no others."""
+    others = session.renewed or session.ends_in_s is not None or session.actor != stored.actor
+    if others or not changes:
+        return False
+    return all(stored.data.get(key) == after for key, (_, after) in changes.items())
 
 
 def _opened(

@@ -258,7 +258,7 @@ class TestFresh:
 
         @app.post("/age")
         async def age(request: Any, response: Any) -> str:
-            request.session["user"] = {**request.session["user"], "auth_time": 1}
+            request.session["user"] = {**request.session["user"], "at": 1}
             return "old"
 
         app.get("/pay", guards=[fresh(60)])(lambda request, response: "paid")

@@ -35,13 +35,14 @@ class Session(MutableMapping[str, Any]):
     Changes deep inside a value are noticed too: what counts is its JSON at the end.
 
     Attributes:
-        id: What `Sessions` calls it, or `Revocations` where it is in a signed cookie; None before
-            it is kept.
+        id: What `Sessions` calls it, and a revocation one in a signed cookie; None before it is
+            kept.
         actor: Who proved to be in it; None for nobody.
         accessed: Somebody asked for anything.
         deleted: It is to end with this request.
         renewed: It is to go on under a new id.
         ends_in_s: Seconds it has left, where somebody said so.
+        server_side: Its content stays with us: the client has nothing but its id.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Session(MutableMapping[str, Any]):
         "ends_in_s",
         "id",
         "renewed",
+        "server_side",
     )
 
     def __init__(
@@ -85,6 +87,7 @@ class Session(MutableMapping[str, Any]):
         self.deleted = False
         self.renewed = False
         self.ends_in_s: float | None = None
+        self.server_side = False
 
     def __getitem__(self, key: str) -> Any:
         return self._touched()[key]

@@ -42,6 +42,7 @@ from nexios.application.errors import (
     Unauthenticated,
     Unavailable,
 )
+from nexios.application.identity_provider import LoginRefused, ProviderUnavailable
 from nexios.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -212,6 +213,8 @@ ROWS: Final[dict[type[BaseException], Row]] = {
     Unavailable: _later(503),
     OutcomeUnknown: _later(503),
     TimedOut: _said(504),
+    LoginRefused: _said(400),
+    ProviderUnavailable: _said(502),
 }
 """Exception class to row; the nearest class in an exception's MRO holds."""
 

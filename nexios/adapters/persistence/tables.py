@@ -194,6 +194,18 @@ REVOCATION: Final = Table(
 Index("nx_revocation_xact", REVOCATION.c.xact)
 Index("nx_revocation_until", REVOCATION.c.until)
 
+ONE_TIME: Final = Table(
+    "nx_one_time",
+    _OURS,
+    Column("purpose", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("value", _JSON, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+"""What may be used once, by the digest of its key."""
+
+Index("nx_one_time_ends_at", ONE_TIME.c.ends_at)
+
 
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""

@@ -24,9 +24,6 @@ class Proof:
         scopes: What the credential may be used for; None where it is not narrowed.
         authenticated_at: When the user last showed a password or the like, in UTC; None where
             nobody knows.
-        expires_at: When the credential ends, in UTC; None where nobody knows.
-        session_id: Which session it is, where it is one.
-        token_id: Which token it is (``jti``), where it has a name.
         credential: What can be revoked of it; None where nothing can.
     """
 
@@ -36,9 +33,6 @@ class Proof:
     claims: Mapping[str, object] = field(default_factory=dict)
     scopes: frozenset[str] | None = None
     authenticated_at: datetime | None = None
-    expires_at: datetime | None = None
-    session_id: str | None = None
-    token_id: str | None = None
     credential: Credential | None = None
 
 

@@ -125,12 +125,12 @@ class JWTAuthBackend(LoadingBackend):
         self._outbound = outbound
         self._codec: Verifies | None = codec
         self._bound: Entry | None = None
-        self._strict = self._profile.strict or codec is not None
-        self._revocable = False
-        self._revocations: RevocationReplica | None = None
         if jwks_url is not None:
             source = JwksSource(jwks_url, self._fetching(), algorithms=algorithms or ASYMMETRIC)
             self._codec = JwksVerifier(source, self._profile)
+        self._strict = self._profile.strict or codec is not None
+        self._revocable = False
+        self._revocations: RevocationReplica | None = None
         if codec is None and self._secret is not None and algorithms is not None:
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
@@ -205,17 +205,14 @@ class JWTAuthBackend(LoadingBackend):
             claims,
             scopes=scopes_in(claims),
             authenticated_at=moment_in(claims, "auth_time"),
-            expires_at=moment_in(claims, "exp"),
-            session_id=credential.session,
-            token_id=credential.token,
             credential=credential,
         )
 
     def _credential(self, claims: Mapping[str, object]) -> Credential:
         return Credential(
             subject=_text(claims.get(self._identifier)),
-            token=_text_in(claims, "jti"),
-            session=_text_in(claims, SESSION_CLAIM),
+            token=_text(claims.get("jti")),
+            session=_text(claims.get(SESSION_CLAIM)),
             issued_at=_seconds(claims.get("iat")),
             expires_at=_seconds(claims.get("exp")),
         )
@@ -254,11 +251,6 @@ class JWTAuthBackend(LoadingBackend):
         if self._codec is None:
             raise MissingSecret(self.scheme)
         return self._codec
-
-
-def _text_in(claims: Mapping[str, object], name: str) -> str | None:
-    found = claims.get(name)
-    return found if isinstance(found, str) else None
 
 
 def _bound_codec(codec: TokenCodec = Depend()) -> TokenCodec:

@@ -15,7 +15,7 @@ from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 
 _USER_KEY: Final = "user"
-_WHEN: Final = "auth_time"
+_LOGIN_AT: Final = "at"
 
 
 class NamelessUser(TypeError):
@@ -84,23 +84,23 @@ class SessionAuthBackend(LoadingBackend):
         kept = session.peek(self._user_key)
         if not isinstance(kept, dict):
             return None
+        told = {name: value for name, value in kept.items() if name != _LOGIN_AT}
         credential = Credential(
             subject=str(kept.get("sub")),
             session=session.id,
-            issued_at=kept.get(_WHEN),
+            issued_at=kept.get(_LOGIN_AT),
         )
         if self._revocations is not None and self._revocations.refuses(credential):
             return None
-        user = kept if self._loader is None else await self._loader(kept)
+        user = told if self._loader is None else await self._loader(told)
         if not user:
             return None
         return Proof(
             user,
             self.scheme,
             credential.subject,
-            kept,
-            authenticated_at=moment_in(kept, _WHEN),
-            session_id=session.id,
+            told,
+            authenticated_at=moment_in(kept, _LOGIN_AT),
             credential=credential,
         )
 
@@ -118,12 +118,11 @@ class SessionAuthBackend(LoadingBackend):
             NamelessUser: Nothing names the user.
         """
         Evidence.of(request).insist(request)
-        named = _name_of(user) if subject is None else subject
+        named = name_of(user) if subject is None else subject
         if named is None:
             raise NamelessUser(user)
         session: Session = request.session
-        # As exact as the clock: what is revoked is what was opened before a moment.
-        session[self._user_key] = {"sub": str(named), "id": named, _WHEN: time()}
+        session[self._user_key] = {"sub": str(named), "id": named, _LOGIN_AT: time()}
         session.actor = str(named)
         session.regenerate_id()
 
@@ -151,7 +150,8 @@ def logout(request: Connection) -> None:
     _OF_2_11.logout(request)
 
 
-def _name_of(user: object) -> object:
+def name_of(user: object) -> object:
+    """Return what an application's user calls itself; None when it does not."""
     found = getattr(user, "identity", None)
     if found is None and isinstance(user, Mapping):
         found = user.get("id")
