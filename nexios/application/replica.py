@@ -20,6 +20,16 @@ _RETRY_AFTER_S: Final = 2.0
 _LOGGER: Final = logging.getLogger("nexios.auth")
 
 
+class NoRevocations(ValueError):
+    """What is revoked has to be known, and there is nothing to know it from."""
+
+    def __str__(self) -> str:
+        return (
+            'auth.revocation is "required", and no Revocations are bound where the app sees them'
+            "\n  fix: module.bind(Revocations, scope=Scope.SINGLETON).to(SqlRevocations)"
+        )
+
+
 class RevocationReplica:
     """The revocations of a store as this process knows them; without a store there are none.
 
