@@ -38,6 +38,7 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
 from nexios.application.policies import Policies
+from nexios.application.replica import NoRevocations
 from nexios.application.revocations import Revocations
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
@@ -380,6 +381,8 @@ class House:
 
     def _prove(self, problems: Sequence[Exception]) -> None:
         found = list(problems)
+        if self._config.auth.revocation == "required" and Revocations not in self.container:
+            found.append(NoRevocations())
         try:
             self.container.validate()
         except WiringErrors as errors:

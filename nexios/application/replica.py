@@ -20,6 +20,16 @@ _RETRY_AFTER_S: Final = 2.0
 _LOGGER: Final = logging.getLogger("nexios.auth")
 
 
+class NoRevocations(ValueError):
+    """What is revoked has to be known, and there is nothing to know it from."""
+
+    def __str__(self) -> str:
+        return (
+            'auth.revocation is "required", and no Revocations are bound where the app sees them'
+            "\n  fix: module.bind(Revocations, scope=Scope.SINGLETON).to(SqlRevocations)"
+        )
+
+
 class RevocationReplica:
     """The revocations of a store as this process knows them; without a store there are none.
 
@@ -84,6 +94,7 @@ class RevocationReplica:
                 deltas = await store.since(self._sequence)
                 if deltas.sequence < self._sequence:  # it began anew
                     deltas = await store.since(0)
+            fresh = [self._note(entry) for entry in deltas.entries]
         except Exception as error:
             self._missed(error)
             return
@@ -92,7 +103,6 @@ class RevocationReplica:
         if self._said:
             self._said = False
             _LOGGER.warning("the list of revocations is up to date again")
-        fresh = [self._note(entry) for entry in deltas.entries]
         self._forget()
         if any(fresh) and self._changed is not None:
             self._changed()
@@ -134,7 +144,9 @@ class RevocationReplica:
             await self.look()
 
     def _note(self, entry: Revoked) -> bool:
-        """Keep an entry; False when it was known."""
+        """Keep an entry; False when it was known, or names nothing."""
+        if not entry.key:
+            return False
         until = entry.until.timestamp()
         if entry.before is not None:
             known = self._subjects.get(entry.key, (-math.inf, -math.inf))

@@ -95,6 +95,17 @@ async def test_each_kind_refuses_what_it_names_and_nothing_else(kind: Kind) -> N
         assert world.changes == 1
 
 
+async def test_an_entry_without_a_name_refuses_nobody() -> None:
+    world = World()
+    async with world.running() as replica:
+        await world.store.token("", LATER)
+        await world.store.session("", LATER)
+        await world.store.subject("", NOW)
+        await replica.look()
+        assert not replica.refuses(Credential())
+        assert world.changes == 0
+
+
 async def test_a_subject_may_come_again_with_what_is_newer() -> None:
     world = World()
     moment = NOW.timestamp()

@@ -24,7 +24,7 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
 from nexios.application.errors import Unavailable
 from nexios.application.refresh_tokens import RefreshTokens
-from nexios.application.replica import RevocationReplica
+from nexios.application.replica import NoRevocations, RevocationReplica
 from nexios.application.revocations import Deltas, Revocations
 from nexios.application.security_events import SecurityEvents
 from nexios.application.token_pairs import TokenPair, TokenPairs
@@ -395,6 +395,44 @@ class TestOutage:
             store.down = False
             await app.revocations.look()
             assert await status(client, token) == 200
+
+    async def test_required_without_a_store_refuses_the_start(self) -> None:
+        with pytest.raises(NoRevocations, match=r"module\.bind\(Revocations"):
+            app_over(None, revocation="required").check()
+        app_over(MemoryRevocations(), revocation="required").check()
+
+    async def test_one_socket_that_cannot_be_closed_keeps_no_other_open(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = MemoryRevocations()
+        app = app_over(store)
+
+        @app.websocket("/stuck", limits={"message_finish_s": 0.1})
+        @auth()
+        async def stuck(websocket: WebSocket) -> None:
+            async def broken(message: Any) -> None:
+                raise RuntimeError("the channel of this socket broke")
+
+            await websocket.accept()
+            websocket.before_send = broken
+            await anyio.sleep_forever()
+
+        async with AsyncTestClient(app) as client:
+            token = (await client.post("/login/ada")).json()["access"]
+            headers = bearer(token)
+            async with (
+                client.websocket_connect("/stuck", headers=headers),
+                client.websocket_connect("/ws", headers=headers) as socket,
+            ):
+                await store.subject("ada", datetime.now(UTC))
+                with anyio.fail_after(1):
+                    assert (await socket.closed()).code == 4401
+                again = (await client.post("/login/ada")).json()["access"]
+                async with client.websocket_connect("/ws", headers=bearer(again)) as later:
+                    await store.subject("ada", datetime.now(UTC))
+                    with anyio.fail_after(1):
+                        assert (await later.closed()).code == 4401
+        assert "the channel of this socket broke" in caplog.text
 
 
 class TestTokens:

@@ -53,6 +53,14 @@ def turn(spent: bytes, fresh: bytes, after: timedelta = timedelta(0), **more: ob
     return replace(made, **more)  # type: ignore[arg-type]  # fields by name
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return "sqlite://"
+    found: str = request.getfixturevalue("nexios_database_url")
+    return found
+
+
 @pytest.fixture(params=["memory", "sqlite", "sqlite-file", "postgres", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
@@ -222,6 +230,20 @@ async def test_sql_refuses_to_rotate_where_a_rollback_would_undo_it() -> None:
             async with database.transaction():
                 await store.rotate(turn(b"1", b"2"))
         assert (await store.rotate(turn(b"1", b"2"))).outcome is Outcome.ROTATED
+
+
+async def test_sql_forgets_what_has_ended_once_a_minute(database_url: str) -> None:
+    passed = [0.0]
+    async with Database(database_url) as database:
+        await create_tables(database)
+        store = SqlRefreshTokens(database, clock=lambda: passed[0])
+        over = NOW - timedelta(seconds=1)
+        await store.open(family(id=b"a" * 32, idle_ends_at=over))
+        await store.open(family(id=b"b" * 32))
+        passed[0] = 61.0
+        await store.open(family(id=b"c" * 32))
+        kept = await database.fetch_all("SELECT family FROM nx_refresh ORDER BY family")
+        assert [row["family"] for row in kept] == [b"b" * 32, b"c" * 32]
 
 
 async def test_memory_lets_the_longest_unused_family_go() -> None:

@@ -12,6 +12,7 @@ import pytest
 from nexios.adapters.persistence import Database, create_tables
 from nexios.adapters.persistence.tokens import SqlRevocations
 from nexios.adapters.security.memory_tokens import MemoryRevocations
+from nexios.adapters.security.redis import RedisLink
 from nexios.adapters.security.redis_tokens import RedisRevocations
 from nexios.application.revocations import SUBJECT_KEPT, Kind, Revocations, Revoked
 
@@ -21,6 +22,14 @@ Open = Callable[[], AbstractAsyncContextManager[Revocations]]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return "sqlite://"
+    found: str = request.getfixturevalue("nexios_database_url")
+    return found
 
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite-file", "postgres", "redis"])
@@ -118,6 +127,31 @@ async def test_of_many_writers_none_is_left_out(place: Open) -> None:
         deltas = await store.since(sequence)
         seen |= {one.key for one in deltas.entries}
         assert seen == {f"t{n}" for n in range(40)}
+
+
+async def test_sql_forgets_what_has_ended_once_a_minute(database_url: str) -> None:
+    passed = [0.0]
+    async with Database(database_url) as database:
+        await create_tables(database)
+        store = SqlRevocations(database, clock=lambda: passed[0])
+        await store.token("old", datetime.now(UTC) - timedelta(seconds=1))
+        await store.token("t1", LATER)
+        passed[0] = 61.0
+        await store.token("t2", LATER)
+        kept = await database.fetch_all("SELECT key FROM nx_revocation ORDER BY key")
+        assert [row["key"] for row in kept] == ["t1", "t2"]
+
+
+async def test_redis_forgets_what_has_ended_with_the_next_entry(nexios_redis: str) -> None:
+    prefix = f"nexios-tests-{secrets.token_hex(6)}"
+    link = RedisLink(nexios_redis, what="the store of tests", needed_by="tests")
+    count = link.script("return redis.call('ZCARD', KEYS[1])")
+    async with RedisRevocations(nexios_redis, prefix=prefix) as store:
+        await store.token("old", datetime.now(UTC) - timedelta(seconds=1))
+        await store.token("t1", LATER)
+        for part in ("log", "ends"):
+            assert await count([f"{{{prefix}}}:{part}"]) == 1
+    await link.close()
 
 
 async def test_a_slow_transaction_is_not_passed_over(nexios_database_url: str) -> None:

@@ -1,18 +1,15 @@
 """Sockets on the real server, through `nexios run`: what its log says, and how it stops."""
 
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
+from tests.support.running import running
 
 APP = """
 import anyio
@@ -45,46 +42,6 @@ STOP_S = 15
 """Less than the 20 s that requests in flight have after SIGTERM."""
 
 
-class Running:
-    """A server process, and what it has said."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
-        self.process = process
-        self.log = log
-        self.port = 0
-
-    def said(self, pattern: str) -> "re.Match[str]":
-        """Wait until the log has a line."""
-        while True:
-            found = re.search(pattern, self.log.read_text())
-            if found is not None:
-                return found
-            assert self.process.poll() is None, self.log.read_text()
-            with pytest.raises(subprocess.TimeoutExpired):
-                self.process.wait(0.02)
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    (folder / "main.py").write_text(APP)
-    log = folder / "log.txt"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0"],
-            cwd=folder,
-            env=dict(os.environ),
-            stdout=out,
-            stderr=out,
-        )
-    served = Running(process, log)
-    try:
-        served.port = int(served.said(r"running on http://[\d.]+:(\d+)")[1])
-        yield served
-    finally:
-        process.kill()
-        process.wait()
-
-
 def stalled(port: int, path: str) -> socket.socket:
     """Open a socket, and never read from it again."""
     peer = socket.socket()
@@ -100,7 +57,7 @@ def stalled(port: int, path: str) -> socket.socket:
 
 
 def test_a_denied_handshake_is_no_error_in_the_log(tmp_path: Path) -> None:
-    with running(tmp_path) as server:
+    with running(tmp_path, APP) as server:
         with pytest.raises(InvalidStatus) as refused:
             connect(f"ws://127.0.0.1:{server.port}/nowhere")
         assert refused.value.response.status_code == 404
@@ -115,7 +72,7 @@ def test_a_denied_handshake_is_no_error_in_the_log(tmp_path: Path) -> None:
 def test_stopping_tells_every_socket_and_waits_for_no_peer_that_does_not_read(
     tmp_path: Path,
 ) -> None:
-    with running(tmp_path) as server, ExitStack() as open_sockets:
+    with running(tmp_path, APP) as server, ExitStack() as open_sockets:
         for path in ("/flood", "/flood", "/quiet"):
             open_sockets.enter_context(stalled(server.port, path))
         url = f"ws://127.0.0.1:{server.port}"

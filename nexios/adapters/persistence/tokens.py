@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -59,11 +60,12 @@ class SqlRefreshTokens:
 
     Args:
         database: With the table.
+        clock: Seconds that only grow, for that minute.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
-        self._purging = _Purging(database, _PURGE_REFRESH)
+        self._purging = _Purging(database, _PURGE_REFRESH, clock)
         self._insert = (
             "INSERT INTO nx_refresh (family, digest, actor, client, data, opened_at,"  # noqa: S608
             f" idle_ends_at, ends_at) VALUES (?, ?, ?, ?, {_JSON[database.store]}, ?, ?, ?)"
@@ -120,11 +122,12 @@ class SqlRevocations:
 
     Args:
         database: With the table.
+        clock: Seconds that only grow, for that minute.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
-        self._purging = _Purging(database, _PURGE_REVOKED)
+        self._purging = _Purging(database, _PURGE_REVOKED, clock)
         self._insert = (
             "INSERT INTO nx_revocation (kind, key, before, until, xact)"  # noqa: S608
             f" VALUES (?, ?, ?, ?, {_XACT[database.store]})"
@@ -169,15 +172,16 @@ class SqlRevocations:
 class _Purging:
     """Deletes what has ended, once a minute, along with something new."""
 
-    def __init__(self, database: Database, sql: str) -> None:
+    def __init__(self, database: Database, sql: str, clock: Callable[[], float]) -> None:
         self._database = database
         self._sql = sql
-        self._purged_at = time.monotonic()
+        self._clock = clock
+        self._purged_at = clock()
 
     async def purge(self) -> None:
         """Delete up to a thousand rows, if it is time."""
-        if time.monotonic() - self._purged_at > _PURGE_EVERY_S:
-            self._purged_at = time.monotonic()
+        if self._clock() - self._purged_at > _PURGE_EVERY_S:
+            self._purged_at = self._clock()
             await self._database.execute(self._sql, [datetime.now(UTC), _AT_ONCE])
 
 

@@ -215,14 +215,14 @@ class SocketGateway:
             if read_on is not None:
                 readers.start_soon(read_on)
             if self._is_over(socket):
-                readers.start_soon(_sign_off, socket)
+                readers.start_soon(self._part_from, socket)
 
     async def sign_off(self) -> None:
         """Close with 4401, at once, the sockets whose credentials are over."""
         async with anyio.create_task_group() as tasks:
             for socket in self._open:
                 if self._is_over(socket):
-                    tasks.start_soon(_sign_off, socket)
+                    tasks.start_soon(self._part_from, socket)
 
     def open(self) -> None:
         """Take sockets again after a ``close``."""
@@ -250,6 +250,12 @@ class SocketGateway:
     def _is_over(self, socket: WebSocket) -> bool:
         credential: Credential | None = socket.scope.get(CREDENTIAL)
         return credential is not None and socket.is_connected() and self._over(credential)
+
+    async def _part_from(self, socket: WebSocket) -> None:
+        try:
+            await socket.close(4401, "the credential has ended")
+        except Exception as error:  # of its server or its channels: the other sockets go on
+            self._track(socket, error)
 
     async def _dismiss(self, socket: WebSocket) -> None:
         if not socket.is_connected():
@@ -362,11 +368,6 @@ class SocketGateway:
         error_id = secrets.token_hex(8)
         self._report(error, socket, error_id)
         return error_id
-
-
-async def _sign_off(socket: WebSocket) -> None:
-    if socket.is_connected():
-        await socket.close(4401, "the credential has ended")
 
 
 def _restarting() -> Denied:

@@ -1,0 +1,52 @@
+"""A server in a process of its own: `nexios run` of an application written to a folder."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+class Running:
+    """A server process, and what it has said."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.port = 0
+
+    def said(self, pattern: str) -> "re.Match[str]":
+        """Wait until the log has a line."""
+        while True:
+            found = re.search(pattern, self.log.read_text())
+            if found is not None:
+                return found
+            assert self.process.poll() is None, self.log.read_text()
+            with pytest.raises(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+
+
+@contextmanager
+def running(folder: Path, text: str) -> Iterator[Running]:
+    """Run the ``app`` that ``text`` makes, and kill it in the end."""
+    (folder / "main.py").write_text(text)
+    log = folder / "log.txt"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0"],
+            cwd=folder,
+            env=dict(os.environ),
+            stdout=out,
+            stderr=out,
+        )
+    served = Running(process, log)
+    try:
+        served.port = int(served.said(r"running on http://[\d.]+:(\d+)")[1])
+        yield served
+    finally:
+        process.kill()
+        process.wait()
