@@ -54,6 +54,11 @@ PLANTS = [
     ("one door: python-multipart", "adapters/http/planted.py", "import python_multipart"),
     ("two doors: httpx2", "testing/planted.py", "import httpx2"),
     ("one door each: pwdlib, cryptography, authlib", "auth/planted.py", "import authlib"),
+    (
+        "one door each: OpenTelemetry, Prometheus, Sentry, granian",
+        "middleware/planted.py",
+        "import prometheus_client",
+    ),
     ("two doors: redis", "auth/planted.py", "import redis"),
     (
         "siblings are independent: policies",
