@@ -23,7 +23,7 @@ BROKEN: Final = "broken_identity"
 """The scope's key for the error that reading the user raises (adapters/asgi/connection.py)."""
 
 CHALLENGES: Final = "nexios.challenges"
-"""The scope's key for what a 401 asks for (adapters/http/problems.py)."""
+"""The scope's key for what tells what a 401 asks for (adapters/http/problems.py)."""
 
 LOGIN_URL: Final = "nexios.login_url"
 """The scope's key for where browsers are sent instead of a 401 (adapters/http/problems.py)."""
@@ -116,6 +116,10 @@ class Identity:
             bare = asked.backend.challenge() if hasattr(asked.backend, "challenge") else None
             told.extend(self.refused.get(asked.scheme) or ((bare,) if bare else ()))
         return tuple(dict.fromkeys(told))
+
+    def every_challenge(self) -> tuple[str, ...]:
+        """Return the challenges of all backends; asked when there is a 401 to answer."""
+        return self.challenges(())
 
     def _raise_broken(self, connection: Connection) -> None:
         broken = connection.scope.get(BROKEN)

@@ -132,7 +132,7 @@ class AuthenticationMiddleware:
         )
         connection.scope[IDENTITY] = identity
         await identity.establish(connection)
-        connection.scope[CHALLENGES] = identity.challenges(())
+        connection.scope[CHALLENGES] = identity.every_challenge
         if self._login_url is not None:
             connection.scope[LOGIN_URL] = self._login_url
 

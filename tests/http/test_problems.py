@@ -135,7 +135,7 @@ def test_401_has_one_challenge_per_backend() -> None:
     class Failed(application.Unauthenticated):
         challenges: tuple[str, ...] = ()
 
-    scope = {**SCOPE, "nexios.challenges": ("Bearer", 'Basic realm="x"')}
+    scope = {**SCOPE, "nexios.challenges": lambda: ("Bearer", 'Basic realm="x"')}
     answer = problem_for(Failed(), scope)
     assert answer is not None
     assert answer.headers.getlist("www-authenticate") == ["Bearer", 'Basic realm="x"']

@@ -157,7 +157,8 @@ def _unauthenticated(error: Unauthenticated, scope: Scope) -> Problem:
             sep = "&" if "?" in login else "?"
             to = f"{login}{sep}next={quote(back, safe='/')}"
             return Problem(303, headers=(("location", to), ("vary", "Accept")))
-    challenges = getattr(error, "challenges", None) or scope.get("nexios.challenges") or ()
+    told: Callable[[], tuple[str, ...]] | None = scope.get("nexios.challenges")
+    challenges = getattr(error, "challenges", None) or (told() if told is not None else ())
     return _worded(401, error, tuple(("www-authenticate", text) for text in challenges))
 
 
