@@ -4,13 +4,13 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, Final, Literal, NoReturn
+from dataclasses import fields, is_dataclass
+from typing import Any, Final, Literal, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, InstanceOf, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 
 from nexios.application.keyring import Keyring, Secret
+from nexios.application.known import Known
 from nexios.application.limits import Limits
 from nexios.application.sections import (
     AuthSettings,
@@ -28,12 +28,6 @@ from nexios.application.sections import (
     TemplateSettings,
     Texts,
 )
-from nexios.application.setting_checks import (
-    TEST_HOST,
-    holding_checked,
-    proxies_checked,
-    secrets_checked,
-)
 from nexios.application.settings import (
     Fault,
     Tree,
@@ -50,10 +44,6 @@ from nexios.application.spelling import nearest, suggestion
 __path__: list[str] = []
 
 _ORIGIN: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^\s/?#@\\]+")
-_PRIVATE_NETWORKS: Final[Texts] = (
-    *("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
-    TEST_HOST,
-)
 
 
 class ConfigWarning(UserWarning):
@@ -73,40 +63,7 @@ class ConfigError(ValueError):
         return head + "".join(f"\n  {fault}" for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Every setting Nexios knows, with its default."""
-
-    debug: Annotated[bool, BeforeValidator(lambda value: False if value is None else value)] = (
-        False
-    )
-    env: Literal["dev", "test", "staging", "prod"] = "dev"
-    secret_key: Annotated[tuple[InstanceOf[Secret], ...], BeforeValidator(secrets_checked)] = ()
-    jwt_algorithms: Texts = ("HS256",)
-    trusted_proxies: Annotated[Texts, AfterValidator(proxies_checked)] = _PRIVATE_NETWORKS
-    allowed_hosts: Texts | None = None
-    trailing_slash: Literal["strict", "redirect", "ignore"] = "strict"
-    compat: Literal["2.11"] | None = None
-    database_url: str | None = None
-    container: Literal["compiled", "interpreted"] = "compiled"
-    cors: CorsSettings = field(default_factory=CorsSettings)
-    security: SecuritySettings = field(default_factory=SecuritySettings)
-    session: SessionSettings = field(default_factory=SessionSettings)
-    csrf: CsrfSettings = field(default_factory=CsrfSettings)
-    auth: AuthSettings = field(default_factory=AuthSettings)
-    openapi: OpenApiSettings = field(default_factory=OpenApiSettings)
-    not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
-    templating: TemplateSettings = field(default_factory=TemplateSettings)
-    errors: ErrorSettings = field(default_factory=ErrorSettings)
-    limits: Annotated[Limits, AfterValidator(holding_checked)] = field(default_factory=Limits)
-    server: ServerSettings = field(default_factory=ServerSettings)
-    health: HealthSettings = field(default_factory=HealthSettings)
-    outbox: OutboxSettings = field(default_factory=OutboxSettings)
-    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
-
-
-_CHECK: Final = TypeAdapter(_Known)
-_KNOWN: Final[Mapping[str, Any]] = {one.name: one.type for one in fields(_Known)}
+_KNOWN: Final[Mapping[str, Any]] = {one.name: one.type for one in fields(Known)}
 _SECTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     name: {one.name: one.type for one in fields(kind)}
     for name, kind in {**_KNOWN, "limits": Limits}.items()
@@ -321,11 +278,15 @@ def _known(settings: Tree, faults: list[Fault]) -> dict[str, object]:
             raw[key] = {name: readable(below, keys[name]) for name, below in node.branches.items()}
         else:
             raw[key] = node.value
-    try:
-        known = _CHECK.validate_python(raw)
-    except ValidationError as error:
-        faults.extend(_fault(one, settings) for one in error.errors(include_url=False))
-        known = _Known()
+    known = Known()
+    if raw:
+        # The defaults need no proof, and what builds schemas is a fifth of a start.
+        from nexios.setting_types import checked
+
+        try:
+            known = checked(raw)
+        except ValidationError as error:
+            faults.extend(_fault(one, settings) for one in error.errors(include_url=False))
     values: dict[str, object] = {name: getattr(known, name) for name in _KNOWN}
     values["keyring"] = Keyring(known.secret_key) if known.secret_key else None
     values["secret_key"] = known.secret_key[0] if known.secret_key else None

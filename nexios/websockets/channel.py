@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic
 
-from pydantic import TypeAdapter, ValidationError
+import pydantic
+from pydantic_core import ValidationError
 from typing_extensions import TypeVar
 
 from nexios.adapters.websocket.socket import WebSocket
@@ -91,7 +92,7 @@ class _Spec:
         self.key = key
         self.overflow = overflow
         self.history = history
-        self.adapter: TypeAdapter[Any] | None = None if message is None else TypeAdapter(message)
+        self.adapter = None if message is None else pydantic.TypeAdapter[Any](message)
         self.place = _place()
 
     @property

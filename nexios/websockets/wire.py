@@ -7,7 +7,7 @@ ids joined by commas, then the body: JSON text, or with ``BINARY`` the bytes the
 from collections.abc import Collection
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+import pydantic
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from nexios.adapters.asgi.types import Message
@@ -92,7 +92,7 @@ def bare(body: bytes, *, binary: bool) -> Message:
     return {"type": "websocket.send", "text": body.decode("utf-8")}
 
 
-def decode(delivery: Delivery, adapter: TypeAdapter[Any] | None = None) -> Any:
+def decode(delivery: Delivery, adapter: "pydantic.TypeAdapter[Any] | None" = None) -> Any:
     """Return the value that was broadcast; ``adapter`` gives it its type back."""
     if delivery.binary:
         return delivery.body
