@@ -78,7 +78,12 @@ def _within(name: str, value: int, low: int, high: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CorsSettings(Section):
-    """Which pages of other origins may read answers (section ``cors``)."""
+    """Which pages of other origins may read answers (section ``cors``).
+
+    Attributes:
+        allow_credentials: None for where ``allow_origins`` does not let everybody in. True beside
+            ``"*"`` is a contradiction: nothing is granted, and with ``env="prod"`` nothing starts.
+    """
 
     allow_origins: Texts = ()
     blacklist_origins: Texts = ()
@@ -88,7 +93,7 @@ class CorsSettings(Section):
     allow_headers: Texts = _HEADERS
     blacklist_headers: Texts = ()
     expose_headers: Texts = ()
-    allow_credentials: bool = True
+    allow_credentials: bool | None = None
     max_age: int = 600
     strict_origin_checking: bool = False
     debug: bool = False
@@ -155,7 +160,7 @@ class SecuritySettings(Section):
     allowed_headers: Texts = _HEADERS
     expose_headers: Texts = ()
     max_age: int = 600
-    allow_credentials: bool = True
+    allow_credentials: bool | None = None
 
     @property
     def cors(self) -> CorsSettings | None:

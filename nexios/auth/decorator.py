@@ -6,12 +6,12 @@ from inspect import isawaitable
 from typing import Any, ClassVar, Final, TypeVar
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.guards import guarded
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.grants import NO_ROLES, Grants
 from nexios.application.security_events import SecurityEvent
 from nexios.auth.callers import grants_of
-from nexios.auth.events import EventDesk
 from nexios.auth.exceptions import AuthenticationFailed, PermissionDenied
 from nexios.auth.identity import BROKEN, IDENTITY, Identity, identity_of
 from nexios.auth.users import BaseUser

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.headers import InvalidHeader
 from nexios.adapters.asgi.session import Session
@@ -24,7 +25,6 @@ from nexios.application.identity_provider import (
 from nexios.application.security_events import Outcome, SecurityEvent
 from nexios.auth.backends.oidc import OIDCAuthBackend
 from nexios.auth.decorator import public
-from nexios.auth.events import EventDesk
 from nexios.auth.identity import identity_of
 
 T = TypeVar("T")

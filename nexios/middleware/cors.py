@@ -72,11 +72,23 @@ class CORSMiddleware(BaseMiddleware):
 
         Raises:
             TwoCorsEngines: ``security.cors_enabled`` grants origins too.
+            CredentialsForEverybody: Production, and ``"*"`` with credentials.
         """
         if any(getattr(one, "grants_origins", False) for one in app.http_middleware):
             raise TwoCorsEngines
         if self._policy is None:
             self._policy = CorsPolicy(app.config.cors)
+        self.insist(app.config.env)
+
+    def insist(self, env: str) -> None:
+        """Refuse settings that contradict themselves, where users would meet them.
+
+        Raises:
+            CredentialsForEverybody: Production, with both written out.
+        """
+        policy = self._policy
+        if env == "prod" and policy is not None and policy.contradicts_itself:
+            raise CredentialsForEverybody
 
     async def __call__(self, request: Request, response: Response, call_next: CallNext) -> object:
         """Answer a preflight, or note on the answer what its reader may be."""
@@ -129,6 +141,16 @@ class TwoCorsEngines(ValueError):
         )
 
 
+class CredentialsForEverybody(ValueError):
+    """Every page is let in, and is to act as whoever has it open."""
+
+    def __str__(self) -> str:
+        return (
+            "allow_origins holds '*', and allow_credentials is True: both cannot be granted"
+            "\n  fix: name the origins, or take allow_credentials away"
+        )
+
+
 class CorsPolicy:
     """The settings, made ready to be asked."""
 
@@ -148,11 +170,16 @@ class CorsPolicy:
         self._names = _SAFELISTED | {name.lower() for name in settings.allow_headers}
         self._refused_names = frozenset(name.lower() for name in settings.blacklist_headers)
         # Whoever is let in by "*" was not chosen, so the browser must not send who it is.
-        self.credentials = settings.allow_credentials and not self._origins.any
+        self.credentials = settings.allow_credentials is not False and not self._origins.any
         for name in settings.expose_headers:
             if name != "*":
                 encode_name(name)
         self._exposed = ", ".join(settings.expose_headers)
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether credentials are written out beside ``"*"``."""
+        return self._origins.any and self.settings.allow_credentials is True
 
     async def allows(self, origin: str) -> bool:
         """Return whether pages of this origin may read answers."""

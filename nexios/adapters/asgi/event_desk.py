@@ -1,4 +1,4 @@
-"""Hands what guards and logins notice to the application's `SecurityEvents`."""
+"""Hands what guards, logins and sessions notice to the application's `SecurityEvents`."""
 
 import logging
 import time
@@ -39,9 +39,13 @@ class EventDesk:
         if SecurityEvents in container:
             self._entry = container.entry(EntryPoint("the security events", _bound_events))
 
-    async def record(self, event: SecurityEvent) -> None:
-        """Tell of an event."""
-        if event.outcome == "denied" and self._told_lately(event):
+    async def record(self, event: SecurityEvent, *, seldom: bool = False) -> None:
+        """Tell of an event.
+
+        Args:
+            seldom: Once a second, as refusals are whether that is said or not.
+        """
+        if (seldom or event.outcome == "denied") and self._told_lately(event):
             return
         if self._entry is None:
             note(event)
