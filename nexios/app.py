@@ -27,6 +27,7 @@ from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.emitter import EventEmitter
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
+from nexios.application.listening import Signals
 from nexios.application.replica import RevocationReplica
 from nexios.assembly import House
 from nexios.auth.access import Entrance
@@ -54,7 +55,8 @@ class NexiosApp(Verbs):
     Attributes:
         config: Its settings, frozen; never shared with another application.
         state: Free values for handlers; also ``scope["global_state"]``.
-        events: Its signals; async listeners run in its task group.
+        events: For its parts to talk to each other; async listeners run in its task group.
+        signals: What it tells those who watch it; ``app.signals.on(RequestFinished, note)``.
         templates: Its template engine; jinja2 is loaded by the first template.
         docs: What stands in its OpenAPI document besides its routes.
         router: Where routes put directly on the app are noted.
@@ -114,6 +116,7 @@ class NexiosApp(Verbs):
         self.revocations = RevocationReplica(required=self.config.auth.revocation == "required")
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
+        self.signals = Signals(changed=self._rewrap)
         self.templates = TemplateEngine(self.config.templating)
         self.logger = logging.getLogger("nexios")
         self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
@@ -189,6 +192,9 @@ class NexiosApp(Verbs):
         it raises is answered with a 500.
         """
         self._wrappers.append(partial(wrapper, **options))
+        self._rewrap()
+
+    def _rewrap(self) -> None:
         if self._house is not None:
             self._house.wrap(self._wrappers)
             if self._serve != self._first:

@@ -12,6 +12,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.sublife import SubApps
+from nexios.adapters.asgi.telling import Telling, noting_route
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import quote_path
@@ -56,6 +57,7 @@ from nexios.domain.clock import Clock
 from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
+from nexios.watching import Watching
 from nexios.websockets.hub import Hub
 
 
@@ -100,7 +102,8 @@ class House:
         self._config = config
         self._logger = logger
         self._subscriptions = Subscriptions()
-        self.delivering = Delivering(self._subscriptions, config.outbox)
+        self._watching = Watching(app.signals)
+        self.delivering = Delivering(self._subscriptions, config.outbox, app.signals)
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
@@ -153,8 +156,9 @@ class House:
         self._sockets_compiled = sockets
         self._subscriptions.connect(self.container, handlers)
         self._background = Background(self.container, self._work_failed)
-        self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
-        self._watch = LoopWatch()
+        self._singletons = self._watching.met(lambda: self.container.singletons)
+        self._board = HealthBoard(self._singletons, changed=self._health_changed)
+        self._watch = LoopWatch(blocked=self._watching.blocked)
         self._door = HealthDoor(self._board, self._watch) if probed else None
         self.gateway = Gateway(
             routes,
@@ -199,7 +203,8 @@ class House:
 
     def wrap(self, wrappers: Sequence[Wrapper]) -> None:
         """Serve through these ASGI wrappers from now on, the last outermost."""
-        around = wrapped(self._serve, wrappers, self._answer_error)
+        inner = noting_route(self._serve, self._route_of) if wrappers else self._serve
+        around = wrapped(inner, wrappers, self._answer_error)
 
         def serve(scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
             scope["app"] = self._app  # wrappers may ask for it
@@ -207,6 +212,15 @@ class House:
 
         self.serve = serve if wrappers else self._serve
         self.straight = None if wrappers else self._http
+        told = self._watching.around(self.serve, self._route_of, placed=bool(wrappers))
+        if told is not None:
+            self.serve = told
+        if told is not None and self.straight is not None:
+            self.straight = Telling(self._http, self._app.signals, self.gateway.route_of).request
+
+    def _route_of(self, scope: WireScope) -> str | None:
+        side = self.gateway if scope["type"] == "http" else self._sockets
+        return side.route_of(scope)
 
     async def _answer_error(
         self, scope: WireScope, receive: Receive, send: Send, error: Exception
@@ -270,6 +284,7 @@ class House:
             report=lambda error, text: self._logger.error("%s", text, exc_info=error),
         )
         await self._hub.start()
+        self._singletons()
         self._background.open(tasks)
         self.gateway.streams.begin()
         self.gateway.waits.settle()
@@ -305,6 +320,8 @@ class House:
 
     def drain(self) -> None:
         """Be ready no more and end the event streams: the server waits for its connections."""
+        if not self._board.draining:
+            self._watching.drained()
         self._board.draining = True
         self.gateway.streams.end()
         self.mounted.drain()
@@ -319,6 +336,7 @@ class House:
     async def stop(self) -> None:
         """Close what ``start`` opened."""
         self._app.revocations.stop()
+        self._watching.part()
         self._board.starting = True
         self.gateway.waits.unsettle()
         if self._hub is not None:
@@ -356,7 +374,7 @@ class House:
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)
-        return shared.export(*keys, Subscribers)
+        return shared.export(*keys, *self._watching.bind(shared), Subscribers)
 
     def _open_door(self, routes: CompiledRoutes) -> None:
         if self._door is not None:
@@ -365,6 +383,7 @@ class House:
             self._door.open_beside(own)
 
     def _health_changed(self, check: str, state: CheckState) -> None:
+        self._watching.changed(check, state)
         if state.health is Health.DOWN:
             self._logger.warning("health check %s is down: %s", check, masked(state.says))
         else:
@@ -410,6 +429,7 @@ class House:
     ) -> None:
         # A path may hold line ends, which would begin a line of the log.
         place = where or quote_path(connection.path)
+        self._watching.failed(error, connection.scope, error_id, where)
         self._logger.error("error %s at %s", error_id, place, exc_info=error)
 
     def _work_failed(self, error: BaseException, work: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from anyio.abc import TaskGroup
 
+from nexios.application.listening import Signals
 from nexios.application.outbox import OutboxStore
 from nexios.application.sections import OutboxSettings
 from nexios.subscriptions import Subscriptions
@@ -32,8 +33,11 @@ class NothingToDeliver(Exception):
 class Delivering:
     """Starts the worker where a store is bound and somebody handles events, and stops it."""
 
-    def __init__(self, subscriptions: Subscriptions, settings: OutboxSettings) -> None:
+    def __init__(
+        self, subscriptions: Subscriptions, settings: OutboxSettings, signals: Signals
+    ) -> None:
         self._subscriptions = subscriptions
+        self._signals = signals
         self._settings = settings
         self._needed = False
         self._worker: Any = None  # its home is heavy and loaded only where events wait
@@ -70,6 +74,7 @@ class Delivering:
             workers=self._settings.workers,
             poll_interval_s=self._settings.poll_interval_s,
             keep_s=self._settings.keep_s,
+            signals=self._signals,
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
 

@@ -8,6 +8,7 @@ import anyio
 
 _LOOK_S: Final = 0.5
 _BLOCKED_S: Final = 5.0
+_TOLD_S: Final = 0.2
 _REMEMBERED_S: Final = 10.0
 
 
@@ -21,14 +22,21 @@ class LoopWatch:
         lag_s: How late the last look was.
     """
 
-    __slots__ = ("_clock", "_ended_at", "lag_s")
+    __slots__ = ("_blocked", "_clock", "_ended_at", "lag_s")
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        blocked: Callable[[float], None] = lambda _: None,
+    ) -> None:
         """Look at nothing yet.
 
         Args:
             clock: Seconds that only grow.
+            blocked: Told how late a look was that was over 200 ms late.
         """
+        self._blocked = blocked
         self._clock = clock
         self._ended_at: float | None = None
         self.lag_s = 0.0
@@ -45,6 +53,8 @@ class LoopWatch:
         self.lag_s = max(lag_s, 0.0)
         if lag_s > _BLOCKED_S:
             self._ended_at = self._clock()
+        if lag_s > _TOLD_S:
+            self._blocked(lag_s)
 
     @property
     def blocked(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Mapping
 from functools import partial
 
 from nexios.adapters.asgi.firewall import METHODS
+from nexios.adapters.asgi.types import Scope
 from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
 from nexios.adapters.http.endpoint import Endpoint, join
@@ -113,6 +114,17 @@ class Dispatcher:
                 return self._nothing(exchange, path)
             return self._miss(exchange, path, found)
         return found.target.serve(found.target.enter(exchange, found.params))
+
+    def route_of(self, scope: Scope) -> str | None:
+        """Return the template that serves a request, for those who watch; None for a miss."""
+        path, method = path_below(scope["path"], scope.get("root_path", "")), scope["method"]
+        known = self.plain(path, method)
+        if known is not None:
+            return known[0].template
+        found = self._find(path, method)
+        if found is None and self._slash == "ignore" and path != "/":
+            found = self._find(path[:-1] if path.endswith("/") else f"{path}/", method)
+        return found.target.template if isinstance(found, Found) else None
 
     async def _of_the_server(self) -> Answer:
         """Answer ``OPTIONS *``, which asks about the server as a whole (RFC 9110, 9.3.7)."""

@@ -156,6 +156,7 @@ class Gateway:
         entries = {unit.point: entries[unit.point] for unit in routes.units}
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
         self._find = None if line else dispatcher.plain
+        self._route_of = dispatcher.route_of
         serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH) if line else dispatcher.look
         self._entries = entries
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
@@ -280,6 +281,13 @@ class Gateway:
     ) -> Exchange:
         exchange = Exchange(scope, receive, send, self._limits, self.waits)
         return exchange if found is None else found[0].enter(exchange, found[1])
+
+    def route_of(self, scope: Scope) -> str | None:
+        """Return the template that serves a request, a probe's path included; None for a miss."""
+        route = self._route_of(scope)
+        if route is None and self._door is not None and self._door.serves(scope):
+            return str(path_below(scope["path"], scope.get("root_path", "")))
+        return route
 
     async def answer_error(
         self, scope: Scope, receive: Receive, send: Send, error: Exception

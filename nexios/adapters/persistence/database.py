@@ -28,8 +28,10 @@ from nexios.adapters.persistence.statements import (
 )
 from nexios.adapters.persistence.streaming import Rows, Stream
 from nexios.adapters.persistence.tenancy import refuse_bypass
+from nexios.adapters.persistence.told import StoreTold
 from nexios.adapters.persistence.transactions import Transaction, TransactionSettings
 from nexios.adapters.persistence.url import DatabaseOptions, parse_options, parse_url
+from nexios.application.listening import Signals
 
 T = TypeVar("T")
 
@@ -76,6 +78,15 @@ class Database:
     def status(self) -> PoolStatus:
         """The pool's numbers of this moment, without I/O."""
         return self._pool.status
+
+    @property
+    def told(self) -> StoreTold:
+        """Whom it tells of what it does."""
+        return self._pool.told
+
+    def tell_to(self, signals: Signals) -> None:
+        """Tell these of statements, waits and use cases; an application does so at its start."""
+        self.told.tell_to(signals)
 
     @property
     def current(self) -> Block | None:

@@ -22,6 +22,7 @@ from nexios.adapters.persistence.errors import (
 from nexios.adapters.persistence.finishing import to_the_end
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.places import Place, asking_place
+from nexios.adapters.persistence.told import StoreTold
 from nexios.adapters.persistence.url import DatabaseUrl, Options
 
 RELEASE_TIMEOUT_S: Final = 2.0
@@ -60,6 +61,7 @@ class Lent:
     gate: asyncio.Semaphore
     place: Place
     pool: object
+    told: StoreTold
     since: float = field(default_factory=time.monotonic)
     _core: Connection | None = None
 
@@ -79,6 +81,7 @@ class Pool:
         self.options = options
         self.engine = make_engine(url, options)
         self.size = 1 if url.in_memory else options.pool_size
+        self.told = StoreTold(url.store.value)
         self._gate = asyncio.Semaphore(self.size)
         self._lent: set[Lent] = set()
         # At rest here and not in SQLAlchemy's queue: its way in and out needs a task and a
@@ -187,13 +190,17 @@ class Pool:
 
     async def _wait(self, gate: asyncio.Semaphore) -> None:
         self._waiting += 1
+        begun, given = time.perf_counter(), False
         try:
             async with asyncio.timeout(self.options.pool_timeout_s or None):
                 await gate.acquire()
+            given = True
         except TimeoutError:
             raise DatabaseUnavailable(self._exhausted()) from None
         finally:
             self._waiting -= 1
+            if self.told.waited:
+                self.told.wait(begun, given=given)
 
     def _exhausted(self) -> str:
         held = self._lent
@@ -211,7 +218,8 @@ class Pool:
         for _ in range(self.size + 1):
             fairy = await self._connected()
             wire = self._wire_of(fairy)
-            lent = Lent(fairy, wire, self.engine, self._gate, place, self.engine.sync_engine.pool)
+            sync_pool = self.engine.sync_engine.pool
+            lent = Lent(fairy, wire, self.engine, self._gate, place, sync_pool, self.told)
             try:
                 alive = not wire.closed and (not probe or await self._answers(wire))
             except BaseException:

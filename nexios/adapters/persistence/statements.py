@@ -112,6 +112,10 @@ async def _run(lent: Lent, ask: Ask[T], statement: Statement, timeout_s: float |
     wire = lent.wire
     timer = wire.alarm(timeout_s)
     try:
+        if lent.told.ran:
+            text = statement.text if statement.core is None else str(statement.core)
+            with lent.told.statement(text):
+                return await ask(lent, statement, timeout_s)
         return await ask(lent, statement, timeout_s)
     except CancelledError:
         # anyio's shield does not hold Task.cancel(); the driver has stopped the server.

@@ -14,8 +14,10 @@ from nexios.adapters.persistence.errors import is_repeatable
 from nexios.application.codec import check_events, load_event
 from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
+from nexios.application.listening import Signals
 from nexios.application.outbox import Claim, OutboxStore
 from nexios.application.subscribers import Consumer
+from nexios.application.telling import ToldDeliveries
 from nexios.domain.events import DomainEvent
 
 Deliver = Callable[[Consumer, DomainEvent, Envelope], Awaitable[None]]
@@ -49,6 +51,7 @@ class Worker:
         workers: int = 2,
         poll_interval_s: float = 1.0,
         keep_s: float | None = None,
+        signals: Signals | None = None,
     ) -> None:
         """Take everything; nothing runs before ``run``.
 
@@ -59,6 +62,7 @@ class Worker:
             workers: How many deliveries at a time.
             poll_interval_s: The longest wait when a wake-up is lost.
             keep_s: How long delivered events are kept; None for ever.
+            signals: Told of deliveries.
 
         Raises:
             SameEventName: Two classes of one event name.
@@ -85,6 +89,7 @@ class Worker:
         self._workers = workers
         self._poll_interval_s = poll_interval_s
         self._keep_s = keep_s
+        self._told = ToldDeliveries(signals or Signals())
         self._purged_at = -math.inf
         self._event = anyio.Event()
         self._stopping = False
@@ -202,8 +207,9 @@ class Worker:
             return
         mark = (claim.delivery.seq, name)
         try:
-            async with claim.handling():
-                await self._handle(consumer, claim)
+            with self._told.attempt(claim.delivery):
+                async with claim.handling():
+                    await self._handle(consumer, claim)
         except Exception as error:
             if is_repeatable(error) and self._races[mark] < _AGAIN_AT_ONCE:
                 # The store's doing, not the handler's: undo the claim, count nothing. Not for
@@ -237,6 +243,8 @@ class Worker:
             ", the last" if last else "",
             exc_info=error,
         )
+        if last:
+            self._told.dead(delivery)
         text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_ERROR_CHARACTERS]
         delay_s = None if last else _delay_s(claim)
         await claim.fail(text, delay_s=delay_s, block=consumer.on_dead == "block")

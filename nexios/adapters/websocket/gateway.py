@@ -197,6 +197,12 @@ class SocketGateway:
         """Return whether there is a socket at this path, less any root path: for a 426."""
         return isinstance(self._table.find(path, METHOD), Found)
 
+    def route_of(self, scope: WireScope) -> str | None:
+        """Return the template that serves a socket, for those who watch; None for a miss."""
+        path = path_below(scope["path"], scope.get("root_path", ""))
+        found = self._table.find(path, METHOD)
+        return found.template.raw if isinstance(found, Found) else None
+
     async def watch(self) -> None:
         """Notice for handlers that do not receive that their peer has gone; runs till cancelled.
 
