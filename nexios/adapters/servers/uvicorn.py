@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
 
 from nexios.adapters.asgi.types import ASGIApp
-from nexios.adapters.servers.corking import CorkedTransport
+from nexios.adapters.servers.engines import http_protocol
+from nexios.adapters.servers.shell import Shell
 from nexios.application.limits import Limits
 from nexios.application.sections import ServerSettings
 
@@ -90,35 +90,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abortion = self.loop.call_later(seconds, self.transport.abort)
 
 
-# httptools where it is installed, else h11: a class, though its type is that of a variable.
-_Http: Final[Any] = AutoHTTPProtocol
-
-
-class HttpProtocol(_Http):  # type: ignore[misc]  # see above
-    """uvicorn's own engine for requests, with two things changed.
-
-    * An app is told to end what would never end: the server waits for every connection before it
-      stops an app, and event streams go on for ever.
-    * Head and body of an answer leave in one write, 1.1 times as many requests a second.
-    """
-
-    transport: Any  # uvicorn's type is asyncio's, which ours only looks like
-
-    def connection_made(self, transport: Any) -> None:
-        """Take a connection."""
-        super().connection_made(CorkedTransport(transport, self.loop))
-
-    def handle_websocket_upgrade(self, *event: Any) -> None:
-        """Hand the connection to the engine for sockets, as it is."""
-        self.transport = self.transport.raw
-        super().handle_websocket_upgrade(*event)
-
-    def shutdown(self) -> None:
-        """Close when the request under way is answered, because the server stops."""
-        drain = getattr(self.app, "drain", None)
-        if drain is not None:
-            drain()
-        super().shutdown()
+HttpProtocol: Final[type[Shell]] = http_protocol()
+"""uvicorn's engine for requests inside our shell: httptools where it is installed, else h11."""
 
 
 @dataclass(frozen=True, slots=True)
