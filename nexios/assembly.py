@@ -21,6 +21,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.gateway import Gateway
 from nexios.adapters.http.health import HealthDoor
+from nexios.adapters.http.joining import enliven, teach
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
@@ -171,6 +172,7 @@ class House:
         self.documentation.take(routes)
         for one in (*around, *routes.middleware):
             self._join(one)
+        teach(around, routes)
         roles = roles_in(self.container)
         for line in unknown_permissions(self.entrances, roles) if roles.names else ():
             logger.warning("%s", line)
@@ -238,6 +240,7 @@ class House:
         self.mounted.replace(compiled.foreign)
         self._open_door(compiled)
         self.documentation.take(compiled)
+        teach(self._around, compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
                 self._join(middleware)
@@ -255,6 +258,7 @@ class House:
         _raise_all(setup_problems(self._guarded, around))
         for new in fresh:
             self._join(new)
+        teach(fresh, self.gateway.routes)
         self.gateway.configure(middleware=middleware, exception_handlers=exception_handlers)
         self._sockets.guard(around)
         self._around = around
@@ -302,6 +306,7 @@ class House:
         self._board.starting = self._board.draining = False
         tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
         tasks.start_soon(self._watch.run, name="nexios loop watch")
+        enliven(self._around, tasks)
 
     def drain(self) -> None:
         """Be ready no more and end the event streams: the server waits for its connections."""

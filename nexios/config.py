@@ -25,6 +25,7 @@ from nexios.application.sections import (
     SecuritySettings,
     ServerSettings,
     SessionSettings,
+    SheddingSettings,
     TemplateSettings,
     Texts,
 )
@@ -101,6 +102,7 @@ class _Known:
     limits: Annotated[Limits, AfterValidator(holding_checked)] = field(default_factory=Limits)
     server: ServerSettings = field(default_factory=ServerSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    shedding: SheddingSettings = field(default_factory=SheddingSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
@@ -180,6 +182,7 @@ class MakeConfig:
     limits: Limits
     server: ServerSettings
     health: HealthSettings
+    shedding: SheddingSettings
     outbox: OutboxSettings
     realtime: RealtimeSettings
 

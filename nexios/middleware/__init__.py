@@ -15,12 +15,14 @@ from nexios.middleware.timeout import TimeoutMiddleware
 
 if TYPE_CHECKING:
     from nexios.middleware.csrf import CSRFMiddleware
+    from nexios.middleware.load_shedding import LoadSheddingMiddleware
     from nexios.middleware.rate_limit import RateLimitMiddleware
     from nexios.middleware.session import SessionMiddleware
 
 # Loaded where they are used: an application without sessions does not pay for signing.
 _LATER: Final = {
     "CSRFMiddleware": "nexios.middleware.csrf",
+    "LoadSheddingMiddleware": "nexios.middleware.load_shedding",
     "RateLimitMiddleware": "nexios.middleware.rate_limit",
     "SessionMiddleware": "nexios.middleware.session",
 }
@@ -31,6 +33,7 @@ __all__ = [
     "CSRFMiddleware",
     "CommonMiddleware",
     "GZipMiddleware",
+    "LoadSheddingMiddleware",
     "RateLimitMiddleware",
     "RequestIdMiddleware",
     "SecurityMiddleware",
