@@ -306,6 +306,7 @@ class House:
         self._board.starting = self._board.draining = False
         tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
         tasks.start_soon(self._watch.run, name="nexios loop watch")
+        tasks.start_soon(self.gateway.flights.sweep, name="nexios sweep of requests")
         enliven(self._around, tasks)
 
     def drain(self) -> None:
@@ -317,6 +318,7 @@ class House:
     async def quiesce(self) -> None:
         """Let streams and sockets go, finish the work and deliveries at hand; none begins."""
         self.drain()
+        self.gateway.flights.end()
         await self._sockets.close()
         await self._background.close(self._config.server.grace_s)
         await self.delivering.stop()

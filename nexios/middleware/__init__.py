@@ -11,7 +11,7 @@ from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.paths import only_for
 from nexios.middleware.request_id import RequestIdMiddleware
 from nexios.middleware.security import SecurityMiddleware
-from nexios.middleware.timeout import TimeoutMiddleware
+from nexios.middleware.timeout import TimeoutMiddleware, deadline
 
 if TYPE_CHECKING:
     from nexios.middleware.csrf import CSRFMiddleware
@@ -40,6 +40,7 @@ __all__ = [
     "SessionMiddleware",
     "TimeoutMiddleware",
     "TrustedHostMiddleware",
+    "deadline",
     "only_for",
 ]
 
