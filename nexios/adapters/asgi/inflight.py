@@ -133,7 +133,6 @@ class InFlight:
     def begin(
         self,
         seconds: float | None,
-        *,
         exact: bool,
         departed: Callable[[], Awaitable[object]] | None,
     ) -> Flight:

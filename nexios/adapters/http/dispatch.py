@@ -53,7 +53,7 @@ class Dispatcher:
         entries: Mapping[EntryPoint, Entry],
         handlers: Handlers,
         settings: HttpSettings,
-        clock: Clocking,
+        clocks: Clocking,
     ) -> None:
         """Put endpoints into a table.
 
@@ -62,7 +62,7 @@ class Dispatcher:
             entries: What the container made of their points.
             handlers: The app's exception handlers; those of routers stand before them.
             settings: Of the app.
-            clock: Bounds the time of what can wait.
+            clocks: Bound the time of what can wait.
         """
         self._errors = ErrorPolicy([handlers], settings)
         self._message = settings.not_found.custom_message
@@ -79,7 +79,7 @@ class Dispatcher:
         table: Table[Endpoint] = Table(
             (template, method, endpoint)
             for unit in routes.units
-            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings, clock)]
+            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings, clocks)]
             for template in unit.templates
             for method in unit.flat.route.methods
         )
@@ -190,7 +190,7 @@ async def refuse(exchange: Exchange, errors: ErrorPolicy, page: Page | None) -> 
 
 
 def _endpoint(
-    unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings, clock: Clocking
+    unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings, clocks: Clocking
 ) -> Endpoint:
     around, route = unit.flat.around, unit.flat.route
     return Endpoint(
@@ -201,5 +201,5 @@ def _endpoint(
         limits=unit.limits,
         status=route.options.get("status"),
         path_only=unit.source.path_only,
-        timed=clock.around(unit.point, unit.timing),
+        clock=clocks.of(unit.point, unit.timing),
     )

@@ -9,7 +9,7 @@ from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse
-from nexios.adapters.http.timing import Around
+from nexios.adapters.http.timing import Clock, TimedEntry
 from nexios.application.limits import Limits
 from nexios.container.entry import Entry, Held
 
@@ -21,7 +21,7 @@ class Endpoint:
         template: Of the route, for logs: never the path, which clients choose.
         limits: Of the route, where they differ from the app's.
         serve: The outermost call: middleware of routers, controller and route, then the plan.
-        entry: The container's; None where something stands around it, so that `serve` is asked.
+        entry: The container's; None where middleware stands around it, so that `serve` is asked.
         errors: Who answers what the plan raises.
         path_only: The getters of its plan read values of the path alone.
     """
@@ -47,27 +47,29 @@ class Endpoint:
         limits: Limits | None,
         status: int | None,
         path_only: bool = False,
-        timed: Around | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Put the layers around the plan.
 
         Args:
             status: What the route says its answers have.
             path_only: See above.
-            timed: Stands around all of it; None where it cannot wait.
+            clock: Bounds its time; None where it cannot wait.
 
         Raises:
             NotMiddleware: One of ``middleware`` cannot stand there.
         """
         self._entry = entry
-        self.entry = None if middleware or timed else entry
+        self.entry: Entry | TimedEntry | None = None
+        if not middleware:
+            self.entry = entry if clock is None else TimedEntry(entry, clock)
         self.errors = errors
         self.path_only = path_only
         self._nothing = BaseResponse.made(b"", status or 204, NO_BLOCK)
         self.template = template
         self.limits = limits
         serve = chain(middleware, self._call, depth=ROUTE_DEPTH)
-        self.serve: Serve = serve if timed is None else timed(serve, self.rescue)
+        self.serve: Serve = serve if clock is None else clock.around(serve, self.rescue)
 
     def enter(self, exchange: Exchange, params: Mapping[str, Any]) -> Exchange:
         """Tell the exchange which endpoint its request has come to; return it."""

@@ -170,12 +170,12 @@ class Gateway:
         )
         told = told_of(None, None, around, {})
         timing = Timing(told.get(SECONDS, self._limits.request_s), bool(told))
-        clock = Clocking(self.flights, waiting, timing)
-        dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clock)
+        clocks = Clocking(self.flights, waiting, timing)
+        dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clocks)
         self._find = None if line else dispatcher.plain
         serve: Serve = dispatcher.look
         if line:
-            serve = clock.always()(chain(line, dispatcher.dispatch, depth=APP_DEPTH), None)
+            serve = clocks.always().around(chain(line, dispatcher.dispatch, depth=APP_DEPTH))
         self._entries, self._waiting = entries, waiting
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve

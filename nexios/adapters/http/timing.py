@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nexios.adapters.asgi.inflight import InFlight
+from nexios.adapters.asgi.inflight import Flight, InFlight
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.pipeline import Answer, Serve
+from nexios.container.entry import Entry, Held
 
 MARK: Final = "__nexios_deadline_s__"
 SECONDS: Final = "request_s"
@@ -59,7 +60,6 @@ def without_limits(middleware: Iterable[Any]) -> tuple[Any, ...]:
 
 
 Rescue = Callable[[Exchange, Exception], Awaitable[Answer]]
-Around = Callable[[Serve, Rescue | None], Serve]
 
 
 class Clocking:
@@ -79,75 +79,132 @@ class Clocking:
         self._waiting = waiting
         self._rest = rest
 
-    def around(self, point: object, timing: Timing | None) -> Around | None:
-        """Return what stands around an endpoint; None where it cannot wait."""
+    def of(self, point: object, timing: Timing | None) -> "Clock | None":
+        """Return what bounds the time of an endpoint; None where it cannot wait."""
         return self.always(timing) if point in self._waiting else None
 
-    def always(self, timing: Timing | None = None) -> Around:
+    def always(self, timing: Timing | None = None) -> "Clock":
         """Return what bounds the time of whatever it is put around."""
-
-        def around(inner: Serve, rescue: Rescue | None) -> Serve:
-            return Timed(inner, self._flights, timing or self._rest, rescue).serve
-
-        return around
+        return Clock(self._flights, timing or self._rest)
 
 
-class Timed:
-    """Stands around what can wait: its scope ends late requests and those of clients who left."""
+class Clock:
+    """Opens a scope that ends late requests and those of clients who have left."""
 
-    __slots__ = ("_flights", "_inner", "_rescue", "_timing")
+    __slots__ = ("_flights", "_timing")
 
-    def __init__(
-        self,
-        inner: Serve,
-        flights: InFlight,
-        timing: Timing,
-        rescue: Rescue | None = None,
-    ) -> None:
-        """Stand around ``inner``.
+    def __init__(self, flights: InFlight, timing: Timing) -> None:
+        self._flights = flights
+        self._timing = timing
+
+    def begin(self, exchange: Exchange) -> Flight | None:
+        """Begin a flight; None where it has begun further out, which is told of this timing."""
+        timing, flight = self._timing, exchange.flight
+        if flight is None:
+            watch = exchange.scope["method"] in _SAFE and not timing.watched
+            departed = exchange.departure if watch else None
+            flight = self._flights.begin(timing.seconds, timing.told, departed)
+            exchange.flight = flight
+            return flight
+        if timing.told:
+            flight.limit(timing.seconds)
+        if timing.watched:
+            flight.departed = None
+        return None
+
+    def end(self, exchange: Exchange, flight: Flight, *, held: bool) -> None:
+        """Note that the answer is known.
+
+        Args:
+            held: A stream still needs what was opened within: the scope ends with the request.
+        """
+        self._flights.settle(flight)
+        if not held:
+            exchange.flight = None
+            flight.land()
+
+    def failed(self, exchange: Exchange, flight: Flight, error: BaseException) -> Exception | None:
+        """Return what a cancellation means; None where ``error`` is something else."""
+        exchange.flight = None
+        return self._flights.failed(flight, error)
+
+    def around(self, inner: Serve, rescue: Rescue | None = None) -> Serve:
+        """Return ``inner`` with the scope around it.
 
         Args:
             rescue: Answers what became of it; it is raised where there is none.
         """
-        self._inner = inner
-        self._flights = flights
-        self._timing = timing
-        self._rescue = rescue
 
-    async def serve(self, exchange: Exchange) -> Answer:
-        """Let ``inner`` answer, in time.
+        async def serve(exchange: Exchange) -> Answer:
+            flight = self.begin(exchange)
+            if flight is None:
+                return await inner(exchange)
+            try:
+                answer = await inner(exchange)
+            except BaseException as error:
+                ended = self.failed(exchange, flight, error)
+                if ended is None:
+                    raise
+            else:
+                self.end(exchange, flight, held=exchange.held is not None)
+                return answer
+            if rescue is None:
+                raise ended
+            return await rescue(exchange, ended)
+
+        return serve
+
+
+class TimedEntry:
+    """An entry whose plan runs in a scope of its own: it is its own plan.
+
+    Attributes:
+        awaits: As a plan has it; ``reads_only`` too.
+    """
+
+    __slots__ = ("_clock", "_entry")
+
+    awaits: Final = True
+    reads_only: Final = False
+
+    def __init__(self, entry: Entry, clock: Clock) -> None:
+        """Run the plan that ``entry`` has at the moment: an override swaps it."""
+        self._entry = entry
+        self._clock = clock
+
+    @property
+    def plan(self) -> "TimedEntry":
+        """Itself."""
+        return self
+
+    @property
+    def finish(self) -> Callable[[object], object] | None:
+        """What the plan leaves to the caller."""
+        return self._entry.plan.finish
+
+    async def call(self, exchange: Exchange) -> object:
+        """Run the plan, in time.
 
         Raises:
-            TimedOut: It did not.
+            TimedOut: It took too long.
             ClientDisconnect: Nobody waits for the answer.
             Unavailable: The application stops.
         """
-        timing, flight = self._timing, exchange.flight
-        if flight is not None:  # it has begun further out
-            if timing.told:
-                flight.limit(timing.seconds)
-            if timing.watched:
-                flight.departed = None
-            return await self._inner(exchange)
-        watch = exchange.scope["method"] in _SAFE and not timing.watched
-        flights = self._flights
-        flight = exchange.flight = flights.begin(
-            timing.seconds, exact=timing.told, departed=exchange.departure if watch else None
-        )
+        clock = self._clock
+        flight = clock.begin(exchange)
+        plan = self._entry.plan
+        if flight is None:
+            answer = plan.call(exchange)
+            return await answer if plan.awaits else answer  # type: ignore[misc]  # the plan says so
         try:
-            answer = await self._inner(exchange)
+            answer = plan.call(exchange)
+            if plan.awaits:
+                answer = await answer  # type: ignore[misc]  # the plan says so
         except BaseException as error:
-            exchange.flight = None
-            ended = flights.failed(flight, error)
+            ended = clock.failed(exchange, flight, error)
             if ended is None:
                 raise
         else:
-            flights.settle(flight)
-            if exchange.held is None:
-                exchange.flight = None
-                flight.land()
-            # Else a stream still needs what was opened within this scope.
+            clock.end(exchange, flight, held=type(answer) is Held)
             return answer
-        if self._rescue is None:
-            raise ended
-        return await self._rescue(exchange, ended)
+        raise ended
