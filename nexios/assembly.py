@@ -22,6 +22,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.gateway import Gateway
 from nexios.adapters.http.health import HealthDoor
+from nexios.adapters.http.joining import enliven, teach
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
@@ -175,6 +176,7 @@ class House:
         self.documentation.take(routes)
         for one in (*around, *routes.middleware):
             self._join(one)
+        teach(around, routes)
         roles = roles_in(self.container)
         for line in unknown_permissions(self.entrances, roles) if roles.names else ():
             logger.warning("%s", line)
@@ -252,6 +254,7 @@ class House:
         self.mounted.replace(compiled.foreign)
         self._open_door(compiled)
         self.documentation.take(compiled)
+        teach(self._around, compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
                 self._join(middleware)
@@ -269,6 +272,7 @@ class House:
         _raise_all(setup_problems(self._guarded, around))
         for new in fresh:
             self._join(new)
+        teach(fresh, self.gateway.routes)
         self.gateway.configure(middleware=middleware, exception_handlers=exception_handlers)
         self._sockets.guard(around)
         self._around = around
@@ -317,6 +321,8 @@ class House:
         self._board.starting = self._board.draining = False
         tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
         tasks.start_soon(self._watch.run, name="nexios loop watch")
+        tasks.start_soon(self.gateway.flights.sweep, name="nexios sweep of requests")
+        enliven(self._around, tasks)
 
     def drain(self) -> None:
         """Be ready no more and end the event streams: the server waits for its connections."""
@@ -329,6 +335,7 @@ class House:
     async def quiesce(self) -> None:
         """Let streams and sockets go, finish the work and deliveries at hand; none begins."""
         self.drain()
+        self.gateway.flights.end()
         await self._sockets.close()
         await self._background.close(self._config.server.grace_s)
         await self.delivering.stop()

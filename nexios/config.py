@@ -25,6 +25,7 @@ from nexios.application.sections import (
     SecuritySettings,
     ServerSettings,
     SessionSettings,
+    SheddingSettings,
     TemplateSettings,
     Texts,
 )
@@ -137,6 +138,7 @@ class MakeConfig:
     limits: Limits
     server: ServerSettings
     health: HealthSettings
+    shedding: SheddingSettings
     outbox: OutboxSettings
     realtime: RealtimeSettings
 

@@ -18,6 +18,7 @@ from nexios.application.sections import (
     SecuritySettings,
     ServerSettings,
     SessionSettings,
+    SheddingSettings,
     TemplateSettings,
     Texts,
 )
@@ -55,5 +56,6 @@ class Known:
     limits: Limits = field(default_factory=Limits)
     server: ServerSettings = field(default_factory=ServerSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    shedding: SheddingSettings = field(default_factory=SheddingSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)

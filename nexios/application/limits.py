@@ -60,8 +60,9 @@ class Limits:
     keyed_items: int = 1_000
     errors: int = 50
 
-    # Answers.
+    # Answers. ``request_s`` ends with the head of one; streams and sockets have all the time.
     ranges: int = 16
+    request_s: float | None = 30.0
 
     # Credentials.
     token_bytes: int = 8 * KIB

@@ -407,6 +407,24 @@ class HealthSettings(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class SheddingSettings(Section):
+    """When `LoadSheddingMiddleware` refuses work (section ``shedding``).
+
+    Attributes:
+        target_lag_s: How late the event loop may be for long.
+        max_running: How many requests run at once, however prompt it is; None for any number.
+    """
+
+    target_lag_s: float = 0.02
+    max_running: int | None = None
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.target_lag_s <= 0 or self.max_running == 0:
+            raise ValueError("target_lag_s and max_running must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxSettings(Section):
     """The worker that delivers events after commit (section ``outbox``).
 

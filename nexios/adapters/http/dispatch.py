@@ -22,6 +22,7 @@ from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain
 from nexios.adapters.http.problems import not_found
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse, RedirectResponse
 from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.http.timing import Clocking, without_limits
 from nexios.adapters.routing.table import ANY_METHOD, Found, MethodMiss, Table
 from nexios.adapters.routing.template import Template
 from nexios.container.entry import Entry, EntryPoint
@@ -53,6 +54,7 @@ class Dispatcher:
         entries: Mapping[EntryPoint, Entry],
         handlers: Handlers,
         settings: HttpSettings,
+        clocks: Clocking,
     ) -> None:
         """Put endpoints into a table.
 
@@ -61,6 +63,7 @@ class Dispatcher:
             entries: What the container made of their points.
             handlers: The app's exception handlers; those of routers stand before them.
             settings: Of the app.
+            clocks: Bound the time of what can wait.
         """
         self._errors = ErrorPolicy([handlers], settings)
         self._message = settings.not_found.custom_message
@@ -77,7 +80,7 @@ class Dispatcher:
         table: Table[Endpoint] = Table(
             (template, method, endpoint)
             for unit in routes.units
-            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings)]
+            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings, clocks)]
             for template in unit.templates
             for method in unit.flat.route.methods
         )
@@ -198,14 +201,17 @@ async def refuse(exchange: Exchange, errors: ErrorPolicy, page: Page | None) -> 
     return answer
 
 
-def _endpoint(unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings) -> Endpoint:
+def _endpoint(
+    unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings, clocks: Clocking
+) -> Endpoint:
     around, route = unit.flat.around, unit.flat.route
     return Endpoint(
         entry,
         unit.templates[0].raw,
         ErrorPolicy([*reversed(around.handlers), handlers], settings),
-        (*around.middleware, *route.middleware),
+        without_limits((*around.middleware, *route.middleware)),
         limits=unit.limits,
         status=route.options.get("status"),
         path_only=unit.source.path_only,
+        clock=clocks.of(unit.point, unit.timing),
     )

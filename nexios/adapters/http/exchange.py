@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import DEFAULT_LIMITS
+from nexios.adapters.asgi.inflight import Flight
 from nexios.adapters.asgi.multidict import FormData, QueryParams
 from nexios.adapters.asgi.types import Message, Receive, Scope, Send
 from nexios.adapters.http.background import Tasks, Work
@@ -58,6 +59,7 @@ class Exchange:
         asked: The request object, if somebody asked for it.
         builder: The builder, if somebody asked for it.
         form: The reader of forms, if somebody asked for it; its files are closed at the end.
+        flight: Its cancel scope, where it can wait.
         errors: Who answers errors of the endpoint that was reached, a file's while it is sent.
         held: Closes the scope a stream was made in; None where there is nothing to close.
         noted: Work for after the answer, if a handler or service asked for ``Tasks``.
@@ -71,6 +73,7 @@ class Exchange:
         "depth",
         "errors",
         "faults",
+        "flight",
         "form",
         "held",
         "inputs",
@@ -108,6 +111,7 @@ class Exchange:
         self.builder: Response | None = None
         self.form: FormReader | None = None
         self.errors: Policy | None = None
+        self.flight: Flight | None = None
         self.held: Callable[[BaseException | None], Awaitable[None]] | None = None
         self.noted: Tasks | None = None
         self.asked: Request | None = None
