@@ -40,9 +40,9 @@ from nexios.application.outbox import OutboxStore
 from nexios.application.policies import Policies
 from nexios.application.replica import NoRevocations
 from nexios.application.revocations import Revocations
+from nexios.application.scrub import scrubbed
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
-from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
@@ -366,7 +366,7 @@ class House:
 
     def _health_changed(self, check: str, state: CheckState) -> None:
         if state.health is Health.DOWN:
-            self._logger.warning("health check %s is down: %s", check, masked(state.says))
+            self._logger.warning("health check %s is down: %s", check, scrubbed(state.says))
         else:
             self._logger.info("health check %s is up again", check)
 

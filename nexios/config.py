@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.limits import Limits
+from nexios.application.scrub import scrub
 from nexios.application.sections import (
     AuthSettings,
     CorsSettings,
@@ -40,7 +41,6 @@ from nexios.application.settings import (
     copied,
     frozen,
     gather,
-    masked,
     plain,
     readable,
 )
@@ -271,14 +271,14 @@ class MakeConfig:
         if not effective:
             return dict(copied(self._given))  # type: ignore[call-overload,no-any-return]
         names = [*(name for name in _KNOWN), *sorted(self._own)]
-        return {name: masked(self.__dict__[name], name) for name in names}
+        return {name: scrub(self.__dict__[name], name) for name in names}
 
     def to_json(self) -> str:
         """Return what the code gave as JSON, with secrets masked."""
-        return json.dumps(masked(self._given), default=repr)
+        return json.dumps(scrub(self._given), default=repr)
 
     def __repr__(self) -> str:
-        given = masked(self._given)
+        given = scrub(self._given)
         shown = given.items() if isinstance(given, dict) else ()
         return f"MakeConfig({', '.join(f'{key}={value!r}' for key, value in shown)})"
 

@@ -9,13 +9,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from nexios.adapters.asgi.types import Scope
+from nexios.application.scrub import MASK, is_secret, said_by, scrubbed
 from nexios.container.errors import Step
 
-MASK: Final = "********"
-_SECRET: Final = (
-    *("password", "passwd", "secret", "token", "authorization", "cookie", "key", "dsn"),
-    "credential",
-)
 _FRAMES: Final = 30
 _LOCALS: Final = 24
 _ITEMS: Final = 8
@@ -25,8 +21,6 @@ _TEXT: Final = 4000
 _AROUND: Final = 3  # lines of source on either side of the one that failed
 _LEAVES: Final = 10
 _SCALARS: Final = (str, bytes, int, float, complex, bool, type(None))
-_USERINFO: Final = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
-_CREDENTIAL: Final = re.compile(r"(?i)\b(bearer|basic) +[A-Za-z0-9\-._~+/]{8,}=*")
 # Control characters but line end and tab, and what changes the direction of what follows.
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -64,12 +58,6 @@ def facts_of(error: BaseException, scope: Scope, *, route: str | None = None) ->
     }
 
 
-def is_secret(name: object) -> bool:
-    """Return whether values of this name are masked."""
-    text = _text(name).lower() if isinstance(name, (str, bytes)) else ""
-    return any(word in text for word in _SECRET)
-
-
 def shown(value: object, depth: int = _DEPTH) -> str:
     """Return a short text of a value; of objects that cannot be looked into only their class."""
     try:
@@ -81,7 +69,7 @@ def shown(value: object, depth: int = _DEPTH) -> str:
 
 def _shown(value: object, depth: int) -> str:
     if isinstance(value, _SCALARS):
-        return _cut(scrubbed(repr(value)))
+        return _cut(fit(repr(value)))
     kind = type(value).__qualname__
     if depth == 0:
         return f"<{kind}>"
@@ -140,16 +128,16 @@ def _request(scope: Scope) -> Facts:
 
 
 def _value(name: str | bytes, value: str | bytes) -> str:
-    return MASK if is_secret(name) else _cut(scrubbed(_text(value)))
+    return MASK if is_secret(name) else _cut(fit(_text(value)))
 
 
 def _about(error: BaseException) -> Facts:
     kind = type(error)
-    message = _cut(scrubbed(_safe_str(error)), _TEXT)
+    message = _cut(seen(said_by(error)), _TEXT)
     about: Facts = {
         "class": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "message": message,
-        "notes": [scrubbed(str(note)) for note in getattr(error, "__notes__", ())],
+        "notes": [fit(str(note)) for note in getattr(error, "__notes__", ())],
     }
     steps = getattr(error, "asked_by", ())
     if isinstance(steps, Sequence) and steps and all(isinstance(one, Step) for one in steps):
@@ -216,10 +204,10 @@ def _frame(frame: FrameType, line: int) -> Facts:
     }
 
 
-def scrubbed(text: str) -> str:
-    """Return the text with passwords of addresses and credentials of headers masked."""
-    text = _CREDENTIAL.sub(rf"\1 {MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
-    return seen(text)
+def fit(text: str) -> str:
+    """Return the text without secrets, and with everything in it seen."""
+    # Longer than anything that is shown, so that no cut runs through a secret that is.
+    return seen(scrubbed(text[: 2 * _TEXT]))
 
 
 def seen(text: str) -> str:
@@ -229,13 +217,6 @@ def seen(text: str) -> str:
 
 def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-def _safe_str(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "(its text cannot be made)"
 
 
 def _cut(text: str, longest: int = _CHARS) -> str:
