@@ -10,11 +10,11 @@ from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
+from nexios.adapters.asgi.occasion import occasion_of
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.sublife import SubApps
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
-from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
 from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
@@ -26,6 +26,7 @@ from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.adapters.observability.errors import ErrorDesk
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
@@ -44,6 +45,7 @@ from nexios.application.scrub import scrubbed
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.subscribers import Subscribers
+from nexios.application.tracking import ErrorTracker, Kind, Occasion
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
@@ -71,6 +73,7 @@ class House:
         straight: Serves one HTTP scope that names the application already; None where wrappers
             stand around.
         documentation: Draws its OpenAPI document.
+        errors: Takes note of errors that nobody answered.
         entrances: Every way in, with who may pass.
     """
 
@@ -100,7 +103,10 @@ class House:
         self._config = config
         self._logger = logger
         self._subscriptions = Subscriptions()
-        self.delivering = Delivering(self._subscriptions, config.outbox)
+        self.errors = ErrorDesk(
+            logger, version=app.version, with_locals=config.errors.report_locals
+        )
+        self.delivering = Delivering(self._subscriptions, config.outbox, self._delivery_died)
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
@@ -261,6 +267,7 @@ class House:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
+        self.errors.start(await self.container.get(ErrorTracker | None), tasks)
         backplane = await self.container.get(Backplane | None)
         self._hub = Hub(
             self._app,
@@ -323,6 +330,7 @@ class House:
         self.gateway.waits.unsettle()
         if self._hub is not None:
             await self._hub.stop()
+        await self.errors.stop()
 
     def _everywhere(self) -> Module:
         """Return what every module of the application sees."""
@@ -408,12 +416,13 @@ class House:
     def _report(
         self, error: BaseException, connection: Connection, error_id: str, where: str = ""
     ) -> None:
-        # A path may hold line ends, which would begin a line of the log.
-        place = where or quote_path(connection.path)
-        self._logger.error("error %s at %s", error_id, place, exc_info=error)
+        self.errors.note(error, error_id, occasion_of(connection, where))
 
-    def _work_failed(self, error: BaseException, work: str) -> None:
-        self._logger.error("background work %s failed", work, exc_info=error)
+    def _work_failed(self, error: BaseException, work: str, kind: Kind = "work") -> None:
+        self.errors.note(error, secrets.token_hex(8), Occasion(kind, work))
+
+    def _delivery_died(self, error: BaseException, consumer: str) -> None:
+        self._work_failed(error, consumer, "delivery")
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

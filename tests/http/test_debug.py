@@ -9,9 +9,10 @@ import pytest
 
 from nexios import Depend, NexiosApp, Request
 from nexios.adapters.http.accept import preferred
-from nexios.adapters.http.debug import facts_of, fit, seen
+from nexios.adapters.http.debug import facts_of
 from nexios.adapters.http.debug_page import debug_answer
 from nexios.application.scrub import MASK
+from nexios.application.showing import fit, seen
 from nexios.container.errors import MissingBinding, Step
 from tests.support.asgi import Answer, ask, http_scope
 

@@ -1,30 +1,21 @@
 """What a developer is told of an error: only with ``debug=True``, with secrets masked."""
 
-import dataclasses
 import linecache
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from nexios.adapters.asgi.types import Scope
-from nexios.application.scrub import MASK, is_secret, said_by, scrubbed
+from nexios.application.scrub import MASK, is_secret, said_by
+from nexios.application.showing import DEPTH, LONGEST, cut, fit, seen, shown_as
 from nexios.container.errors import Step
 
 _FRAMES: Final = 30
+_CAUSES: Final = 8
 _LOCALS: Final = 24
-_ITEMS: Final = 8
-_DEPTH: Final = 3
-_CHARS: Final = 200
-_TEXT: Final = 4000
 _AROUND: Final = 3  # lines of source on either side of the one that failed
 _LEAVES: Final = 10
-_SCALARS: Final = (str, bytes, int, float, complex, bool, type(None))
-# Control characters but line end and tab, and what changes the direction of what follows.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 # Of the scope, what stands elsewhere on the page or is no value of this request.
 _ELSEWHERE: Final = frozenset(
     ("app", "base_app", "headers", "method", "path", "query_string", "raw_path", "extensions")
@@ -51,75 +42,18 @@ def facts_of(error: BaseException, scope: Scope, *, route: str | None = None) ->
         "route": route,
         "request": _request(scope),
         "scope": {
-            str(name): _masked(name, value, _DEPTH)
+            str(name): shown_as(name, value, DEPTH)
             for name, value in scope.items()
             if name not in _ELSEWHERE
         },
     }
 
 
-def shown(value: object, depth: int = _DEPTH) -> str:
-    """Return a short text of a value; of objects that cannot be looked into only their class."""
-    try:
-        return _shown(value, depth)
-    except Exception:
-        # A mapping of the application's own, say, whose items cannot be listed just now.
-        return f"<{type(value).__qualname__}>"
-
-
-def _shown(value: object, depth: int) -> str:
-    if isinstance(value, _SCALARS):
-        return _cut(fit(repr(value)))
-    kind = type(value).__qualname__
-    if depth == 0:
-        return f"<{kind}>"
-    if isinstance(value, Mapping):
-        pairs = list(_first(value.items()))
-        return _cut("{" + ", ".join(_pair(name, part, depth) for name, part in pairs) + "}")
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return _cut("[" + ", ".join(_item(part, depth) for part in _first(value)) + "]")
-    fields = _fields(value)
-    if fields is None:
-        return f"<{kind}>"
-    inner = (f"{name}={_masked(name, part, depth)}" for name, part in fields)
-    return _cut(f"{kind}({', '.join(inner)})")
-
-
-def _pair(name: object, part: object, depth: int) -> str:
-    return f"{shown(name, 0)}: {_masked(name, part, depth)}"
-
-
-def _item(part: object, depth: int) -> str:
-    # A header or form field as a pair of name and value.
-    if isinstance(part, tuple) and len(part) == 2 and is_secret(part[0]):
-        return f"[{shown(part[0], 0)}, {MASK}]"
-    return shown(part, depth - 1)
-
-
-def _masked(name: object, part: object, depth: int) -> str:
-    return MASK if is_secret(name) else shown(part, depth - 1)
-
-
-def _fields(value: object) -> list[tuple[str, object]] | None:
-    names = getattr(type(value), "model_fields", None)
-    if names is None and dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value) if field.repr]
-    if names is None:
-        return None
-    held: dict[str, Any] = getattr(value, "__dict__", {})
-    return [(name, held.get(name, MASK)) for name in _first(names)]
-
-
-def _first(items: Any) -> list[Any]:
-    # Any: mappings, sets and lists are walked alike, and none of them to its end.
-    return [item for item, _ in zip(items, range(_ITEMS), strict=False)]
-
-
 def _request(scope: Scope) -> Facts:
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     return {
         "method": scope.get("method"),
-        "path": seen(_text(scope.get("path", ""))),
+        "path": fit(_text(scope.get("path", ""))),
         "query": [[seen(name), _value(name, text)] for name, text in query],
         "headers": [
             [seen(_text(name)), _value(name, value)] for name, value in scope.get("headers", ())
@@ -128,12 +62,12 @@ def _request(scope: Scope) -> Facts:
 
 
 def _value(name: str | bytes, value: str | bytes) -> str:
-    return MASK if is_secret(name) else _cut(fit(_text(value)))
+    return MASK if is_secret(name) else cut(fit(_text(value)))
 
 
 def _about(error: BaseException) -> Facts:
     kind = type(error)
-    message = _cut(seen(said_by(error)), _TEXT)
+    message = cut(seen(said_by(error)), LONGEST)
     about: Facts = {
         "class": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "message": message,
@@ -164,7 +98,7 @@ def _first_leaves(error: BaseException) -> list[BaseException]:
 def _causes(error: BaseException) -> list[BaseException]:
     causes: list[BaseException] = []
     current: BaseException | None = error
-    while current is not None and len(causes) < _ITEMS:
+    while current is not None and len(causes) < _CAUSES:
         following = current.__cause__
         if following is None and not current.__suppress_context__:
             following = current.__context__
@@ -200,24 +134,9 @@ def _frame(frame: FrameType, line: int) -> Facts:
         "function": code.co_qualname,
         "source": lines[line].strip(),
         "around": [[number, text] for number, text in lines.items() if text or number <= line],
-        "locals": {name: _masked(name, value, _DEPTH + 1) for name, value in held},
+        "locals": {name: shown_as(name, value, DEPTH + 1) for name, value in held},
     }
-
-
-def fit(text: str) -> str:
-    """Return the text without secrets, and with everything in it seen."""
-    # Longer than anything that is shown, so that no cut runs through a secret that is.
-    return seen(scrubbed(text[: 2 * _TEXT]))
-
-
-def seen(text: str) -> str:
-    """Return the text with what cannot be seen, or moves what can, written as an escape."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-def _cut(text: str, longest: int = _CHARS) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}..."
