@@ -24,6 +24,7 @@ from nexios.application.outbox import OutboxStore
 from nexios.application.policies import Decision, Policies, Policy, allow, deny
 from nexios.application.security_events import SecurityEvent, SecurityEvents
 from nexios.application.subscribers import Subscribers, subscribe
+from nexios.application.tracking import ErrorReport, ErrorTracker
 from nexios.application.unit_of_work import UnitOfWork
 from nexios.application.use_cases import ApplicationService, transactional
 
@@ -35,6 +36,8 @@ __all__ = [
     "Caller",
     "Decision",
     "Envelope",
+    "ErrorReport",
+    "ErrorTracker",
     "Forbidden",
     "Grants",
     "Idempotency",
