@@ -43,6 +43,7 @@ from nexios.application.settings import (
     gather,
     plain,
     readable,
+    written,
 )
 from nexios.application.spelling import nearest, suggestion
 
@@ -200,6 +201,7 @@ class MakeConfig:
             if key in keys
         ]
         settings = gather(given, defaults or {}, _ALIASES, _PROFILES, faults)
+        self.__dict__["_written"] = frozenset(written(settings))
         own = _own(settings, strict=strict, faults=faults)
         known = _known(settings, faults)
         for key, value in known.items():
@@ -261,6 +263,10 @@ class MakeConfig:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"the configuration is frozen: {name} cannot be removed")
+
+    def is_written(self, path: str) -> bool:
+        """Return whether somebody gave the setting under a dotted name, wherever."""
+        return path in self._written
 
     def to_dict(self, effective: bool = False) -> dict[str, Any]:
         """Return what the code gave, as it was given.

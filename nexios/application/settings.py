@@ -16,6 +16,8 @@ from nexios.application.environment import (
 )
 from nexios.application.scrub import scrub
 
+_PROFILE: Final = "the profile compat"
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -107,6 +109,16 @@ def overlay(lower: Tree, upper: Tree) -> Tree:
     return Tree(merged, upper.source or lower.source)
 
 
+def written(tree: Tree, above: str = "") -> Iterator[str]:
+    """Yield the dotted names of what somebody gave; what a profile brings nobody did."""
+    for key, node in tree.branches.items():
+        path = f"{above}{key}"
+        if isinstance(node, Tree):
+            yield from written(node, f"{path}.")
+        elif node.source != _PROFILE:
+            yield path
+
+
 def plain(node: Tree | Leaf) -> object:
     """Return the bare values of a tree; texts that are JSON lists are read as lists."""
     if isinstance(node, Tree):
@@ -153,7 +165,7 @@ def gather(
         merged = overlay(merged, layer)
     compat = merged.branches.get("compat")
     profile = profiles.get(compat.value, {}) if isinstance(compat, Leaf) else {}
-    return overlay(tree_of(profile, "the profile compat"), merged)
+    return overlay(tree_of(profile, _PROFILE), merged)
 
 
 def _settle_aliases(

@@ -49,6 +49,7 @@ class CORSMiddleware(BaseMiddleware):
 
     def __init__(self, **keys: Any) -> None:
         self._policy: CorsPolicy | None = None
+        self.written: Final = frozenset(keys)
         if keys:
             settings = section_of(CorsSettings, keys, {"allowed_origins": "allow_origins"})
             self._policy = CorsPolicy(settings)
@@ -66,6 +67,11 @@ class CORSMiddleware(BaseMiddleware):
         made = cls()
         made._policy = CorsPolicy(settings)
         return made
+
+    @property
+    def settings(self) -> CorsSettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return None if self._policy is None else self._policy.settings
 
     def bind(self, app: Any) -> None:
         """Take the app's settings, unless there are own ones.
