@@ -45,7 +45,7 @@ from nexios.application.scrub import scrubbed
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.subscribers import Subscribers
-from nexios.application.tracking import ErrorTracker, Kind, Occasion
+from nexios.application.tracking import ErrorTracker, Kind, Occasion, tell
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
@@ -274,7 +274,7 @@ class House:
             backplane=backplane or MemoryBackplane(),
             tasks=tasks,
             limits=self._config.limits,
-            report=lambda error, text: self._logger.error("%s", text, exc_info=error),
+            report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
         )
         await self._hub.start()
         self._background.open(tasks)
@@ -408,7 +408,7 @@ class House:
 
     def report_listener(self, error: Exception, event: str) -> None:
         """Note that a listener of ``app.events`` failed."""
-        self._logger.error("a listener of %s failed", event, exc_info=error)
+        tell(self._logger, logging.ERROR, error, "a listener of %s failed", event)
 
     def _socket_at(self, path: str) -> bool:
         return self._sockets.serves(path)

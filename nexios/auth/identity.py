@@ -12,6 +12,7 @@ from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, Unavailable
 from nexios.application.grants import Roles
 from nexios.application.revocations import Credential
+from nexios.application.tracking import tell
 from nexios.auth.backends.base import Proof, as_proof
 from nexios.auth.callers import caller_of
 from nexios.auth.events import EventDesk
@@ -138,7 +139,8 @@ class Identity:
             return None
         except Exception as error:
             # Whatever broke, nobody may be taken for nobody because of it.
-            self._logger.exception("authentication backend %r broke", asked.scheme)
+            text = "authentication backend %r broke"
+            tell(self._logger, logging.ERROR, error, text, asked.scheme)
             broken = Unavailable(retry_after_s=_RETRY_AFTER_S)
             broken.__cause__ = error
             connection.scope[BROKEN] = broken

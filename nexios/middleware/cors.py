@@ -13,6 +13,7 @@ from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.application.sections import CorsSettings
+from nexios.application.tracking import tell
 from nexios.config import ConfigWarning
 from nexios.middleware.base import BaseMiddleware, CallNext
 from nexios.middleware.keywords import section_of
@@ -185,8 +186,9 @@ class CorsPolicy:
         try:
             answer = validator(origin)
             return (await answer if isawaitable(answer) else answer) is True
-        except Exception:
-            _LOGGER.exception("dynamic_origin_validator failed; the origin is not allowed")
+        except Exception as error:
+            text = "dynamic_origin_validator failed; the origin is not allowed"
+            tell(_LOGGER, logging.ERROR, error, text)
             return False
 
     def allows_method(self, method: str) -> bool:

@@ -177,3 +177,31 @@ async def test_background_work_and_sockets_are_told() -> None:
     assert (work.occasion.kind, work.title) == ("work", "ValueError: no mail server")
     assert (found.occasion.kind, found.title) == ("socket", "ValueError: broken socket")
     assert found.id in str(closed.value)
+
+
+class Stuck:
+    """A tracker that never comes back."""
+
+    async def record(self, report: ErrorReport) -> None:
+        await anyio.sleep_forever()
+
+
+async def test_blocked_sinks_leave_latency_alone() -> None:
+    module = Module("errors")
+    module.bind(ErrorTracker).value(Stuck())
+    app = NexiosApp(module.export(ErrorTracker))
+
+    @app.get("/{which}")
+    async def broken(which: str) -> None:
+        # Each a group of its own, so that each is a report.
+        raise type(f"Fault{which}", (Exception,), {})
+
+    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
+        with anyio.fail_after(60):
+            for number in range(100):
+                answer = await client.get(f"/{number}")
+                assert answer.status_code == 500
+        counts = app._built().errors.counts
+        assert (counts.noted, counts.recorded) == (100, 0)
+    # What still waited two seconds after the stop is gone, and told of.
+    assert counts.dropped + counts.failed >= 99

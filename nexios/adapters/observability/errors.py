@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from typing import Final
 
 import anyio
@@ -101,9 +100,10 @@ class ErrorDesk:
         self.counts.noted += 1
         try:
             self._note(error, error_id, occasion)
-        except Exception:
+        except Exception as failed:
             # An error whose own attributes raise must not become another error of the request.
-            _log.exception("error %s of %s could not be told", error_id, kind_of(error))
+            text = "error %s of %s could not be told"
+            tell(_log, logging.ERROR, failed, text, error_id, kind_of(error))
 
     def start(self, tracker: ErrorTracker | None, tasks: TaskGroup) -> None:
         """Hand reports to a tracker from now on; without one they end in the log."""
@@ -208,6 +208,8 @@ class ErrorDesk:
 
 @cache
 def _below() -> Mapping[str, str]:
+    from importlib import metadata  # 10 ms, and most processes never report an error
+
     return {"nexios": metadata.version("nexios"), "python": platform.python_version()}
 
 

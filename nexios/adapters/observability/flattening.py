@@ -1,7 +1,7 @@
 """Takes an error apart: what was raised, what led to it, where, and what names its group."""
 
 import hashlib
-import sysconfig
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ _LIBRARIES: Final = ("site-packages", "dist-packages")
 _FOREIGN: Final = (
     _HOUSE,
     "<",  # made by a library: templates, plans of the container
-    *{sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")},
+    str(Path(os.__file__).parent),  # the standard library
 )
 
 

@@ -30,7 +30,7 @@ _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _DRIVER_INFO: Final = "nexios.wire"
 _WAITING_EACH: Final = 4
-_STACK: Final = 8
+_STACK: Final = 12
 
 _log: Final = logging.getLogger("nexios.persistence")
 

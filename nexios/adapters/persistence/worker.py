@@ -262,7 +262,7 @@ class Worker:
                 error,
                 self._poll_interval_s,
             )
-        _log.debug("why", exc_info=error)
+        tell(_log, logging.DEBUG, error, "why")
 
     def _log_well(self) -> None:
         if self._trouble:
