@@ -413,6 +413,11 @@ class NexiosApp(Verbs):
         values: dict[str, Any] = {}
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(house.container)
+            if self.config.env == "prod":
+                # What it looks at, tokens and sessions, is loaded by who has them.
+                from nexios.deploying import insist_fit
+
+                insist_fit(self)
             tasks = await opened.enter_async_context(background())
             await house.start(tasks)
             opened.push_async_callback(house.stop)

@@ -10,12 +10,12 @@ from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
+from nexios.adapters.asgi.occasion import occasion_of
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.sublife import SubApps
 from nexios.adapters.asgi.telling import Telling, noting_route
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
-from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
 from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
@@ -28,6 +28,7 @@ from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.adapters.observability.errors import ErrorDesk
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
@@ -42,10 +43,11 @@ from nexios.application.outbox import OutboxStore
 from nexios.application.policies import Policies
 from nexios.application.replica import NoRevocations
 from nexios.application.revocations import Revocations
+from nexios.application.scrub import scrubbed
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
-from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
+from nexios.application.tracking import ErrorTracker, Kind, Occasion, tell
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
@@ -74,6 +76,7 @@ class House:
         straight: Serves one HTTP scope that names the application already; None where wrappers
             stand around.
         documentation: Draws its OpenAPI document.
+        errors: Takes note of errors that nobody answered.
         entrances: Every way in, with who may pass.
     """
 
@@ -104,7 +107,12 @@ class House:
         self._logger = logger
         self._subscriptions = Subscriptions()
         self._watching = Watching(app.signals)
-        self.delivering = Delivering(self._subscriptions, config.outbox, app.signals)
+        self.errors = ErrorDesk(
+            logger, version=app.version, with_locals=config.errors.report_locals
+        )
+        self.delivering = Delivering(
+            self._subscriptions, config.outbox, app.signals, self._delivery_died
+        )
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
@@ -279,13 +287,14 @@ class House:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
+        self.errors.start(await self.container.get(ErrorTracker | None), tasks)
         backplane = await self.container.get(Backplane | None)
         self._hub = Hub(
             self._app,
             backplane=backplane or MemoryBackplane(),
             tasks=tasks,
             limits=self._config.limits,
-            report=lambda error, text: self._logger.error("%s", text, exc_info=error),
+            report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
         )
         await self._hub.start()
         self._singletons()
@@ -348,6 +357,7 @@ class House:
         self.gateway.waits.unsettle()
         if self._hub is not None:
             await self._hub.stop()
+        await self.errors.stop()
 
     def _everywhere(self) -> Module:
         """Return what every module of the application sees."""
@@ -392,7 +402,7 @@ class House:
     def _health_changed(self, check: str, state: CheckState) -> None:
         self._watching.changed(check, state)
         if state.health is Health.DOWN:
-            self._logger.warning("health check %s is down: %s", check, masked(state.says))
+            self._logger.warning("health check %s is down: %s", check, scrubbed(state.says))
         else:
             self._logger.info("health check %s is up again", check)
 
@@ -426,7 +436,7 @@ class House:
 
     def report_listener(self, error: Exception, event: str) -> None:
         """Note that a listener of ``app.events`` failed."""
-        self._logger.error("a listener of %s failed", event, exc_info=error)
+        tell(self._logger, logging.ERROR, error, "a listener of %s failed", event)
 
     def _socket_at(self, path: str) -> bool:
         return self._sockets.serves(path)
@@ -434,13 +444,14 @@ class House:
     def _report(
         self, error: BaseException, connection: Connection, error_id: str, where: str = ""
     ) -> None:
-        # A path may hold line ends, which would begin a line of the log.
-        place = where or quote_path(connection.path)
         self._watching.failed(error, connection.scope, error_id, where)
-        self._logger.error("error %s at %s", error_id, place, exc_info=error)
+        self.errors.note(error, error_id, occasion_of(connection, where))
 
-    def _work_failed(self, error: BaseException, work: str) -> None:
-        self._logger.error("background work %s failed", work, exc_info=error)
+    def _work_failed(self, error: BaseException, work: str, kind: Kind = "work") -> None:
+        self.errors.note(error, secrets.token_hex(8), Occasion(kind, work))
+
+    def _delivery_died(self, error: BaseException, consumer: str) -> None:
+        self._work_failed(error, consumer, "delivery")
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

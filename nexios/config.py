@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.known import Known
 from nexios.application.limits import Limits
+from nexios.application.scrub import scrub
 from nexios.application.sections import (
     AuthSettings,
     CorsSettings,
@@ -35,9 +36,9 @@ from nexios.application.settings import (
     copied,
     frozen,
     gather,
-    masked,
     plain,
     readable,
+    written,
 )
 from nexios.application.spelling import nearest, suggestion
 
@@ -159,6 +160,7 @@ class MakeConfig:
             if key in keys
         ]
         settings = gather(given, defaults or {}, _ALIASES, _PROFILES, faults)
+        self.__dict__["_written"] = frozenset(written(settings))
         own = _own(settings, strict=strict, faults=faults)
         known = _known(settings, faults)
         for key, value in known.items():
@@ -221,6 +223,10 @@ class MakeConfig:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"the configuration is frozen: {name} cannot be removed")
 
+    def is_written(self, path: str) -> bool:
+        """Return whether somebody gave the setting under a dotted name, wherever."""
+        return path in self._written
+
     def to_dict(self, effective: bool = False) -> dict[str, Any]:
         """Return what the code gave, as it was given.
 
@@ -230,14 +236,14 @@ class MakeConfig:
         if not effective:
             return dict(copied(self._given))  # type: ignore[call-overload,no-any-return]
         names = [*(name for name in _KNOWN), *sorted(self._own)]
-        return {name: masked(self.__dict__[name], name) for name in names}
+        return {name: scrub(self.__dict__[name], name) for name in names}
 
     def to_json(self) -> str:
         """Return what the code gave as JSON, with secrets masked."""
-        return json.dumps(masked(self._given), default=repr)
+        return json.dumps(scrub(self._given), default=repr)
 
     def __repr__(self) -> str:
-        given = masked(self._given)
+        given = scrub(self._given)
         shown = given.items() if isinstance(given, dict) else ()
         return f"MakeConfig({', '.join(f'{key}={value!r}' for key, value in shown)})"
 

@@ -1,5 +1,6 @@
 """Runs an application's outbox worker: beside its server, or in a process of its own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +35,23 @@ class Delivering:
     """Starts the worker where a store is bound and somebody handles events, and stops it."""
 
     def __init__(
-        self, subscriptions: Subscriptions, settings: OutboxSettings, signals: Signals
+        self,
+        subscriptions: Subscriptions,
+        settings: OutboxSettings,
+        signals: Signals,
+        died: Callable[[BaseException, str], None],
     ) -> None:
+        """Prepare; nothing runs before ``start``.
+
+        Args:
+            subscriptions: Who handles what.
+            settings: Section ``outbox``.
+            signals: Told of deliveries.
+            died: Told of the error that ended a delivery, and its consumer. Must not raise.
+        """
         self._subscriptions = subscriptions
         self._signals = signals
+        self._died = died
         self._settings = settings
         self._needed = False
         self._worker: Any = None  # its home is heavy and loaded only where events wait
@@ -75,6 +89,7 @@ class Delivering:
             poll_interval_s=self._settings.poll_interval_s,
             keep_s=self._settings.keep_s,
             signals=self._signals,
+            died=self._died,
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
 

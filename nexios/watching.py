@@ -6,9 +6,9 @@ from nexios.adapters.asgi.telling import RouteOf, Telling, is_watched
 from nexios.adapters.asgi.types import ASGIApp, Scope
 from nexios.application.health import CheckState, Health
 from nexios.application.listening import Listener, Signals, attach
+from nexios.application.scrub import scrubbed
 from nexios.application.security_events import SecurityEvents
 from nexios.application.security_signals import ToldSecurityEvents
-from nexios.application.settings import masked
 from nexios.application.signals import (
     DependencyDown,
     DependencyUp,
@@ -73,7 +73,7 @@ class Watching:
             if self.signals.hears(DependencyUp):
                 self.signals.tell(DependencyUp(check))
         elif self.signals.hears(DependencyDown):
-            self.signals.tell(DependencyDown(check, str(masked(state.says))))
+            self.signals.tell(DependencyDown(check, scrubbed(state.says)))
 
     def blocked(self, lag_s: float) -> None:
         """Tell that the event loop stood still."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nexios.application.policies import Decision, Policies, Policy, allow, deny
     from nexios.application.security_events import SecurityEvent, SecurityEvents
     from nexios.application.subscribers import Subscribers, subscribe
+    from nexios.application.tracking import ErrorReport, ErrorTracker
     from nexios.application.unit_of_work import UnitOfWork
     from nexios.application.use_cases import ApplicationService, transactional
 
@@ -48,6 +49,7 @@ _HOMES: Final = {
     "nexios.application.policies": "Decision Policies Policy allow deny",
     "nexios.application.security_events": "SecurityEvent SecurityEvents",
     "nexios.application.subscribers": "Subscribers subscribe",
+    "nexios.application.tracking": "ErrorReport ErrorTracker",
     "nexios.application.unit_of_work": "UnitOfWork",
     "nexios.application.use_cases": "ApplicationService transactional",
 }
@@ -61,6 +63,8 @@ __all__ = [
     "Caller",
     "Decision",
     "Envelope",
+    "ErrorReport",
+    "ErrorTracker",
     "Forbidden",
     "Grants",
     "Idempotency",

@@ -369,10 +369,15 @@ class TemplateSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ErrorSettings(Section):
-    """Shapes of errors that differ from 2.11's."""
+    """Shapes of errors that differ from 2.11's, and what reports of them tell.
+
+    Attributes:
+        report_locals: Local variables of the application's own code too, scrubbed.
+    """
 
     http_exception_body: Literal["problem", "detail"] = "problem"
     duplicate_routes: Literal["refuse", "first-wins"] = "refuse"
+    report_locals: bool = False
 
 
 @dataclass(frozen=True, slots=True)

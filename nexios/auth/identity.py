@@ -14,6 +14,7 @@ from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, 
 from nexios.application.grants import Roles
 from nexios.application.revocations import Credential
 from nexios.application.security_events import SecurityEvent
+from nexios.application.tracking import tell
 from nexios.auth.backends.base import Proof, as_proof
 from nexios.auth.callers import caller_of
 
@@ -154,7 +155,8 @@ class Identity:
             return None
         except Exception as error:
             # Whatever broke, nobody may be taken for nobody because of it.
-            self._logger.exception("authentication backend %r broke", asked.scheme)
+            text = "authentication backend %r broke"
+            tell(self._logger, logging.ERROR, error, text, asked.scheme)
             event = SecurityEvent(
                 "auth.unavailable", "failed", scheme=asked.scheme, reason=type(error).__name__
             )

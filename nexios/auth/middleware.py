@@ -80,6 +80,11 @@ class AuthenticationMiddleware:
         )
 
     @property
+    def backends(self) -> tuple[Any, ...]:
+        """Whom it asks, in order."""
+        return tuple(one.backend for one in self._backends)
+
+    @property
     def schemes(self) -> tuple[str, ...]:
         """The names of the backends; "" for one that names its scheme when it succeeds."""
         return tuple(one.scheme for one in self._backends)

@@ -17,6 +17,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.head import location
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
+from nexios.application.errors import Unavailable
 from nexios.application.identity_provider import (
     IdentityProvider,
     LoginRefused,
@@ -117,7 +118,11 @@ def oidc_routes(
             )
         finished = await _noted(request, provider, provider.finish(answer, kept["record"]))
         await backend.login(request, finished)
-        await _tell(request, provider, "allowed", actor=request.session.actor)
+        try:
+            await _tell(request, provider, "allowed", actor=request.session.actor)
+        except Unavailable:
+            request.session.invalidate()  # a login that nobody knows of is none
+            raise
         response.set_header("cache-control", "no-store")
         return response.redirect(own_path(kept["next"]), 303)
 

@@ -13,6 +13,7 @@ from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.application.sections import CorsSettings
+from nexios.application.tracking import tell
 from nexios.config import ConfigWarning
 from nexios.middleware.base import BaseMiddleware, CallNext
 from nexios.middleware.keywords import section_of
@@ -49,6 +50,7 @@ class CORSMiddleware(BaseMiddleware):
 
     def __init__(self, **keys: Any) -> None:
         self._policy: CorsPolicy | None = None
+        self.written: Final = frozenset(keys)
         if keys:
             settings = section_of(CorsSettings, keys, {"allowed_origins": "allow_origins"})
             self._policy = CorsPolicy(settings)
@@ -66,6 +68,11 @@ class CORSMiddleware(BaseMiddleware):
         made = cls()
         made._policy = CorsPolicy(settings)
         return made
+
+    @property
+    def settings(self) -> CorsSettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return None if self._policy is None else self._policy.settings
 
     def bind(self, app: Any) -> None:
         """Take the app's settings, unless there are own ones.
@@ -206,8 +213,9 @@ class CorsPolicy:
         try:
             answer = validator(origin)
             return (await answer if isawaitable(answer) else answer) is True
-        except Exception:
-            _LOGGER.exception("dynamic_origin_validator failed; the origin is not allowed")
+        except Exception as error:
+            text = "dynamic_origin_validator failed; the origin is not allowed"
+            tell(_LOGGER, logging.ERROR, error, text)
             return False
 
     def allows_method(self, method: str) -> bool:

@@ -68,6 +68,11 @@ class SecurityMiddleware(BaseMiddleware):
         self._allowed_hosts = app.config.allowed_hosts
 
     @property
+    def settings(self) -> SecuritySettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return None if self._policy is None else self._policy.settings
+
+    @property
     def grants_origins(self) -> bool:
         """Whether it does the work of ``CORSMiddleware`` too (``cors_enabled``)."""
         return self._cors is not None

@@ -80,6 +80,18 @@ class SessionMiddleware(BaseMiddleware):
         self._revoking: Entry | None = None
         self._events = EventDesk()
 
+    @property
+    def settings(self) -> SessionSettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return self._settings
+
+    @property
+    def signed(self) -> bool:
+        """Whether sessions live in the cookie itself, as long as no store is bound."""
+        if self._entry is not None or self._store is not None or self._make is not None:
+            return False
+        return self._manager is None or isinstance(self._manager, SignedSessionManager)
+
     def wire(self, container: Container) -> None:
         """Find the `SessionStore` that is bound, if any, and who is told of events."""
         self._events.wire(container)

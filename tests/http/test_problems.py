@@ -12,7 +12,6 @@ from nexios.adapters.asgi.errors import (
     TooManyQueryFields,
 )
 from nexios.adapters.http import errors as http
-from nexios.adapters.http.debug import MASK, is_secret, shown
 from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.problems import (
     internal_error,
@@ -20,6 +19,8 @@ from nexios.adapters.http.problems import (
     problem_for,
 )
 from nexios.application import errors as application
+from nexios.application.scrub import MASK, is_secret
+from nexios.application.showing import shown
 from nexios.domain import errors as domain
 
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/orders", "headers": []}

@@ -275,11 +275,15 @@ async def test_a_poison_event_dies_after_its_attempts_and_the_stream_goes_on(sho
             raise ZeroDivisionError
 
     recorder.fail = fail
+    died: list[tuple[type[BaseException], str]] = []
     await shop.note("bad", "after")
     for _ in range(3):
+        assert died == []
         await shop.later()
-        await shop.worker().deliver_ready()
+        worker = shop.worker(died=lambda error, consumer: died.append((type(error), consumer)))
+        await worker.deliver_ready()
 
+    assert died == [(ZeroDivisionError, "recorder")]
     assert recorder.told == ["bad", "bad", "bad", "after"]
     assert [(one["state"], one["attempts"]) for one in await shop.deliveries()] == [("dead", 3)]
     assert await shop.outbox.pending() == {}

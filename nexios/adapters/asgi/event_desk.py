@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
+from nexios.application.errors import Unavailable
 from nexios.application.security_events import SecurityEvent, SecurityEvents, note
+from nexios.application.tracking import tell
 from nexios.container.container import Container
 from nexios.container.depend import Depend
 from nexios.container.entry import Entry, EntryPoint
@@ -20,7 +22,7 @@ class EventDesk:
     """Records events: where nobody is bound, in the log ``nexios.security``.
 
     The same refusal of the same caller is told once a second: whoever knocks on a closed door
-    fills no log. What cannot be recorded is logged, and stops nobody.
+    fills no log. What cannot be recorded is logged; it stops nobody unless it is required.
 
     Args:
         clock: Seconds that only grow.
@@ -44,6 +46,9 @@ class EventDesk:
 
         Args:
             seldom: Once a second, as refusals are whether that is said or not.
+
+        Raises:
+            Unavailable: It is required and cannot be recorded: what it tells of must not happen.
         """
         if (seldom or event.outcome == "denied") and self._told_lately(event):
             return
@@ -55,9 +60,11 @@ class EventDesk:
             found: Any = plan.call()
             port: SecurityEvents = await found if plan.awaits else found
             await port.record(event)
-        except Exception:
-            _LOGGER.exception("a security event could not be recorded")
+        except Exception as error:
+            tell(_LOGGER, logging.ERROR, error, "a security event could not be recorded")
             note(event)
+            if event.required:
+                raise Unavailable("this cannot be recorded now") from error
 
     def _told_lately(self, event: SecurityEvent) -> bool:
         now, told = self._clock(), self._told

@@ -19,9 +19,9 @@ from nexios.adapters.persistence.errors import (
     DatabaseError,
     PlaceholderMismatch,
 )
+from nexios.adapters.persistence.lending import Lent
 from nexios.adapters.persistence.parameters import to_sqlite
 from nexios.adapters.persistence.placeholders import Store, check_count, scan
-from nexios.adapters.persistence.pool import Lent
 from nexios.application.errors import ApplicationError
 from nexios.domain.errors import DomainError
 

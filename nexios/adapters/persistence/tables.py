@@ -232,6 +232,43 @@ def _create_table(element: CreateTable, compiler: Any, **options: Any) -> str:
     return text
 
 
+ERROR: Final = Table(
+    "nx_error",
+    _OURS,
+    Column("seq", _SEQ, Numbered(), primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("repeated", Integer, nullable=False),
+    Column("report", _JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Reports of errors, for a while."""
+
+Index("nx_error_id", ERROR.c.id)
+Index("nx_error_fingerprint", ERROR.c.fingerprint, ERROR.c.seq)
+Index("nx_error_at", ERROR.c.at)
+
+SECURITY: Final = Table(
+    "nx_security",
+    _OURS,
+    Column("id", _SEQ, Numbered(), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("actor", Text),
+    Column("scheme", Text),
+    Column("reason", Text, nullable=False),
+    Column("details", _JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Security events, one row each; see `nexios.application.security_events`."""
+
+Index("nx_security_actor", SECURITY.c.actor, SECURITY.c.id)
+Index("nx_security_at", SECURITY.c.at)
+
+
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""
     for table in _OURS.sorted_tables:

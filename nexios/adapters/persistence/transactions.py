@@ -24,9 +24,10 @@ from nexios.adapters.persistence.errors import (
     TransactionOptions,
 )
 from nexios.adapters.persistence.finishing import to_the_end
+from nexios.adapters.persistence.lending import Lent
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.places import asking_place
-from nexios.adapters.persistence.pool import RELEASE_TIMEOUT_S, Lent, Pool
+from nexios.adapters.persistence.pool import RELEASE_TIMEOUT_S, Pool
 from nexios.adapters.persistence.statements import (
     Ask,
     Sql,

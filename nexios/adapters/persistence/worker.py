@@ -16,8 +16,10 @@ from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
 from nexios.application.listening import Signals
 from nexios.application.outbox import Claim, OutboxStore
+from nexios.application.scrub import said_by
 from nexios.application.subscribers import Consumer
 from nexios.application.telling import ToldDeliveries
+from nexios.application.tracking import tell
 from nexios.domain.events import DomainEvent
 
 Deliver = Callable[[Consumer, DomainEvent, Envelope], Awaitable[None]]
@@ -52,6 +54,7 @@ class Worker:
         poll_interval_s: float = 1.0,
         keep_s: float | None = None,
         signals: Signals | None = None,
+        died: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         """Take everything; nothing runs before ``run``.
 
@@ -63,6 +66,7 @@ class Worker:
             poll_interval_s: The longest wait when a wake-up is lost.
             keep_s: How long delivered events are kept; None for ever.
             signals: Told of deliveries.
+            died: Told of the error of a last attempt and its consumer. Must not raise.
 
         Raises:
             SameEventName: Two classes of one event name.
@@ -90,6 +94,7 @@ class Worker:
         self._poll_interval_s = poll_interval_s
         self._keep_s = keep_s
         self._told = ToldDeliveries(signals or Signals())
+        self._died = died
         self._purged_at = -math.inf
         self._event = anyio.Event()
         self._stopping = False
@@ -234,20 +239,25 @@ class Worker:
     async def _failed(self, consumer: Consumer, claim: Claim, error: Exception) -> None:
         delivery = claim.delivery
         last = delivery.attempts + 1 >= consumer.attempts
-        _log.warning(
+        tell(
+            _log,
+            logging.WARNING,
+            error,
             "delivery %s to %s failed, attempt %s of %s%s",
             delivery.seq,
             consumer.name,
             delivery.attempts + 1,
             consumer.attempts,
             ", the last" if last else "",
-            exc_info=error,
         )
         if last:
             self._told.dead(delivery)
-        text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_ERROR_CHARACTERS]
+        text = f"{type(error).__name__}: {said_by(error)}".replace("\x00", "")
+        text = text[:_ERROR_CHARACTERS]
         delay_s = None if last else _delay_s(claim)
         await claim.fail(text, delay_s=delay_s, block=consumer.on_dead == "block")
+        if last and self._died is not None:
+            self._died(error, consumer.name)
 
     def _log_undone(self, error: Exception) -> None:
         # An outage is one line a minute, not one a poll and worker.
@@ -260,7 +270,7 @@ class Worker:
                 error,
                 self._poll_interval_s,
             )
-        _log.debug("why", exc_info=error)
+        tell(_log, logging.DEBUG, error, "why")
 
     def _log_well(self) -> None:
         if self._trouble:

@@ -171,6 +171,17 @@ class JWTAuthBackend(LoadingBackend):
             refuse_short=config.env == "prod",
         )
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The shared keys of its own; the app's are not among them."""
+        told = self._secret or ()
+        return tuple(one if isinstance(one, Secret) else Secret(one) for one in told)
+
+    @property
+    def issuer(self) -> str | None:
+        """Whose tokens alone it believes."""
+        return self._profile.issuer
+
     def challenge(self) -> str:
         """Return the bare challenge (RFC 6750, 3)."""
         return "Bearer"
