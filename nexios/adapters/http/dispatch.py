@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Mapping
 from functools import partial
+from typing import Any
 
 from nexios.adapters.asgi.firewall import METHODS
 from nexios.adapters.asgi.types import Scope
 from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
+from nexios.adapters.http.encode import Parts
 from nexios.adapters.http.endpoint import Endpoint, join
 from nexios.adapters.http.errors import (
     HttpError,
@@ -102,7 +104,7 @@ class Dispatcher:
         endpoint, params = known
         return endpoint.serve(endpoint.enter(exchange, params))
 
-    def look(self, exchange: Exchange) -> Awaitable[Answer]:
+    def look(self, exchange: Exchange) -> Awaitable[Any]:
         """Return what serves the request, found by every means; what says why there is none."""
         scope = exchange.scope
         if scope["path"] == "*":
@@ -135,7 +137,7 @@ class Dispatcher:
         answer.headers["allow"] = ", ".join(METHODS)
         return answer
 
-    async def _nothing(self, exchange: Exchange, path: str) -> Answer:
+    async def _nothing(self, exchange: Exchange, path: str) -> Answer | Parts:
         scope = exchange.scope
         at_socket = self._socket_at is not None and self._socket_at(path)
         if at_socket or self._other_slash(path, scope["method"]) is not None:
