@@ -145,8 +145,10 @@ class MemoryBackplane:
         """Drop them at once."""
         for entry in entries:
             here = self._present.get(entry.topic)
-            if here is not None and here.pop(entry.socket, None) and not here:
-                del self._present[entry.topic]
+            if here is not None:
+                here.pop(entry.socket, None)
+                if not here:
+                    del self._present[entry.topic]
 
     async def present(self, topic: Topic) -> Sequence[Present]:
         """Return who was noted and whose time is not over."""
