@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
+
+PAYLOAD_BYTES: Final = 2**20 - 2**14
+"""1 MiB, which NATS takes by default, less room for its headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class Backplane(Protocol):
     * **The epoch** is another one whenever stored positions may have been lost.
     * **UP is told** only when following works again.
     * **One subscription per process and topic**, counted. ``follow`` is live when it is entered.
-    * **Payloads are opaque** bytes up to 1 MiB, topic names any text.
+    * **Payloads are opaque** bytes up to ``PAYLOAD_BYTES``, topic names any text.
     * **No call outlasts its time limit**, none retries on the caller's path.
     """
 

@@ -11,12 +11,10 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from nexios.adapters.asgi.types import Message
-from nexios.application.backplane import Arrived, Position
+from nexios.application.backplane import PAYLOAD_BYTES, Arrived, Position
 
 BINARY: Final = 1
 EXCLUDES: Final = 2
-PAYLOAD_BYTES: Final = 2**20
-"""What every backplane takes (application/backplane.py)."""
 
 
 def encode(message: object) -> tuple[int, bytes]:
@@ -37,7 +35,7 @@ def pack(flags: int, body: bytes, exclude: Collection[str] = ()) -> bytes:
     """Return the payload for the backplane.
 
     Raises:
-        ValueError: It is over 1 MiB.
+        ValueError: It is over what every backplane takes.
     """
     if not exclude:
         payload = bytes((flags,)) + body

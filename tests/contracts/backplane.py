@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from nexios.application.backplane import (
+    PAYLOAD_BYTES,
     Arrived,
     Backplane,
     Keep,
@@ -254,7 +255,7 @@ class BackplaneContract:
             assert [item.payload for item in seen[name]] == [name.encode()]
 
     async def test_payloads_are_opaque(self) -> None:
-        payload = bytes(range(256)) * 4096
+        payload = bytes(range(256)) * (PAYLOAD_BYTES // 256)
         async with self.running() as backplane:
             await backplane.publish(TEA, payload, id="1", key=None, keep=Keep(9, 2**21, 300.0))
             kept = await backplane.read(TEA, None, 1)

@@ -4,37 +4,19 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
 import pytest
 
 from nexios.adapters.messaging.redis_backplane import RedisBackplane
-from nexios.application.backplane import Link, LinkState, Topic
+from nexios.application.backplane import LinkState, Topic
 from nexios.application.errors import OutcomeUnknown, Unavailable
 from nexios.testing.redis import RedisServer
 from tests.contracts.backplane import ALL, TEA, Heard
+from tests.support.links import Links
 from tests.support.redis import own_redis
 
 __all__ = ["own_redis"]
 
 pytestmark = pytest.mark.asyncio
-
-
-class Links(list[Link]):
-    """What was told of the link, and somebody to wait for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._came = anyio.Event()
-
-    def __call__(self, link: Link) -> None:
-        self.append(link)
-        self._came.set()
-        self._came = anyio.Event()
-
-    async def until(self, state: LinkState) -> None:
-        with anyio.fail_after(20):
-            while not self or self[-1].state is not state:
-                await self._came.wait()
 
 
 @asynccontextmanager
