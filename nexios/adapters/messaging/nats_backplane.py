@@ -13,7 +13,7 @@ import anyio
 
 from nexios.adapters.messaging.links import Backoff, LinkBoard
 from nexios.adapters.messaging.nats_link import NatsLink
-from nexios.adapters.messaging.nats_streams import Found, fetch, made, token
+from nexios.adapters.messaging.nats_streams import Found, epoch_of, fetch, made, token
 from nexios.application.backplane import (
     Arrived,
     Keep,
@@ -253,7 +253,7 @@ class NatsBackplane:
         )
         info = await self._link.ask(lambda js: made(js, config, change=keep is not None))
         count, size, age_s = json.loads(info.config.description)
-        stream = _Stream(str(info.config.name), info.created.isoformat(), Keep(count, size, age_s))
+        stream = _Stream(str(info.config.name), epoch_of(info), Keep(count, size, age_s))
         self._streams[channel] = stream
         return stream
 

@@ -19,7 +19,7 @@ class Found:
         count: How many of the subject there are in all.
         first: Sequence of the first message of the stream, or that of the next one.
         last: Sequence of the last message the stream ever had.
-        epoch: When the stream was made.
+        epoch: When the stream was made, as text.
     """
 
     messages: list[Any]  # nats-py has no types
@@ -45,6 +45,11 @@ async def made(js: Any, config: Any, *, change: bool = False) -> Any:
     return await (js.update_stream(config) if change else js.stream_info(config.name))
 
 
+def epoch_of(info: Any) -> str:
+    """Return when a stream was made, in microseconds: it is another one when it is made anew."""
+    return str(round(info.created.timestamp() * 1e6))
+
+
 async def fetch(js: Any, stream: str, subject: str, start: int) -> Found:
     """Read what a stream has of a subject, from a sequence on, by a consumer of its own."""
     from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -54,7 +59,7 @@ async def fetch(js: Any, stream: str, subject: str, start: int) -> Found:
     count = sum((state.subjects or {}).values())
     first = state.first_seq or state.last_seq + 1
     messages: list[Any] = []
-    found = Found(messages, count, first, state.last_seq, info.created.isoformat())
+    found = Found(messages, count, first, state.last_seq, epoch_of(info))
     if not count:
         return found
     config = ConsumerConfig(
