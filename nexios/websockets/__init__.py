@@ -7,6 +7,7 @@ from nexios.websockets.errors import (
     ChannelError,
     MessageInvalid,
     NoRunningApp,
+    PresenceOff,
     UnknownSocket,
 )
 from nexios.websockets.member import Member
@@ -23,6 +24,7 @@ __all__ = [
     "MessageInvalid",
     "NoRunningApp",
     "Overflow",
+    "PresenceOff",
     "Receipt",
     "Slice",
     "Told",

@@ -3,7 +3,7 @@
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic
 
@@ -11,11 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Position, Topic
-from nexios.websockets.errors import MessageInvalid, NoRunningApp, UnknownSocket
+from nexios.application.backplane import Position, Present, Topic
+from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
 from nexios.websockets.hub import Hub, hub_of
 from nexios.websockets.member import Member
-from nexios.websockets.options import History, Overflow
+from nexios.websockets.options import History, Overflow, WhenDegraded
 from nexios.websockets.wire import Delivery, bare, decode, encode, pack
 
 M = TypeVar("M", default=Any)
@@ -35,13 +35,15 @@ class Receipt:
 
     Attributes:
         id: The message's id, the given one or a new one.
-        position: Its place in the topic.
+        position: Its place in the topic; None when it has none.
         duplicate: A message with this id had been stored before; nobody got it again.
+        degraded: No other process could be reached: the members here got it, nobody else.
     """
 
     id: str
-    position: Position
+    position: Position | None
     duplicate: bool = False
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,17 @@ class Slice(Generic[M]):
 class _Spec:
     """What was declared; the hub compares it by ``options``."""
 
-    __slots__ = ("adapter", "history", "key", "message", "name", "overflow", "place")
+    __slots__ = (
+        "adapter",
+        "history",
+        "key",
+        "message",
+        "name",
+        "overflow",
+        "place",
+        "presence",
+        "when_degraded",
+    )
 
     def __init__(
         self,
@@ -80,6 +92,9 @@ class _Spec:
         key: Callable[[Any], str] | None,
         overflow: Overflow,
         history: History,
+        *,
+        presence: bool,
+        when_degraded: WhenDegraded,
     ) -> None:
         if _NAME.fullmatch(name) is None:
             raise ValueError(
@@ -91,13 +106,22 @@ class _Spec:
         self.key = key
         self.overflow = overflow
         self.history = history
+        self.presence = presence
+        self.when_degraded = when_degraded
         self.adapter: TypeAdapter[Any] | None = None if message is None else TypeAdapter(message)
         self.place = _place()
 
     @property
     def options(self) -> tuple[object, ...]:
         """What has to be the same in every declaration of one name."""
-        return (self.message, self.key, self.overflow, self.history)
+        return (
+            self.message,
+            self.key,
+            self.overflow,
+            self.history,
+            self.presence,
+            self.when_degraded,
+        )
 
 
 class _Room(Generic[M]):
@@ -131,7 +155,8 @@ class _Room(Generic[M]):
 
         Raises:
             MessageInvalid: The message is not what the channel carries.
-            Unavailable: The backplane cannot store it now; nobody got it.
+            Unavailable: With ``when_degraded="refuse"``, and it cannot be stored; nobody got it.
+            OutcomeUnknown: With the same, and it may have been stored: repeat it with the id.
             NoRunningApp: No app runs on this loop.
             AmbiguousApp: Several do; write ``channel.of(app)``.
         """
@@ -145,8 +170,15 @@ class _Room(Generic[M]):
         except ValueError as error:
             raise MessageInvalid(self._spec.name, str(error)) from None
         stored = await hub.publish(
-            self._topic(), payload, id=name, key=key, keep=self._spec.history.keep
+            self._topic(),
+            payload,
+            id=name,
+            key=key,
+            keep=self._spec.history.keep,
+            alone=self._spec.when_degraded,
         )
+        if stored is None:
+            return Receipt(name, None, degraded=True)
         return Receipt(name, stored.position, stored.duplicate)
 
     async def history(self, after: Position | None = None, limit: int = 100) -> Slice[M]:
@@ -163,12 +195,28 @@ class _Room(Generic[M]):
         """The members on this process, in order of joining."""
         return self._hub().members(self._topic())
 
+    async def presence(self) -> Sequence[Present]:
+        """Return who is in it, on all processes; those first who came first.
+
+        Somebody on a process that was killed is in it for a minute more.
+
+        Raises:
+            PresenceOff: The channel is declared without ``presence=True``.
+        """
+        if not self._spec.presence:
+            raise PresenceOff(self._spec.name)
+        return await self._hub().present(self._topic())
+
     async def _join(
-        self, websocket: WebSocket, recent: int, meta: Mapping[str, object] | None
+        self,
+        websocket: WebSocket,
+        recent: int,
+        meta: Mapping[str, object] | None,
+        after: Position | None,
     ) -> Member:
         hub = self._hub(websocket)
         return await hub.join(
-            websocket, self._topic(), self._spec.overflow, meta=meta, recent=recent
+            websocket, self._topic(), self._spec, meta=meta, recent=recent, after=after
         )
 
     def _leave(self, websocket: WebSocket, group: str | None) -> None:
@@ -220,19 +268,23 @@ class Group(_Room[M]):
         self,
         websocket: WebSocket,
         *,
+        after: Position | None = None,
         recent: int = 0,
         meta: Mapping[str, object] | None = None,
     ) -> Member:
         """Take a socket into the group, accepting it if needed; twice is the same member.
 
+        A client that offers ``nexios.v1`` gets its frames, and says itself where it left.
+
         Args:
-            recent: So many of the last messages are sent first.
-            meta: What ``members`` shows about it.
+            after: What came after this place is sent first.
+            recent: Without it, so many of the last messages are.
+            meta: What ``members`` and ``presence`` show about it; JSON values.
 
         Raises:
             WebSocketDisconnect: The socket is over.
         """
-        return await self._join(websocket, recent, meta)
+        return await self._join(websocket, recent, meta, after)
 
     async def leave(self, websocket: WebSocket) -> None:
         """Let a socket go; it stays open. Idempotent, and safe when the peer is gone."""
@@ -256,6 +308,8 @@ class Channel(_Room[M]):
         key: Callable[[M], str] | None = None,
         overflow: Overflow | None = None,
         history: History | None = None,
+        presence: bool = False,
+        when_degraded: WhenDegraded = "local",
     ) -> None:
         """Declare a channel.
 
@@ -265,9 +319,21 @@ class Channel(_Room[M]):
             key: What makes a newer message replace an older one.
             overflow: What happens to members that read too slowly; ``Overflow.disconnect()``.
             history: How much is kept; ``History()``.
+            presence: All processes know who is in it, and tell ``nexios.v1`` clients of joins
+                and leaves.
+            when_degraded: While no other process can be reached, the members here get messages
+                all the same; ``"refuse"`` raises instead.
         """
         policy = overflow or Overflow.disconnect()
-        spec = _Spec(name, message, key, policy, history or History())
+        spec = _Spec(
+            name,
+            message,
+            key,
+            policy,
+            history or History(),
+            presence=presence,
+            when_degraded=when_degraded,
+        )
         super().__init__(spec, None, None)
 
     @property
@@ -297,10 +363,15 @@ class Channel(_Room[M]):
             )
         return Group(self._spec, name, self._app)
 
+    async def present(self, room: str | None = None) -> Sequence[Present]:
+        """Return who is in a group, or without one in the channel itself; see `presence`."""
+        return await (self if room is None else self.group(room)).presence()
+
     async def connect(
         self,
         websocket: WebSocket,
         *,
+        after: Position | None = None,
         recent: int = 0,
         meta: Mapping[str, object] | None = None,
     ) -> Member:
@@ -308,14 +379,17 @@ class Channel(_Room[M]):
 
         It leaves by itself when its handler ends, however that ends.
 
+        A client that offers ``nexios.v1`` gets its frames, and says itself where it left.
+
         Args:
-            recent: So many of the last messages are sent first.
-            meta: What ``members`` shows about it.
+            after: What came after this place is sent first.
+            recent: Without it, so many of the last messages are.
+            meta: What ``members`` and ``presence`` show about it; JSON values.
 
         Raises:
             WebSocketDisconnect: The socket is over.
         """
-        return await self._join(websocket, recent, meta)
+        return await self._join(websocket, recent, meta, after)
 
     async def disconnect(self, websocket: WebSocket) -> None:
         """Let a socket go, from all groups too; it stays open.
