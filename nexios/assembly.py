@@ -25,12 +25,10 @@ from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
-from nexios.adapters.messaging.memory_backplane import MemoryBackplane
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Backplane
 from nexios.application.caller import Caller
 from nexios.application.clock import SystemClock
 from nexios.application.health import CheckState, Health, HealthBoard
@@ -56,6 +54,7 @@ from nexios.domain.clock import Clock
 from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
+from nexios.websockets.carriers import carrier
 from nexios.websockets.hub import Hub
 
 
@@ -261,10 +260,11 @@ class House:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
-        backplane = await self.container.get(Backplane | None)
+        realtime = self._config.realtime
         self._hub = Hub(
             self._app,
-            backplane=backplane or MemoryBackplane(),
+            backplane=await carrier(realtime, self.container),
+            required=realtime.required,
             tasks=tasks,
             limits=self._config.limits,
             report=lambda error, text: self._logger.error("%s", text, exc_info=error),

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.limits import Limits
+from nexios.application.realtime import RealtimeSettings
 from nexios.application.sections import (
     AuthSettings,
     CorsSettings,
@@ -21,7 +22,6 @@ from nexios.application.sections import (
     NotFoundSettings,
     OpenApiSettings,
     OutboxSettings,
-    RealtimeSettings,
     SecuritySettings,
     ServerSettings,
     SessionSettings,

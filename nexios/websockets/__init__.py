@@ -1,6 +1,7 @@
 """Channels: named sets of sockets that get the same messages in the same order."""
 
-from nexios.websockets.channel import Channel, Group, Receipt, Slice, Told
+from nexios.websockets.answers import Receipt, Slice, Told
+from nexios.websockets.channel import Channel, Group
 from nexios.websockets.errors import (
     AmbiguousApp,
     ChannelClash,

@@ -2,126 +2,27 @@
 
 import re
 import secrets
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic
 
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypeVar
+from pydantic import ValidationError
 
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Position, Present, Topic
+from nexios.websockets.answers import M, Receipt, Slice, Told
+from nexios.websockets.declared import Spec
 from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
-from nexios.websockets.hub import Hub, hub_of
+from nexios.websockets.hub import RUNNING, Hub
 from nexios.websockets.member import Member
 from nexios.websockets.options import History, Overflow, WhenDegraded
 from nexios.websockets.wire import Delivery, bare, decode, encode, pack
-
-M = TypeVar("M", default=Any)
 
 To = WebSocket | Member | str
 """Who is meant: a socket, a member, or the id of a socket."""
 
 GROUP_BYTES: Final = 200
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a broadcast.
-
-    Attributes:
-        id: The message's id, the given one or a new one.
-        position: Its place in the topic; None when it has none.
-        duplicate: A message with this id had been stored before; nobody got it again.
-        degraded: No other process could be reached: the members here got it, nobody else.
-    """
-
-    id: str
-    position: Position | None
-    duplicate: bool = False
-    degraded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Told(Generic[M]):
-    """One message of the history."""
-
-    id: str
-    position: Position
-    data: M
-
-
-@dataclass(frozen=True, slots=True)
-class Slice(Generic[M]):
-    """A part of a topic's history, oldest first.
-
-    Attributes:
-        messages: What is kept after the asked position.
-        position: Where the topic stands now.
-        complete: False when something after the asked position is gone.
-    """
-
-    messages: tuple[Told[M], ...]
-    position: Position
-    complete: bool
-
-
-class _Spec:
-    """What was declared; the hub compares it by ``options``."""
-
-    __slots__ = (
-        "adapter",
-        "history",
-        "key",
-        "message",
-        "name",
-        "overflow",
-        "place",
-        "presence",
-        "when_degraded",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        message: Any,
-        key: Callable[[Any], str] | None,
-        overflow: Overflow,
-        history: History,
-        *,
-        presence: bool,
-        when_degraded: WhenDegraded,
-    ) -> None:
-        if _NAME.fullmatch(name) is None:
-            raise ValueError(
-                f"{name!r} is no channel name: up to 64 of a-z 0-9 . _ -, beginning with a letter "
-                f"or digit; what users name belongs in a group: Channel(...).group({name!r})"
-            )
-        self.name = name
-        self.message = message
-        self.key = key
-        self.overflow = overflow
-        self.history = history
-        self.presence = presence
-        self.when_degraded = when_degraded
-        self.adapter: TypeAdapter[Any] | None = None if message is None else TypeAdapter(message)
-        self.place = _place()
-
-    @property
-    def options(self) -> tuple[object, ...]:
-        """What has to be the same in every declaration of one name."""
-        return (
-            self.message,
-            self.key,
-            self.overflow,
-            self.history,
-            self.presence,
-            self.when_degraded,
-        )
 
 
 class _Room(Generic[M]):
@@ -129,7 +30,7 @@ class _Room(Generic[M]):
 
     __slots__ = ("_app", "_group", "_spec")
 
-    def __init__(self, spec: _Spec, group: str | None, app: object | None) -> None:
+    def __init__(self, spec: Spec, group: str | None, app: object | None) -> None:
         self._spec = spec
         self._group = group
         self._app = app
@@ -233,7 +134,7 @@ class _Room(Generic[M]):
         app = self._app
         if app is None and websocket is not None:
             app = websocket.app
-        hub = hub_of(app, self._spec.name)
+        hub = RUNNING.of(app, self._spec.name)
         hub.declare(self._spec)
         return hub
 
@@ -325,7 +226,7 @@ class Channel(_Room[M]):
                 all the same; ``"refuse"`` raises instead.
         """
         policy = overflow or Overflow.disconnect()
-        spec = _Spec(
+        spec = Spec(
             name,
             message,
             key,
@@ -423,11 +324,3 @@ def _socket_id(to: To) -> str:
     if isinstance(to, str):
         return to
     return to.socket if isinstance(to, Member) else to.id
-
-
-def _place() -> str:
-    """Return file and line of the declaration, past this file and generic aliases."""
-    frame = sys._getframe(1)  # noqa: SLF001  # the documented CPython call, as in `warnings`
-    while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, "typing"):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import RunVar, cancel_shielded_checkpoint
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.websocket.closing import WebSocketDisconnect
@@ -23,34 +23,19 @@ from nexios.application.backplane import (
     Topic,
 )
 from nexios.application.limits import Limits
-from nexios.websockets.errors import AmbiguousApp, ChannelClash, NoRunningApp
+from nexios.websockets.declared import Spec
+from nexios.websockets.errors import ChannelClash
 from nexios.websockets.frames import SUBPROTOCOL
 from nexios.websockets.member import Member, Outgoing
-from nexios.websockets.options import Overflow, WhenDegraded
+from nexios.websockets.options import WhenDegraded
 from nexios.websockets.presence import Presence, presence_topic
 from nexios.websockets.resume import AWAY, BadPosition, Before, before, positions_in
+from nexios.websockets.running import Running
 from nexios.websockets.topic import LiveTopic
 
 WATCH_S: Final = 1.0
 PRESSED_TURNS: Final = 4
 READS: Final = 8
-
-
-class Declared(Protocol):
-    """What the hub compares of two channels with one name."""
-
-    name: str
-    place: str
-    overflow: Overflow
-    presence: bool
-    when_degraded: WhenDegraded
-
-    @property
-    def options(self) -> tuple[object, ...]: ...
-
-
-# The only table of the process: which apps run on this event loop. anyio keeps it weakly by loop.
-_RUNNING: Final[RunVar[tuple["Hub", ...]]] = RunVar("nexios_hubs")
 
 
 class Hub:
@@ -95,7 +80,7 @@ class Hub:
         self._up = True
         self._reason = ""
         self._sockets: dict[str, Outgoing] = {}
-        self._declared: dict[str, Declared] = {}
+        self._declared: dict[str, Spec] = {}
         self._scopes: set[anyio.CancelScope] = set()
         self._idle: anyio.Event | None = None
         self._running = False
@@ -124,7 +109,7 @@ class Hub:
         except BaseException:
             self._running = False
             raise
-        _RUNNING.set((*_RUNNING.get(()), self))
+        RUNNING.enter(self)
         self._spawn(self._watch)
 
     async def stop(self) -> None:
@@ -132,7 +117,7 @@ class Hub:
         if not self._running:
             return
         self._running = False
-        _RUNNING.set(tuple(hub for hub in _RUNNING.get(()) if hub is not self))
+        RUNNING.leave(self)
         for outgoing in tuple(self._sockets.values()):
             self._let_go(outgoing)
         for scope in tuple(self._scopes):
@@ -147,7 +132,7 @@ class Hub:
 
     # Asked by channels
 
-    def declare(self, channel: Declared) -> None:
+    def declare(self, channel: Spec) -> None:
         """Note a channel at its first use here.
 
         Raises:
@@ -202,7 +187,7 @@ class Hub:
         self,
         socket: WebSocket,
         topic: Topic,
-        channel: Declared,
+        channel: Spec,
         *,
         meta: Mapping[str, object] | None,
         recent: int,
@@ -321,7 +306,7 @@ class Hub:
         self,
         socket: WebSocket,
         live: LiveTopic,
-        channel: Declared,
+        channel: Spec,
         meta: Mapping[str, object] | None,
         *,
         joining: bool,
@@ -445,18 +430,4 @@ def _present(member: Member) -> Present:
     return Present(member.topic, member.socket, member.subject, member.meta, member.since)
 
 
-def hub_of(app: object | None, channel: str) -> Hub:
-    """Return the hub of ``app`` on this loop; for None the only one that runs here.
-
-    Raises:
-        NoRunningApp: None runs here.
-        AmbiguousApp: Several do, and ``app`` does not say which.
-    """
-    running = _RUNNING.get(())
-    if app is not None:
-        running = tuple(hub for hub in running if hub.app is app)
-    if not running:
-        raise NoRunningApp(channel)
-    if len(running) > 1:
-        raise AmbiguousApp(channel, len(running))
-    return running[0]
+RUNNING: Final[Running[Hub]] = Running("nexios_hubs")
