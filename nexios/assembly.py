@@ -29,6 +29,7 @@ from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
 from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.broker import EventBroker
 from nexios.application.caller import Caller
 from nexios.application.clock import SystemClock
 from nexios.application.health import CheckState, Health, HealthBoard
@@ -45,6 +46,7 @@ from nexios.application.subscribers import Subscribers
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
+from nexios.consuming import receiver_points
 from nexios.container.container import Container
 from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
 from nexios.container.module import Module
@@ -99,7 +101,7 @@ class House:
         self._config = config
         self._logger = logger
         self._subscriptions = Subscriptions()
-        self.delivering = Delivering(self._subscriptions, config.outbox)
+        self.delivering = Delivering(self._subscriptions, config.outbox, config.events)
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
@@ -127,6 +129,7 @@ class House:
         sockets = compile_sockets([*routes.sockets, *controllers], settings)
         mounts = compile_sockets((), settings, routes.mounts)
         handlers = handler_points(modules, config.env)
+        receivers = receiver_points(modules, config.env)
         unkept = once_problems(modules, config.env)
         self._around = around
         loaders = [point for one in around for point in getattr(one, "points", ())]
@@ -138,6 +141,7 @@ class House:
                 *mounts.points,
                 *loaders,
                 *(one.point for one in handlers),
+                *(one.point for one in receivers),
             ],
             everywhere=self._everywhere(),
             profile=config.env,
@@ -151,6 +155,7 @@ class House:
         self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
         self._sockets_compiled = sockets
         self._subscriptions.connect(self.container, handlers)
+        self.delivering.consuming.connect(self.container, receivers)
         self._background = Background(self.container, self._work_failed)
         self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
         self._watch = LoopWatch()
@@ -286,7 +291,7 @@ class House:
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         store = await self.container.get(OutboxStore | None)
-        self.delivering.start(store, tasks)
+        self.delivering.start(store, await self.container.get(EventBroker | None), tasks)
         if self.delivering.running and store is not None:
             for name, count in (await self.delivering.orphans(store)).items():
                 self._logger.warning(

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.limits import Limits
-from nexios.application.realtime import RealtimeSettings
+from nexios.application.realtime import EventSettings, RealtimeSettings
 from nexios.application.sections import (
     AuthSettings,
     CorsSettings,
@@ -102,6 +102,7 @@ class _Known:
     server: ServerSettings = field(default_factory=ServerSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
 
@@ -181,6 +182,7 @@ class MakeConfig:
     server: ServerSettings
     health: HealthSettings
     outbox: OutboxSettings
+    events: EventSettings
     realtime: RealtimeSettings
 
     def __init__(

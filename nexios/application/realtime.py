@@ -1,4 +1,4 @@
-"""The settings of sockets and channels."""
+"""The settings of channels between processes, and of events from other services."""
 
 import re
 from dataclasses import dataclass
@@ -45,3 +45,14 @@ class RealtimeSettings(Section):
             )
         if _NAMESPACE.fullmatch(self.namespace) is None:
             raise ValueError("namespace is 1 to 32 of letters, digits, - and _")
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings(Section):
+    """Events of other services (section ``events``).
+
+    Attributes:
+        consume: Servers receive them too; otherwise `nexios worker` alone does.
+    """
+
+    consume: bool = False
