@@ -27,13 +27,12 @@ from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
-from nexios.adapters.messaging.memory_backplane import MemoryBackplane
 from nexios.adapters.observability.errors import ErrorDesk
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Backplane
+from nexios.application.broker import EventBroker
 from nexios.application.caller import Caller
 from nexios.application.clock import SystemClock
 from nexios.application.health import CheckState, Health, HealthBoard
@@ -51,6 +50,7 @@ from nexios.application.tracking import ErrorTracker, Kind, Occasion, tell
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
+from nexios.consuming import receiver_points
 from nexios.container.container import Container
 from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
 from nexios.container.module import Module
@@ -61,6 +61,7 @@ from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.watching import Watching
+from nexios.websockets.carriers import carrier
 from nexios.websockets.hub import Hub
 
 
@@ -111,7 +112,7 @@ class House:
             logger, version=app.version, with_locals=config.errors.report_locals
         )
         self.delivering = Delivering(
-            self._subscriptions, config.outbox, app.signals, self._delivery_died
+            self._subscriptions, config.outbox, config.events, app.signals, self._delivery_died
         )
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
@@ -140,6 +141,7 @@ class House:
         sockets = compile_sockets([*routes.sockets, *controllers], settings)
         mounts = compile_sockets((), settings, routes.mounts)
         handlers = handler_points(modules, config.env)
+        receivers = receiver_points(modules, config.env)
         unkept = once_problems(modules, config.env)
         self._around = around
         loaders = [point for one in around for point in getattr(one, "points", ())]
@@ -151,6 +153,7 @@ class House:
                 *mounts.points,
                 *loaders,
                 *(one.point for one in handlers),
+                *(one.point for one in receivers),
             ],
             everywhere=self._everywhere(),
             profile=config.env,
@@ -164,6 +167,7 @@ class House:
         self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
         self._sockets_compiled = sockets
         self._subscriptions.connect(self.container, handlers)
+        self.delivering.consuming.connect(self.container, receivers)
         self._background = Background(self.container, self._work_failed)
         self._singletons = self._watching.met(lambda: self.container.singletons)
         self._board = HealthBoard(self._singletons, changed=self._health_changed)
@@ -288,10 +292,11 @@ class House:
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
         self.errors.start(await self.container.get(ErrorTracker | None), tasks)
-        backplane = await self.container.get(Backplane | None)
+        realtime = self._config.realtime
         self._hub = Hub(
             self._app,
-            backplane=backplane or MemoryBackplane(),
+            backplane=await carrier(realtime, self.container),
+            required=realtime.required,
             tasks=tasks,
             limits=self._config.limits,
             report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
@@ -314,7 +319,7 @@ class House:
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         store = await self.container.get(OutboxStore | None)
-        self.delivering.start(store, tasks)
+        self.delivering.start(store, await self.container.get(EventBroker | None), tasks)
         if self.delivering.running and store is not None:
             for name, count in (await self.delivering.orphans(store)).items():
                 self._logger.warning(

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.known import Known
 from nexios.application.limits import Limits
+from nexios.application.realtime import EventSettings, RealtimeSettings
 from nexios.application.scrub import scrub
 from nexios.application.sections import (
     AuthSettings,
@@ -22,7 +23,6 @@ from nexios.application.sections import (
     NotFoundSettings,
     OpenApiSettings,
     OutboxSettings,
-    RealtimeSettings,
     SecuritySettings,
     ServerSettings,
     SessionSettings,
@@ -141,6 +141,7 @@ class MakeConfig:
     health: HealthSettings
     shedding: SheddingSettings
     outbox: OutboxSettings
+    events: EventSettings
     realtime: RealtimeSettings
 
     def __init__(

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from nexios.application.keyring import Secret
 from nexios.application.limits import Limits
+from nexios.application.realtime import EventSettings, RealtimeSettings
 from nexios.application.sections import (
     AuthSettings,
     CorsSettings,
@@ -14,7 +15,6 @@ from nexios.application.sections import (
     NotFoundSettings,
     OpenApiSettings,
     OutboxSettings,
-    RealtimeSettings,
     SecuritySettings,
     ServerSettings,
     SessionSettings,
@@ -58,4 +58,5 @@ class Known:
     health: HealthSettings = field(default_factory=HealthSettings)
     shedding: SheddingSettings = field(default_factory=SheddingSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)

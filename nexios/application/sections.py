@@ -449,10 +449,3 @@ class OutboxSettings(Section):
         Section.__post_init__(self)
         if self.workers < 1 or self.poll_interval_s <= 0:
             raise ValueError("workers and poll_interval_s must be above zero")
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeSettings(Section):
-    """Which pages of other origins may open a socket (section ``realtime``)."""
-
-    allowed_origins: Texts = ()

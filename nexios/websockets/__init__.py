@@ -4,13 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from nexios.websockets.channel import Channel, Group, Receipt, Slice, Told
+    from nexios.websockets.answers import Receipt, Slice, Told
+    from nexios.websockets.channel import Channel, Group
     from nexios.websockets.errors import (
         AmbiguousApp,
         ChannelClash,
         ChannelError,
         MessageInvalid,
         NoRunningApp,
+        PresenceOff,
         UnknownSocket,
     )
     from nexios.websockets.member import Member
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 
 # Loaded where they are used: who needs one file of this room does not pay for the others.
 _HOMES: Final = {
-    "nexios.websockets.channel": "Channel Group Receipt Slice Told",
+    "nexios.websockets.answers": "Receipt Slice Told",
+    "nexios.websockets.channel": "Channel Group",
     "nexios.websockets.errors": "AmbiguousApp ChannelClash ChannelError MessageInvalid "
-    "NoRunningApp UnknownSocket",
+    "NoRunningApp PresenceOff UnknownSocket",
     "nexios.websockets.member": "Member",
     "nexios.websockets.options": "History Overflow",
 }
@@ -37,6 +40,7 @@ __all__ = [
     "MessageInvalid",
     "NoRunningApp",
     "Overflow",
+    "PresenceOff",
     "Receipt",
     "Slice",
     "Told",

@@ -1,7 +1,7 @@
 """One socket in channels: what it belongs to, what waits for it, and the task that writes it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
 
 import anyio
@@ -9,10 +9,12 @@ import anyio
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Topic
+from nexios.application.backplane import Position, Topic
 from nexios.application.limits import Limits
+from nexios.websockets.frames import SUBPROTOCOL, dropped_frame, joined_frame, reset_frame
 from nexios.websockets.options import Overflow
 from nexios.websockets.overflow import Item, Verdict, Waiting
+from nexios.websockets.resume import Before
 from nexios.websockets.wire import Delivery
 
 
@@ -25,9 +27,23 @@ class Member:
         subject: Who was authenticated, or None.
         meta: What ``connect`` was given, for those who list the members.
         since: Unix time at which it joined.
+        present: All processes know of it.
+        tagged: It gets the frames of ``nexios.v1``, not the messages alone.
     """
 
-    __slots__ = ("_joining", "_outgoing", "_policy", "meta", "since", "socket", "subject", "topic")
+    __slots__ = (
+        "_full",
+        "_joining",
+        "_outgoing",
+        "_policy",
+        "meta",
+        "present",
+        "since",
+        "socket",
+        "subject",
+        "tagged",
+        "topic",
+    )
 
     def __init__(
         self,
@@ -41,8 +57,11 @@ class Member:
         """Stand in ``topic``; while ``joining``, what arrives waits for what was before it."""
         self._outgoing = outgoing
         self._policy = policy
-        self._joining: list[Delivery] | None = [] if joining else None
+        self._joining: list[Delivery | Message] | None = [] if joining else None
+        self._full = False
+        self.present = False
         self.topic = topic
+        self.tagged = outgoing.tagged
         self.socket = outgoing.socket.id
         self.subject = outgoing.socket.caller.actor
         self.meta = dict(meta or {})
@@ -59,22 +78,74 @@ class Member:
     def offer(self, delivery: Delivery) -> None:
         """Take one message of the topic. Never waits, never raises for the socket's state."""
         if self._joining is None:
-            self._outgoing.offer(delivery, self.topic, self._policy)
+            if self.tagged:
+                frame = delivery.tagged(self.topic)
+            elif delivery.presence:
+                return
+            else:
+                frame = delivery.frame
+            self._outgoing.offer_frame(
+                frame, delivery.size, self.topic, self._policy, delivery.key
+            )
         elif len(self._joining) < self._outgoing.limits.queue_out:
             self._joining.append(delivery)
+        elif self.tagged:
+            self._full = True
         else:
             self._outgoing.evict(1013, "slow reader")
 
-    def joined(self, before: list[Delivery]) -> None:
-        """Send what was there before, then what came while that was read, each once."""
+    def tell(self, frame: Message) -> None:
+        """Queue a frame about the topic."""
+        if self._joining is None:
+            self._outgoing.offer_frame(frame, 0, self.topic, self._policy)
+        else:
+            self._joining.append(frame)
+
+    async def catch_up(self, before: Before, now: Callable[[], Position | None]) -> None:
+        """Send what was there before, then let go what came while that was read, each once.
+
+        Args:
+            before: What it gets first.
+            now: Where the topic stands.
+
+        Raises:
+            WebSocketDisconnect: The socket is over.
+        """
+        try:
+            if self.tagged:
+                await self._greet(before)
+            for arrived in before.messages:
+                delivery = Delivery(arrived)
+                tagged = delivery.tagged(self.topic) if self.tagged else delivery.frame
+                await self._outgoing.send(tagged)
+        finally:
+            self._let_go(before.end, now())
+
+    async def _greet(self, before: Before) -> None:
+        replayed = len(before.messages)
+        recovered = before.recovered
+        await self._outgoing.send(
+            joined_frame(self.topic, before.at, recovered=recovered, replayed=replayed)
+        )
+        if before.lost and before.at is not None:
+            await self._outgoing.send(reset_frame(self.topic, before.at, before.lost))
+
+    def _let_go(self, last: Position | None, head: Position | None) -> None:
         waited, self._joining = self._joining or [], None
-        last = before[-1].position if before else None
-        for delivery in before:
-            self.offer(delivery)
-        for delivery in waited:
-            here = delivery.position
-            if last is None or here.epoch != last.epoch or here.offset > last.offset:
-                self.offer(delivery)
+        if self._full and head is not None:
+            self.tell(reset_frame(self.topic, head, "overflow"))
+            return
+        for one in waited:
+            if not isinstance(one, Delivery):
+                self.tell(one)
+            elif _beyond(one.position, last):
+                self.offer(one)
+
+
+def _beyond(here: Position | None, last: Position | None) -> bool:
+    if here is None or last is None or here.epoch != last.epoch:
+        return True
+    return here.offset > last.offset
 
 
 class Keeper(Protocol):
@@ -113,6 +184,7 @@ class Outgoing:
 
     __slots__ = (
         "_busy",
+        "_dropped",
         "_keeper",
         "_queue",
         "_wake",
@@ -121,11 +193,13 @@ class Outgoing:
         "members",
         "released",
         "socket",
+        "tagged",
         "writing_since",
     )
 
     def __init__(self, socket: WebSocket, keeper: Keeper) -> None:
         self.socket = socket
+        self.tagged = socket.subprotocol == SUBPROTOCOL
         self.limits = socket.limits
         self.members: dict[Topic, Member] = {}
         self.writing_since: float | None = None
@@ -134,6 +208,7 @@ class Outgoing:
         self._queue = Waiting(
             max_count=self.limits.queue_out, max_bytes=self.limits.queue_out_bytes
         )
+        self._dropped: dict[Hashable, int] = {}
         self._busy = False
         self._wake: anyio.Event | None = None
         self._write: anyio.CancelScope | None = None
@@ -143,10 +218,6 @@ class Outgoing:
     def waiting(self) -> int:
         """How many messages wait to be written."""
         return len(self._queue)
-
-    def offer(self, delivery: Delivery, topic: Topic, policy: Overflow) -> None:
-        """Queue a channel message; a socket that has no room is given up."""
-        self.offer_frame(delivery.frame, delivery.size, topic, policy, delivery.key)
 
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
@@ -158,6 +229,8 @@ class Outgoing:
         if self._queue.offer(item, policy) is Verdict.FULL:
             self.evict(1013, "slow reader")
             return
+        if self.tagged and self._queue.gave_way:
+            self._dropped[topic] = self._dropped.get(topic, 0) + self._queue.gave_way
         if len(self._queue) > self.limits.queue_out // 2:
             self._keeper.pressed = True
         self._rouse()
@@ -196,6 +269,8 @@ class Outgoing:
                 continue
             error: Exception | None = None
             try:
+                if item.topic in self._dropped:
+                    await self._tell_dropped(item.topic)
                 await self._transmit(item.frame)
             except Exception as broken:  # whatever a dead peer's send raises ends this socket only
                 error = broken
@@ -224,6 +299,10 @@ class Outgoing:
             self._write.cancel()
         self._rouse()
         return [item.frame for item in dropped]
+
+    async def _tell_dropped(self, topic: Hashable) -> None:
+        if isinstance(topic, Topic):
+            await self._transmit(dropped_frame(topic, self._dropped.pop(topic)))
 
     async def _transmit(self, frame: Message) -> None:
         self._busy = True

@@ -268,6 +268,46 @@ SECURITY: Final = Table(
 Index("nx_security_actor", SECURITY.c.actor, SECURITY.c.id)
 Index("nx_security_at", SECURITY.c.at)
 
+TOPIC: Final = Table(
+    "nx_topic",
+    _OURS,
+    Column("id", _SEQ, Numbered(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("epoch", Text, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("kept_count", Integer, nullable=False),
+    Column("kept_size", Integer, nullable=False),
+    Column("kept_age_s", Double, nullable=False),
+    postgresql_with={"fillfactor": 50},
+)
+"""Topics of channels, where PostgreSQL carries them: how far each is, and what it keeps."""
+
+MESSAGE: Final = Table(
+    "nx_message",
+    _OURS,
+    Column("topic", _SEQ, ForeignKey(TOPIC.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("said", Text),
+    Column("id", Text, nullable=False),
+    Column("key", Text),
+    Column("payload", LargeBinary, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("topic", "said"),
+)
+"""What topics keep; ``said`` is the id while no other message may have it."""
+
+PRESENT: Final = Table(
+    "nx_present",
+    _OURS,
+    Column("topic", Text, primary_key=True),
+    Column("socket", Text, primary_key=True),
+    Column("told", Text, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+"""Which sockets are in which topic, on all processes."""
+
+Index("nx_present_until", PRESENT.c.until)
+
 
 def tables(metadata: MetaData) -> None:
     """Add Nexios' tables to an application's MetaData, so that its migrations make them too."""
