@@ -24,12 +24,13 @@ from nexios.application.backplane import (
 )
 from nexios.application.limits import Limits
 from nexios.websockets.declared import Spec
+from nexios.websockets.entering import accepted
 from nexios.websockets.errors import ChannelClash
 from nexios.websockets.frames import SUBPROTOCOL
 from nexios.websockets.member import Member, Outgoing
 from nexios.websockets.options import WhenDegraded
 from nexios.websockets.presence import Presence, presence_topic
-from nexios.websockets.resume import AWAY, BadPosition, Before, before, positions_in
+from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
 from nexios.websockets.topic import LiveTopic
 
@@ -194,7 +195,7 @@ class Hub:
         after: Position | None,
     ) -> Member:
         """Accept the socket if needed and take it into the topic; twice is the same member."""
-        asked = await self._accepted(socket)
+        asked = await accepted(socket)
         known = self._member(socket, topic)
         if known is not None:
             return known
@@ -224,7 +225,7 @@ class Hub:
 
     async def present(self, topic: Topic) -> Sequence[Present]:
         """Return who is in a topic, on all processes; while they are out of reach, on this."""
-        here = {one.socket: _present(one) for one in self.members(topic)}
+        here = {one.socket: one.entry for one in self.members(topic)}
         if self._up:
             try:
                 found = await self.backplane.present(topic)
@@ -329,14 +330,14 @@ class Hub:
             self._presence = Presence(self.backplane)
             self._spawn(self._presence.run)
         member.present = True
-        self._presence.joined(_present(member))
+        self._presence.joined(member.entry)
         if member.tagged:
             self._live(presence_topic(member.topic), quiet=True).add(member)
 
     def _go(self, member: Member) -> None:
         if self._presence is None:
             return
-        self._presence.left(_present(member))
+        self._presence.left(member.entry)
         live = self._topics.get(presence_topic(member.topic))
         if live is not None and member.tagged:
             live.remove(member)
@@ -359,21 +360,6 @@ class Hub:
             self._part(outgoing, topic)
         self._sockets.pop(outgoing.socket.id, None)
         return outgoing.release()
-
-    async def _accepted(self, socket: WebSocket) -> Mapping[str, Position]:
-        """Accept, in the richer form when the client offers it; return where it left."""
-        try:
-            asked = positions_in(socket.query_params.getlist("at"))
-        except BadPosition:
-            if not socket.is_connected():
-                await socket.deny(400)
-                socket.raise_if_ended()
-            if socket.subprotocol == SUBPROTOCOL:
-                await socket.refuse(4400, "unusable position")
-            asked = {}
-        if not socket.is_connected():
-            await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.subprotocols else None)
-        return asked
 
     def _linked(self, link: Link) -> None:
         up = link.state is LinkState.UP
@@ -424,10 +410,6 @@ class Hub:
             self._scopes.discard(scope)
             if not self._scopes and self._idle is not None:
                 self._idle.set()
-
-
-def _present(member: Member) -> Present:
-    return Present(member.topic, member.socket, member.subject, member.meta, member.since)
 
 
 RUNNING: Final[Running[Hub]] = Running("nexios_hubs")

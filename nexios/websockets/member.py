@@ -9,7 +9,7 @@ import anyio
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Position, Topic
+from nexios.application.backplane import Position, Present, Topic
 from nexios.application.limits import Limits
 from nexios.websockets.frames import SUBPROTOCOL, dropped_frame, joined_frame, reset_frame
 from nexios.websockets.options import Overflow
@@ -74,6 +74,11 @@ class Member:
     def websocket(self) -> WebSocket:
         """The socket itself."""
         return self._outgoing.socket
+
+    @property
+    def entry(self) -> Present:
+        """The member as other processes know it."""
+        return Present(self.topic, self.socket, self.subject, self.meta, self.since)
 
     def offer(self, delivery: Delivery) -> None:
         """Take one message of the topic. Never waits, never raises for the socket's state."""

@@ -17,7 +17,7 @@ from nexios.websockets.channel import Channel
 from nexios.websockets.frames import SUBPROTOCOL
 from nexios.websockets.options import History, Overflow
 from tests.support.backplanes import Linked
-from tests.support.chat import Quote
+from tests.support.chat import Quote, members
 from tests.support.sockets import FakeApp, running_hub, served
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +141,28 @@ async def test_a_garbage_position_is_400_before_accept(at: str) -> None:
         with pytest.raises(SocketDenied) as refusal:
             await enter(stack, staying(chat, app), at)
     assert refusal.value.status == 400
+
+
+async def test_at_is_the_applications_own_word_for_bare_clients() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        url = "/ws?at=noon"
+        peer = await stack.enter_async_context(websocket_connect(staying(chat, app, None), url))
+        await members(chat, 1)
+        await chat.broadcast("x")
+        assert await peer.receive_json() == "x"
+
+
+async def test_a_position_found_after_the_handshake_closes_4400() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+
+    async def handler(websocket: WebSocket) -> None:
+        await websocket.accept(SUBPROTOCOL)
+        await chat.connect(websocket)
+
+    async with running_hub(app), AsyncExitStack() as stack:
+        peer = await enter(stack, served(handler, app=app), "garbage")
+        assert (await peer.closed()).code == 4400
 
 
 async def test_a_bare_client_gets_messages_alone_and_can_be_resumed_by_its_handler() -> None:
