@@ -303,9 +303,13 @@ class House:
         tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
         tasks.start_soon(self._watch.run, name="nexios loop watch")
 
+    def retire(self) -> None:
+        """Be ready no more, so that balancers send their requests elsewhere."""
+        self._board.draining = True
+
     def drain(self) -> None:
         """Be ready no more and end the event streams: the server waits for its connections."""
-        self._board.draining = True
+        self.retire()
         self.gateway.streams.end()
         self.mounted.drain()
 
