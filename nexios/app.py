@@ -10,6 +10,7 @@ from typing_extensions import TypeForm, Unpack
 
 from nexios.adapters.asgi.hooks import Hooks, K, warn_unrun
 from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
+from nexios.adapters.asgi.serving import say_what_lacks
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
@@ -148,6 +149,7 @@ class NexiosApp(Verbs):
             scope["app"], scope["global_state"] = self, self.state
             await straight(scope, receive, send)
         elif scope["type"] == "lifespan":
+            say_what_lacks(scope, self.logger)
             await self._lifespan(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
@@ -349,7 +351,7 @@ class NexiosApp(Verbs):
         from nexios.adapters.servers.uvicorn import ServerOptions, serve
 
         settings = self.config.server
-        serve(self, ServerOptions.of(settings, self.limits, host, port, reload=reload))
+        serve(self, ServerOptions.of(settings, self.limits, host, port, 1, reload=reload))
 
     @asynccontextmanager
     async def working(self, workers: int | None = None) -> AsyncIterator[None]:
@@ -440,6 +442,11 @@ class NexiosApp(Verbs):
             self._open = opened.pop_all()
         self._serve, self._straight = house.serve, house.straight
         return values
+
+    def retire(self) -> None:
+        """Be ready no more, but serve on; servers call it before they stop to accept."""
+        if self._house is not None:
+            self._house.retire()
 
     def drain(self) -> None:
         """End event streams; servers call it when they stop and wait for their connections."""

@@ -338,11 +338,15 @@ class House:
         tasks.start_soon(self.gateway.flights.sweep, name="nexios sweep of requests")
         enliven(self._around, tasks)
 
+    def retire(self) -> None:
+        """Be ready no more, so that balancers send their requests elsewhere."""
+        self._board.draining = True
+
     def drain(self) -> None:
         """Be ready no more and end the event streams: the server waits for its connections."""
         if not self._board.draining:
             self._watching.drained()
-        self._board.draining = True
+        self.retire()
         self.gateway.streams.end()
         self.mounted.drain()
 

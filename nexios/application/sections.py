@@ -382,15 +382,28 @@ class ErrorSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings(Section):
-    """Where ``nexios run`` listens and how long it waits when it stops."""
+    """Where ``nexios run`` listens and how long it waits (section ``server``).
+
+    Attributes:
+        workers: Processes that serve, when the application is given as an import string.
+        startup_s: A start that takes longer has failed.
+        drain_s: After SIGTERM it is not ready but serves on for so long, until balancers notice.
+        grace_s: Then requests in flight have so long.
+        loop_block_exit_s: An event loop that stands for so long ends its process; None lets it.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
+    startup_s: float = 30.0
+    drain_s: float = 5.0
     grace_s: float = 20.0
+    loop_block_exit_s: float | None = 30.0
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
         _within("port", self.port, 0, 65535)
+        _within("workers", self.workers, 1, 1024)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,6 @@ from nexios.adapters.servers.refusals import (
 )
 from nexios.adapters.servers.watch import Watch, watch_of
 
-RULES: Final = (
-    "timers for slow heads, slow bodies and idle connections",
-    "timers for clients that do not read their answer",
-    "bounds on heads and trailers before they are complete",
-    "trailers kept apart from headers",
-    "framing beyond doubt: bare LF, folded fields, two lengths, bodies on upgrades",
-    "refusals that linger until they are read",
-    "fair accepting of new connections on uvloop",
-    "a drain that announces itself before it stops to accept",
-)
-"""What this shell and its server add; other servers are told at start that they lack it."""
-
 _LINGER_S: Final = 1.0
 _LINGER_BYTES: Final = 2**20
 _RATE_AFTER_S: Final = 5.0
@@ -73,6 +61,7 @@ class Shell(asyncio.Protocol):
 
     Attributes:
         parting: The last word is written; what still comes is not read.
+        leaving: The connection ends with the answer to the request that is coming.
     """
 
     # uvicorn's, of types that its two engines do not share.
@@ -87,6 +76,7 @@ class Shell(asyncio.Protocol):
     transport: Any
 
     parting = False
+    leaving = False
     url: bytes = b""
     _deaf = False
     _held: Refusal | None = None
@@ -123,10 +113,12 @@ class Shell(asyncio.Protocol):
         if drain is not None:
             drain()
         cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+        elif cycle is not None and self.head_begun() is None:
             self.transport.close()
         else:
-            cycle.keep_alive = False
+            self.leaving = True  # its first request is on the way
 
     # Saying no
 
@@ -276,7 +268,7 @@ class Shell(asyncio.Protocol):
             if self._age_s >= limits.keep_alive_s:
                 self.transport.close()
         elif phase is _Phase.FRESH:
-            if self._age_s >= limits.header_s:
+            if self._age_s >= (_LINGER_S if self.leaving else limits.header_s):
                 self.transport.close()
         elif phase is _Phase.HEAD:
             if self._age_s >= limits.header_s and self.url:

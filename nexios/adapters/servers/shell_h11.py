@@ -143,6 +143,8 @@ class H11Shell(Shell, H11Protocol):
 
     def on_response_complete(self) -> None:
         """Go on with what the peer sent meanwhile."""
+        if self.leaving:
+            self.transport.close()
         super().on_response_complete()
         self._unset_keepalive_if_required()  # the watch does that
         if self._held is not None:

@@ -158,6 +158,8 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what the peer sent meanwhile."""
         self.server_state.total_requests += 1
+        if self.leaving:
+            self.transport.close()
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
