@@ -1,15 +1,13 @@
-"""Bad input over real HTTP, by table: lines of a head, paths of files, targets of redirects."""
+"""Bad input over real HTTP, by table: lines of a head, hosts, targets of redirects."""
 
-import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
-from nexios import NexiosApp, Request, Response, StaticFiles
+from nexios import NexiosApp, Request, Response
 from tests.support.raw import Reply, ask, speak
 from tests.support.server import serving
 
@@ -74,6 +72,15 @@ def echoing() -> NexiosApp:
     for name, put in WHERE.items():
         route(name, put)
 
+    @app.get("/url")
+    async def url(request: Request) -> list[str]:
+        return [str(request.url).partition("/url")[0], request.url.path]
+
+    @app.get("/url/{rest:path}")
+    async def below(request: Request, rest: str) -> list[str]:
+        assert unquote(request.url.path) == f"/url/{rest}" == request.scope["path"]
+        return ["", request.scope["path"]]
+
     @app.get("/unguarded")
     async def unguarded(request: Request, response: Response) -> Any:
         return response.set_header("x-told", await told(request)).text("set")
@@ -81,10 +88,8 @@ def echoing() -> NexiosApp:
     return app
 
 
-@pytest.fixture(scope="module", params=["httptools", "h11"])
+@pytest.fixture(scope="module", params=["auto", "h11"])
 def echo(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "httptools":
-        pytest.importorskip("httptools")
     with serving(echoing(), http=request.param) as address:
         yield address
 
@@ -156,141 +161,46 @@ def test_no_request_line_with_controls_is_served(echo: str, line: bytes, field: 
         check_lines(echo, answer, line.decode("latin-1"))
 
 
-# Paths that lead out of a folder.
+# A target that names a host names the one of the request (RFC 9112, 3.2.2).
 
-HIDDEN: Final = b"what nobody may read"
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "assets" / "sub").mkdir(parents=True)
-    (folder / "assets" / "page.txt").write_bytes(b"page")
-    (folder / "assets" / "sub" / "page.txt").write_bytes(b"page")
-    (folder / "assets" / ".env").write_bytes(HIDDEN)
-    (folder / "assets-private").mkdir()
-    for name in ("secret.txt", "assets-private/secret.txt", "C:secret.txt"):
-        (folder / name).write_bytes(HIDDEN)
-    (folder / "assets" / "link.txt").symlink_to(folder / "secret.txt")
-    app = NexiosApp()
-    app.register(StaticFiles(folder / "assets"), "/static")
-
-    @app.get("/files/{path:path}")
-    async def named(path: str) -> str:
-        return path
-
-    with serving(app) as address:
-        yield address, folder
-
-
-UP = (
-    "../",
-    "%2e%2e/",
-    "%2E%2e/",
-    ".%2e/",
-    "%2e./",
-    "..%2f",
-    "%2e%2e%2f",
-    "..\\",
-    "..%5c",
-    "%2e%2e%5c",
-    "%252e%252e/",
-    "%252e%252e%252f",
-    "%25%32%65%25%32%65/",
-    "..%252f",
-    "..%c0%af",
-    "%c0%ae%c0%ae/",
-    "%e0%80%ae%e0%80%ae/",
-    "%uff0e%uff0e/",
-    "\u2025/",
-    "\uff0e\uff0e/",
-    "..;/",
-    "..%00/",
-    "..%0d/",
-    "..%09/",
-    ".../",
-    "....//",
-    "..././",
-    "./../",
-    "sub/../../",
-    "sub/%2e%2e/%2e%2e/",
-    "//../",
-)
-WHOLE = (
-    "/etc/passwd",
-    "//etc/passwd",
-    "%2fetc%2fpasswd",
-    "{folder}/secret.txt",
-    "%2f{folder}%2fsecret.txt",
-    "file:///etc/passwd",
-    "file:%2f%2f{folder}/secret.txt",
-    "C:secret.txt",
-    "C:%5csecret.txt",
-    "C:/Windows/win.ini",
-    "C%3A%5CWindows%5Cwin.ini",
-    "c|/windows/win.ini",
-    "%5c%5cserver%5cshare%5csecret.txt",
-    "\\\\?\\C:\\secret.txt",
-    "page.txt::$DATA",
-    "page.txt%00.png",
-    "CON",
-    "NUL",
-    "link.txt",
-    ".env",
-    "%2eenv",
-    "sub/..%2f.env",
+SAME = ("http://{own}/url", "HTTP://{own}/url", "http://{own}/url?to=http://evil.test/")
+OTHER = (
+    "http://evil.test/url",
+    "http://evil.test/url?x={own}",
+    "http://evil.test?{own}/url",
+    "http://{own}.evil.test/url",
+    "http://evil.test:80@{own}/url",
+    "http://a@{own}/url",
+    "http://{name}/url",
+    "http://{name}:1/url",
+    "http://{name}:99999/url",
+    "https://{name}/url",
+    "http:///url",
+    "http:/url",
+    "http://",
+    "javascript://{own}/url",
+    "evil.test",
+    "evil.test:80",
+    "*",
 )
 
 
-def leading_out(folder: Path) -> Iterable[str]:
-    for times, up in itertools.product((1, 2, 8), UP):
-        yield f"/static/{up * times}secret.txt"
-        yield f"/static/sub/{up * (times + 1)}secret.txt"
-        yield f"/static{up * times}secret.txt"
-        yield f"/static/{up * times}assets-private/secret.txt"
-        yield f"/static/{up * times}etc/passwd"
-    for path in WHOLE:
-        yield "/static/" + path.format(folder=folder)
-    yield "/static-private/secret.txt"
-    yield "/static/../assets-private/secret.txt"
+@pytest.mark.parametrize("target", [*SAME, *OTHER])
+def test_an_absolute_target_must_name_the_host(echo: str, target: str) -> None:
+    told = target.format(own=echo, name=echo.partition(":")[0])
+    answer = ask(echo, "GET", told)
+    # h11's engine hands the target on as the path, which it is not: safe, and less than it may.
+    assert answer.status in ((200, 400) if target in SAME else (400,)), answer
+    if answer.status == 200:
+        assert json.loads(answer.body) == [f"http://{echo}", "/url"]
 
 
-def test_no_path_leads_out_of_its_folder(files: tuple[str, Path]) -> None:
-    address, folder = files
-    wrong = []
-    assert ask(address, "GET", "/static/page.txt").body == b"page"
-    asked = sorted(set(leading_out(folder)))
-    for path in asked:
-        target = path.encode("utf-8").decode("latin-1")
-        answer = ask(address, "GET", target)
-        if answer.status not in (400, 404) or HIDDEN in answer.body or b"root:" in answer.body:
-            wrong.append((path, answer.status))
-        if str(folder).encode() in answer.body and str(folder) not in path:
-            wrong.append((path, "told the folder"))
-    assert wrong == []
-    assert len(asked) > 250
-
-
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/files/%2e%2e/x", 400),
-        ("/files/a%2f..%2fb", 400),
-        ("/files/a%5cb", 400),
-        ("/files/a\\b", 400),
-        ("/files/a%00b", 400),
-        ("/files/a%0ab", 400),
-        ("/files/%ff", 400),
-        ("/files/%c0%ae", 400),
-        ("/files/%252e%252e/x", 200),  # decoded once: a name with percent signs
-        ("/files/.../x", 200),
-    ],
-)
-def test_no_path_parameter_holds_a_way_up(files: tuple[str, Path], path: str, status: int) -> None:
-    answer = ask(files[0], "GET", path)
-    assert answer.status == status
-    if status == 200:
-        assert not {"..", "."} & set(answer.body.decode().split("/"))
+@pytest.mark.parametrize("path", ["/url", "/url/", "/url/%2Fx", "/url/a%3Fb", "/url//evil.test"])
+@pytest.mark.parametrize("host", ["{own}", "evil.test", "evil.test:81", "[::1]:80", "EVIL.test."])
+def test_the_path_of_the_url_is_the_routed_path(echo: str, host: str, path: str) -> None:
+    line = f"GET {path} HTTP/1.1\r\nHost: {host.format(own=echo)}\r\n\r\n"
+    (answer,) = speak(echo, line.encode()).answers
+    assert (answer.status, json.loads(answer.body)[1]) == (200, unquote(path))
 
 
 # Redirects that would leave the site.
