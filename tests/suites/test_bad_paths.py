@@ -1,13 +1,17 @@
-"""Bad input over real HTTP, by table: paths that would lead out of a folder."""
+"""Bad input over real HTTP, by table: paths that would lead out of a folder or past a guard."""
 
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from nexios import NexiosApp, StaticFiles
+from nexios import MakeConfig, NexiosApp, Request, Router, StaticFiles
+from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
+from nexios.auth.decorator import auth
+from nexios.auth.middleware import AuthenticationMiddleware
+from tests.support.credentials import SECRET
 from tests.support.raw import ask
 from tests.support.server import serving
 
@@ -144,3 +148,86 @@ def test_no_path_parameter_holds_a_way_up(files: tuple[str, Path], path: str, st
     assert answer.status == status
     if status == 200:
         assert not {"..", "."} & set(answer.body.decode().split("/"))
+
+
+# Guards belong to endpoints, so no spelling of a path walks around one.
+
+GUARDED: Final = "/admin/Secret"
+
+
+def spellings() -> Iterable[str]:
+    yield GUARDED
+    for at, character in enumerate(GUARDED):
+        for code in (
+            f"%{ord(character):02x}",
+            f"%{ord(character):02X}",
+            f"%25{ord(character):02x}",
+        ):
+            yield GUARDED[:at] + code + GUARDED[at + 1 :]
+    yield "/" + "".join(f"%{ord(character):02x}" for character in GUARDED[1:])
+    for more in ("/", "//", "/.", "/..", "%2f", "%20", "%09", ".", ";", ";a=b", "%3b", "%23", "#"):
+        yield GUARDED + more
+        yield GUARDED.replace("/S", f"{more}/S")
+        yield f"{more}{GUARDED}"
+    for more in (
+        "?",
+        "?a=/public",
+        "%3f",
+        "%00",
+        "%0a",
+        ".json",
+        "~",
+        "\\",
+        "%5c",
+        "\u0130",
+        "%ef%bc%8f",
+    ):
+        yield GUARDED + more
+    for within in ("//", "/./", "/x/../", "/%2e/", "/x/%2e%2e/", "\\", "%5c", "/;/", "%c0%af"):
+        yield GUARDED.replace("/S", f"{within}S")
+        yield f"/public{within}..{GUARDED}"
+        yield f"{within}admin/Secret"
+    yield GUARDED.lower()
+    yield GUARDED.upper()
+    yield "/public/../admin/Secret"
+    yield "/public/..%2fadmin/Secret"
+    yield "/public%2f..%2fadmin%2fSecret"
+
+
+@pytest.mark.parametrize("slash", ["redirect", "ignore", "strict"])
+def test_no_spelling_of_a_path_passes_a_guard(slash: Any) -> None:
+    app = NexiosApp(config=MakeConfig(secret_key=SECRET, trailing_slash=slash))
+    app.add_middleware(AuthenticationMiddleware(JWTAuthBackend()))
+    inner = Router(prefix="/admin", guards=[auth()])
+    ran: list[str] = []
+
+    @inner.route("/Secret", methods=["GET", "POST"])
+    async def secret(request: Request) -> str:
+        ran.append(request.path)
+        return "what nobody may read"
+
+    app.mount_router(inner)
+
+    @app.get("/public/{path:path}")
+    async def public(path: str) -> str:
+        return "public"
+
+    tricks = [
+        [],
+        [("X-HTTP-Method-Override", "OPTIONS")],
+        [("X-Original-URL", "/public/x"), ("X-Rewrite-URL", "/public/x")],
+        [("X-Forwarded-Prefix", "/public"), ("X-Forwarded-Host", "localhost")],
+    ]
+    with serving(app) as address:
+        good = [("Authorization", f"Bearer {create_jwt({'sub': 'ada'}, SECRET)}")]
+        assert ask(address, "GET", GUARDED, good).status == 200
+        assert ran == [GUARDED]
+        for path in sorted(set(spellings())):
+            answer = ask(address, "GET", path.encode().decode("latin-1"))
+            assert answer.status in (200, 307, 308, 400, 401, 404), path
+            assert answer.status != 200 or answer.body == b"public", path
+        for method in ("GET", "POST", "OPTIONS", "get", "GET "):
+            for fields in tricks:
+                answer = ask(address, method, GUARDED, fields)
+                assert answer.status in (204, 400, 401, 405), (method, fields)
+        assert ran == [GUARDED]
