@@ -54,9 +54,11 @@ class Identity:
 
     __slots__ = (
         "_asked",
+        "_at",
         "_backends",
         "_foreign",
         "_logger",
+        "_proofs",
         "_response",
         "_user_model",
         "events",
@@ -82,6 +84,8 @@ class Identity:
         self._logger = logger
         self._asked: set[str] = set()
         self._foreign: set[str] = set()
+        self._proofs: dict[str, Proof] = {}
+        self._at = -1
         self.proof: Proof | None = None
         self.refused: dict[str, tuple[str, ...]] = {}
 
@@ -92,8 +96,8 @@ class Identity:
 
     async def establish(self, connection: Connection) -> None:
         """Ask the backends in their order until one proves somebody."""
-        for asked in self._backends:
-            if await self._ask(asked, connection) or BROKEN in connection.scope:
+        for at, asked in enumerate(self._backends):
+            if await self._ask(at, asked, connection) or BROKEN in connection.scope:
                 return
         if self._foreign:
             # The cookie proves nothing: a guard, or whoever reads the user, says why.
@@ -102,6 +106,9 @@ class Identity:
     async def proven_by(self, connection: Connection, schemes: Collection[str]) -> Proof | None:
         """Return the proof of one of ``schemes``, any if there are none; ask who was not asked.
 
+        Whoever is proven by several is the user of the last of those backends, so that guards
+        that name them may stand in any order.
+
         Raises:
             CrossSiteRequest: A cookie would have, and a page of another site sent it.
             Unavailable: A backend broke, so nobody knows who this is.
@@ -109,9 +116,12 @@ class Identity:
         self._raise_broken(connection)
         if self.proof is not None and (not schemes or self.proof.scheme in schemes):
             return self.proof
-        for asked in self._backends:
+        for scheme in schemes:
+            if scheme in self._proofs:
+                return self._proofs[scheme]
+        for at, asked in enumerate(self._backends):
             if asked.scheme in schemes and asked.scheme not in self._asked:
-                found = await self._ask(asked, connection)
+                found = await self._ask(at, asked, connection)
                 self._raise_broken(connection)
                 if found is not None:
                     return found
@@ -138,7 +148,7 @@ class Identity:
         if broken is not None:
             raise broken
 
-    async def _ask(self, asked: Asked, connection: Connection) -> Proof | None:
+    async def _ask(self, at: int, asked: Asked, connection: Connection) -> Proof | None:
         self._asked.add(asked.scheme)
         try:
             proof = as_proof(await asked.ask(connection, self._response), asked.scheme)
@@ -171,7 +181,10 @@ class Identity:
         if not _is_ours(asked.backend, connection):
             self._foreign.add(asked.scheme)
             return None
-        self.proof = proof
+        self._proofs[proof.scheme] = proof
+        if at < self._at:
+            return proof
+        self.proof, self._at = proof, at
         connection.scope[COOKIE_PROOF] = getattr(asked.backend, "cookie_borne", False)
         scope = connection.scope
         scope["user"] = proof.user

@@ -22,6 +22,8 @@ _HTML_CSP: Final = "default-src 'self'; base-uri 'none'; form-action 'self'"
 _OTHER_CSP: Final = "default-src 'none'"
 _PRELOAD_MAX_AGE_S: Final = 31_536_000
 _NO_STORE: Final = "no-store"
+_ON_DENIAL: Final = "nexios.on_denial"
+"""The scope's key for what completes the head of a denial (adapters/websocket/socket.py)."""
 # Control characters, spaces, backslashes and bytes beyond ASCII are no part of an address.
 _UNPRINTABLE: Final = re.compile(rb"[^!-\[\]-~]")
 
@@ -104,11 +106,17 @@ class SecurityMiddleware(BaseMiddleware):
     async def handshake(self, websocket: Any) -> None:
         """Refuse a socket in clear text where http is not served either.
 
+        Whatever refuses it, here or further in, is an answer with the headers of all the others.
+
         Raises:
             Forbidden: It came as ``ws``.
         """
         policy = self._policy
-        if policy is not None and policy.settings.ssl_redirect and not websocket.is_secure:
+        if policy is None:
+            return
+        complete = policy.headers_for(websocket.scope, secure=websocket.is_secure)
+        websocket.scope.setdefault(_ON_DENIAL, []).append(complete)
+        if policy.settings.ssl_redirect and not websocket.is_secure:
             raise Forbidden("sockets are served over wss only")
 
     def _to_https(

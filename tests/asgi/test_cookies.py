@@ -1,5 +1,6 @@
 """Cookies: noise is read linearly, rules are kept when writing."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from http.cookies import SimpleCookie
 from typing import Any
@@ -44,6 +45,38 @@ def test_noise_is_read_and_what_is_behind_it_too(header: str, expected: dict[str
 def test_any_header_gives_a_dict(header: str) -> None:
     cookies = parse_cookies(header)
     assert all(name and ";" not in name + value for name, value in cookies.items())
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "\\",
+        "\\0",
+        '"',
+        ";",
+        "; ",
+        "=",
+        "a",
+        "a=b; ",
+        'a="',
+        "a=\\073;",
+        " ",
+        "\t;",
+        "a=" * 9 + ";",
+    ],
+)
+def test_cookies_are_read_in_linear_time(hostile: str) -> None:
+    def seconds(size: int) -> float:
+        header = 'a="' + (hostile * size)[:size] + '"'
+        spent = []
+        for _ in range(5):
+            start = time.thread_time()
+            parse_cookies(header, max_bytes=10**9, max_pairs=10**9)
+            spent.append(time.thread_time() - start)
+        return min(spent)
+
+    # Four times the text: four times the work, and sixteen times where each part is read anew.
+    assert seconds(400_000) < 10 * seconds(100_000) + 0.005
 
 
 @pytest.mark.parametrize(("size", "fits"), [(15, True), (16, True), (17, False)])

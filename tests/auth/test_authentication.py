@@ -21,7 +21,7 @@ from nexios.application.caller import Caller
 from nexios.application.errors import Unavailable
 from nexios.application.tokens import TokenCodec
 from nexios.auth.backends.base import AuthenticationBackend, AuthResult, Proof
-from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
+from nexios.auth.backends.jwt import JWTAuthBackend, MissingSecret, create_jwt
 from nexios.auth.decorator import auth, has_permission
 from nexios.auth.exceptions import AuthenticationFailed
 from nexios.auth.middleware import AuthenticationMiddleware, AuthenticationSetup
@@ -174,7 +174,9 @@ class TestBackends:
             AuthenticationMiddleware(backend)
 
     async def test_two_of_one_name_and_none_at_all_are_refused(self) -> None:
-        with pytest.raises(AuthenticationSetup, match="two backends are named 'a'"):
+        with pytest.raises(
+            AuthenticationSetup, match="two backends are named 'a': ByHeader and ByHeader"
+        ):
             AuthenticationMiddleware([ByHeader("a"), ByHeader("b"), ByHeader("a")])
         with pytest.raises(AuthenticationSetup, match="no backend"):
             AuthenticationMiddleware([])
@@ -825,6 +827,17 @@ class TestManyAtOnce:
 
 
 class TestSetup:
+    async def test_a_missing_secret_refuses_the_start_and_names_where_it_may_come_from(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("NEXIOS_SECRET_KEY", raising=False)
+        app = NexiosApp(config=MakeConfig())
+        app.add_middleware(AuthenticationMiddleware(JWTAuthBackend(name="tokens")))
+        with pytest.raises(MissingSecret) as refusal:
+            app.check()
+        for named in ("'tokens'", "MakeConfig(secret_key=", "secret_key=...)", "TokenCodec"):
+            assert named in str(refusal.value)
+
     async def test_an_unknown_scheme_refuses_the_start_with_a_suggestion(self) -> None:
         app = app_with(JWTAuthBackend())
 

@@ -205,6 +205,19 @@ async def test_login_and_logout_need_evidence_too(
         assert (await client.get("/me")).status_code == (401 if passes else 200)
 
 
+@pytest.mark.parametrize("first", ["session", "jwt"])
+@pytest.mark.parametrize("bad", ["Bearer a.b.c", "Bearer ", "Basic eDp5", "nonsense"])
+async def test_a_bad_token_does_not_hide_a_good_session(first: str, bad: str) -> None:
+    backends = [by_session(), JWTAuthBackend(load_user)]
+    app = shop(*(backends if first == "session" else backends[::-1]))
+    async with AsyncTestClient(app) as client:
+        await client.post("/login/7")
+        got = await client.get("/me", headers={"authorization": bad})
+        assert (got.status_code, got.json()["scheme"]) == (200, "session")
+        client.cookies.clear()
+        assert (await client.get("/me", headers={"authorization": bad})).status_code == 401
+
+
 @pytest.mark.parametrize("name", ["origin", "sec-fetch-site"])
 async def test_two_fields_of_evidence_are_foreign_whatever_they_say(name: str) -> None:
     ours, theirs = (OURS, THEIRS) if name == "origin" else ("same-origin", "cross-site")

@@ -106,7 +106,7 @@ async def test_case_of_scheme_and_host_and_the_default_port_do_not_matter(origin
         "x" * 3000,
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/broken"])
+@pytest.mark.parametrize("path", ["/", "/broken", "/nothing", "/status/429", "/status/503"])
 async def test_hostile_origins_are_granted_nothing(origin: str, path: str) -> None:
     app = app_with(allow_origins=[OURS])
     answer = await get(app, origin, path)

@@ -10,13 +10,17 @@ from nexios import StaticFiles
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.app import NexiosApp
+from nexios.auth.backends.apikey import APIKeyAuthBackend
 from nexios.auth.backends.base import AuthenticationBackend
+from nexios.auth.decorator import auth, has_permission
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.config import ConfigWarning, MakeConfig
 from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.cors import CORSMiddleware, TwoCorsEngines
 from nexios.middleware.hosts import TrustedHostMiddleware
+from nexios.middleware.rate_limit import RateLimitMiddleware
 from nexios.middleware.security import SecurityMiddleware
+from nexios.testing.sockets import SocketDenied, websocket_connect
 from tests.support.asgi import Answer, Peer, ask, http_scope
 
 pytestmark = pytest.mark.asyncio
@@ -124,6 +128,79 @@ async def test_wrong_methods_carry_them_too() -> None:
     answer = await ask(app_with(), "DELETE", "/")
     assert answer.status == 405
     assert answer.headers("x-frame-options") == ["DENY"]
+
+
+async def test_refusals_by_whatever_refuses_carry_them_once() -> None:
+    class Always(AuthenticationBackend):
+        scheme = "always"
+
+        async def authenticate(self, connection: Any) -> Any:
+            return {"id": 1} if "x-user" in connection.headers else None
+
+    app = app_with(others={"allowed_hosts": ["testserver"], "limits": {"body": 10}})
+    app.add_middleware(AuthenticationMiddleware(Always()))
+    app.add_middleware(RateLimitMiddleware("6/hour"))
+    app.get("/in", guards=[auth()])(lambda request, response: "in")
+    app.get("/may", guards=[has_permission("x")])(lambda request, response: "in")
+    app.get("/go")(lambda request, response: response.redirect("/"))
+
+    @app.post("/body")
+    async def body(request: Any, response: Any) -> Any:
+        return response.json(len(await request.body))
+
+    asked: list[tuple[int, str, str, dict[str, Any]]] = [
+        (401, "GET", "/in", {}),
+        (403, "GET", "/may", {"headers": {"x-user": "1"}}),
+        (413, "POST", "/body", {"body": b"x" * 11}),
+        (405, "DELETE", "/in", {}),
+        (302, "GET", "/go", {}),
+        (404, "GET", "/nothing", {}),
+        (429, "GET", "/in", {}),
+        (400, "GET", "/", {"headers": {"host": "evil.example"}}),
+        (400, "GET", "/a%00", {}),
+        (414, "GET", "/" + "a" * 9000, {}),
+        (431, "GET", "/", {"headers": {"x-long": "x" * 9000}}),
+    ]
+    for status, method, path, options in asked:
+        answer = await ask(app, method, path, **options)
+        assert answer.status == status, path
+        for name, value in ALWAYS.items():
+            assert answer.headers(name) == [value], (status, name)
+        assert len(answer.headers("content-security-policy")) == 1
+
+
+async def test_a_denied_socket_carries_them_too() -> None:
+    app = app_with()
+    app.add_middleware(AuthenticationMiddleware(APIKeyAuthBackend(lambda key: {"id": key})))
+
+    @app.websocket("/ws")
+    @has_permission("chat")
+    async def ws(websocket: WebSocket) -> None:
+        raise AssertionError
+
+    @app.websocket("/broken")
+    async def broken(websocket: WebSocket) -> None:
+        raise RuntimeError
+
+    @app.websocket("/own")
+    async def own(websocket: WebSocket) -> None:
+        await websocket.deny(403, headers={"x-frame-options": "SAMEORIGIN"})
+
+    for path, headers, status in (
+        ("/ws", {}, 401),
+        ("/ws", {"x-api-key": "ada"}, 403),
+        ("/ws", {"origin": "https://evil.example"}, 403),
+        ("/none", {}, 404),
+        ("/broken", {}, 500),
+        ("/own", {}, 403),
+    ):
+        with pytest.raises(SocketDenied) as denied:
+            async with websocket_connect(app, path, headers=headers):
+                pass
+        assert denied.value.status == status
+        for name, value in ALWAYS.items():
+            expected = "SAMEORIGIN" if (path, name) == ("/own", "x-frame-options") else value
+            assert denied.value.headers[name] == expected, (path, name)
 
 
 async def test_what_the_handler_set_stays() -> None:

@@ -58,12 +58,15 @@ def test_shared_keys_need_no_extra() -> None:
     assert run(code, "cryptography", "httpx2", "authlib") == "7"
 
 
-def test_importing_the_backend_is_light() -> None:
-    heavy = ("jwt", "httpx2", "cryptography", "authlib")
-    code = (
-        "import nexios.auth.backends.jwt\n"
-        f"print([name for name in {heavy!r} if sys.modules.get(name)])"
+@pytest.mark.parametrize(
+    "module", ["nexios.auth", "nexios.auth.decorator", "nexios.auth.backends.jwt"]
+)
+def test_importing_auth_is_light(module: str) -> None:
+    heavy = (
+        *("jwt", "httpx2", "httpx", "h11", "cryptography", "authlib", "itsdangerous"),
+        *("pwdlib", "argon2", "redis", "uvicorn", "sqlalchemy"),
     )
+    code = f"import {module}\nprint([name for name in {heavy!r} if sys.modules.get(name)])"
     assert run(code) == "[]"
 
 

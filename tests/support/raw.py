@@ -1,6 +1,7 @@
 """Speaks bytes to a server: what no client library would send, and what came back."""
 
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -109,3 +110,21 @@ def posted(path: bytes, body: bytes, *fields: bytes, kind: bytes = b"application
         *fields,
         body=body,
     )
+
+
+def ask(
+    address: str,
+    method: str,
+    target: str,
+    fields: Iterable[tuple[str, str]] = (),
+    body: str = "",
+) -> Reply:
+    """Send one request with exactly these fields, and a length, and return its answer."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {address}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    content = body.encode()
+    if content or method in ("POST", "PUT", "PATCH", "DELETE"):
+        lines.append(f"Content-Length: {len(content)}")
+    head = "\r\n".join(lines).encode("latin-1")
+    (answer,) = speak(address, head + b"\r\n\r\n" + content, timeout=20).answers
+    return answer

@@ -17,6 +17,7 @@ from nexios.adapters.servers.refusals import (
     Refused,
 )
 from nexios.adapters.servers.shell import Shell
+from nexios.adapters.servers.targets import AnotherHost, insist_on_host
 
 _VERSIONS = frozenset({"1.0", "1.1"})
 
@@ -92,6 +93,11 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin a request, its head being whole."""
+        if self.url[:1] != b"/":
+            try:
+                insist_on_host(self.url, self.headers)
+            except AnotherHost:
+                raise Refused(UNREADABLE) from None
         if self.parser.should_upgrade():
             self._check_upgrade()
         super().on_headers_complete()

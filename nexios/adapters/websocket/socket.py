@@ -3,9 +3,9 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
-from nexios.adapters.asgi.headers import encode_name, encode_value
+from nexios.adapters.asgi.headers import MutableHeaders, encode_name, encode_value
 from nexios.adapters.asgi.types import Message, RawHeader, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.websocket.closing import WebSocketDisconnect, error_frame
@@ -25,6 +25,9 @@ from nexios.application.caller import Caller
 from nexios.application.limits import Limits
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.scope import Scope, ScopeContext
+
+ON_DENIAL: Final = "nexios.on_denial"
+"""The scope's key for what completes the head of a denial (middleware/security.py)."""
 
 T = TypeVar("T")
 
@@ -159,6 +162,8 @@ class WebSocket(SocketLine):
             (b"connection", b"close"),
             *_raw(headers),
         ]
+        for complete in self.scope.get(ON_DENIAL, ()):
+            complete(MutableHeaders(fields))
         self.raise_if_ended()
         if not self._protocol.denial and self._protocol.state is SocketState.CONNECTING:
             closing: Message = {"type": "websocket.close", "code": 1008, "reason": ""}
