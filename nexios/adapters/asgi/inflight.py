@@ -19,6 +19,8 @@ from nexios.application.errors import TimedOut, Unavailable
 
 _log: Final = logging.getLogger("nexios.http")
 
+_now: Final = time.monotonic
+
 SWEEP_S: Final = 0.1
 WATCH_AFTER_S: Final = 1.0
 """A client that leaves earlier is noticed when its answer is sent."""
@@ -79,7 +81,7 @@ class Flight:
         if seconds is None:
             self._scope.deadline = math.inf
             return
-        spent = time.monotonic() - self.began
+        spent = _now() - self.began
         self._scope.deadline = anyio.current_time() + seconds - spent
 
     def end(self, why: End) -> None:
@@ -100,17 +102,14 @@ class Flight:
                 return
             self.end(End.PEER)
 
-    def begin(self) -> None:
-        """Enter the scope, in the task that lands it."""
-        self._scope.__enter__()
-
     def land(self, error: BaseException | None = None) -> bool:
         """Leave the scope; return whether ``error`` is its cancellation."""
         if self._watch is not None:
             self._watch.cancel()
-        kind = None if error is None else type(error)
-        trace = None if error is None else error.__traceback__
-        return bool(self._scope.__exit__(kind, error, trace))
+        if error is None:
+            self._scope.__exit__(None, None, None)
+            return False
+        return bool(self._scope.__exit__(type(error), error, error.__traceback__))
 
 
 class InFlight:
@@ -143,10 +142,12 @@ class InFlight:
             exact: Let the scope keep the time; the sweeper is late by a tenth of a second.
             departed: See `Flight`.
         """
-        flight = Flight(self._waits.open(), time.monotonic(), seconds, departed)
+        scope = self._waits.open()
+        flight = Flight(scope, _now(), seconds, departed)
         if exact:
             flight.limit(seconds)
-        flight.begin()
+        # Left in `Flight.land`, by the task that enters it here.
+        scope.__enter__()
         self._flights.add(flight)
         return flight
 
@@ -165,7 +166,7 @@ class InFlight:
         async with anyio.create_task_group() as watchers:
             while True:
                 await anyio.sleep(SWEEP_S)
-                self.look(time.monotonic(), watchers)
+                self.look(_now(), watchers)
 
     def look(self, now: float, watchers: TaskGroup) -> None:
         """End what took too long by ``now``; have an eye on the peers of what takes long."""
