@@ -285,6 +285,7 @@ class House:
         )
         await self._hub.start()
         self._singletons()
+        self._watching.log(lines=self._config.telemetry.access_log)
         self._background.open(tasks)
         self.gateway.streams.begin()
         self.gateway.waits.settle()
@@ -430,7 +431,8 @@ class House:
         # A path may hold line ends, which would begin a line of the log.
         place = where or quote_path(connection.path)
         self._watching.failed(error, connection.scope, error_id, where)
-        self._logger.error("error %s at %s", error_id, place, exc_info=error)
+        told = {"error_id": error_id}
+        self._logger.error("error %s at %s", error_id, place, exc_info=error, extra=told)
 
     def _work_failed(self, error: BaseException, work: str) -> None:
         self._logger.error("background work %s failed", work, exc_info=error)

@@ -25,6 +25,7 @@ from nexios.application.sections import (
     SecuritySettings,
     ServerSettings,
     SessionSettings,
+    TelemetrySettings,
     TemplateSettings,
     Texts,
 )
@@ -103,6 +104,7 @@ class _Known:
     health: HealthSettings = field(default_factory=HealthSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 _CHECK: Final = TypeAdapter(_Known)
@@ -182,6 +184,7 @@ class MakeConfig:
     health: HealthSettings
     outbox: OutboxSettings
     realtime: RealtimeSettings
+    telemetry: TelemetrySettings
 
     def __init__(
         self,

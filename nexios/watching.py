@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from nexios.adapters.asgi.telling import RouteOf, Telling, is_watched
 from nexios.adapters.asgi.types import ASGIApp, Scope
+from nexios.adapters.observability.logging import RequestLog, is_configured
 from nexios.application.health import CheckState, Health
 from nexios.application.listening import Listener, Signals, attach
 from nexios.application.security_events import SecurityEvents
@@ -53,6 +54,11 @@ class Watching:
             return found
 
         return attaching
+
+    def log(self, *, lines: bool) -> None:
+        """Tell records of the log which request they belong to, where the log is ours."""
+        if is_configured():
+            self._attached.append(self.signals.on(RequestLog(lines=lines)))
 
     def part(self) -> None:
         """Let go of the singletons, which end with their container."""
