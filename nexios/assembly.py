@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
 from nexios.adapters.asgi.origins import OriginSet
+from nexios.adapters.asgi.proxies import TrustedProxies
 from nexios.adapters.asgi.sublife import SubApps
 from nexios.adapters.asgi.telling import Telling, noting_route
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
@@ -103,6 +104,8 @@ class House:
         self._logger = logger
         self._subscriptions = Subscriptions()
         self._watching = Watching(app.signals)
+        self._trusts = TrustedProxies.of(config.trusted_proxies).trusts
+        self._watching.serve_metrics(router, config.telemetry, self._trusts)
         self.delivering = Delivering(self._subscriptions, config.outbox, app.signals)
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
@@ -285,7 +288,7 @@ class House:
         )
         await self._hub.start()
         self._singletons()
-        self._watching.log(lines=self._config.telemetry.access_log)
+        self._watching.watch(self._config.telemetry, self._trusts)
         self._background.open(tasks)
         self.gateway.streams.begin()
         self.gateway.waits.settle()
