@@ -8,6 +8,7 @@ from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.cors import CORSMiddleware
 from nexios.middleware.gzip import GZipMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
+from nexios.middleware.monitoring import MonitoringMiddleware
 from nexios.middleware.paths import only_for
 from nexios.middleware.request_id import RequestIdMiddleware
 from nexios.middleware.security import SecurityMiddleware
@@ -31,6 +32,7 @@ __all__ = [
     "CSRFMiddleware",
     "CommonMiddleware",
     "GZipMiddleware",
+    "MonitoringMiddleware",
     "RateLimitMiddleware",
     "RequestIdMiddleware",
     "SecurityMiddleware",
