@@ -156,7 +156,7 @@ class Gateway:
         entries = {unit.point: entries[unit.point] for unit in routes.units}
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
         self._find = None if line else dispatcher.plain
-        self._route_of = dispatcher.route_of
+        self._plain, self._route_of = dispatcher.plain, dispatcher.route_of
         serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH) if line else dispatcher.look
         self._entries = entries
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
@@ -284,6 +284,10 @@ class Gateway:
 
     def route_of(self, scope: Scope) -> str | None:
         """Return the template that serves a request, a probe's path included; None for a miss."""
+        if not scope.get("root_path"):
+            found = self._plain(scope["path"], scope["method"])
+            if found is not None:
+                return found[0].template
         route = self._route_of(scope)
         if route is None and self._door is not None and self._door.serves(scope):
             return str(path_below(scope["path"], scope.get("root_path", "")))
