@@ -12,6 +12,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
 from nexios.adapters.asgi.occasion import occasion_of
 from nexios.adapters.asgi.origins import OriginSet
+from nexios.adapters.asgi.proxies import TrustedProxies
 from nexios.adapters.asgi.sublife import SubApps
 from nexios.adapters.asgi.telling import Telling, noting_route
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
@@ -108,6 +109,8 @@ class House:
         self._logger = logger
         self._subscriptions = Subscriptions()
         self._watching = Watching(app.signals)
+        self._trusts = TrustedProxies.of(config.trusted_proxies).trusts
+        self._watching.serve_metrics(router, config.telemetry, self._trusts)
         self.errors = ErrorDesk(
             logger, version=app.version, with_locals=config.errors.report_locals
         )
@@ -303,6 +306,7 @@ class House:
         )
         await self._hub.start()
         self._singletons()
+        self._watching.watch(self._config.telemetry, self._trusts)
         self._background.open(tasks)
         self.gateway.streams.begin()
         self.gateway.waits.settle()

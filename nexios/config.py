@@ -27,6 +27,7 @@ from nexios.application.sections import (
     ServerSettings,
     SessionSettings,
     SheddingSettings,
+    TelemetrySettings,
     TemplateSettings,
     Texts,
 )
@@ -143,6 +144,7 @@ class MakeConfig:
     outbox: OutboxSettings
     events: EventSettings
     realtime: RealtimeSettings
+    telemetry: TelemetrySettings
 
     def __init__(
         self,

@@ -1,12 +1,18 @@
 """What an application tells those who watch it, beside its requests."""
 
 from collections.abc import Callable, Iterable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from nexios.adapters.asgi.telling import RouteOf, Telling, is_watched
 from nexios.adapters.asgi.types import ASGIApp, Scope
+from nexios.adapters.http.mounts import mounted
+from nexios.adapters.http.router import Router
+from nexios.adapters.observability.logging import RequestLog, is_configured
 from nexios.application.health import CheckState, Health
 from nexios.application.listening import Listener, Signals, attach
 from nexios.application.scrub import scrubbed
+from nexios.application.sections import TelemetrySettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.security_signals import ToldSecurityEvents
 from nexios.application.signals import (
@@ -16,8 +22,15 @@ from nexios.application.signals import (
     LoopBlocked,
     RequestFailed,
 )
+from nexios.auth.decorator import public
 from nexios.container.module import Module
 from nexios.container.scope import Scope as Life
+
+# A client that came through somebody says so in one of these.
+_FORWARDED: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+
+
+_PAGES: WeakKeyDictionary[Router, Any] = WeakKeyDictionary()
 
 
 class Watching:
@@ -29,6 +42,7 @@ class Watching:
         self._known: set[int] = set()
         self._kept: list[object] = []
         self._attached: list[Listener] = []
+        self._metrics: Any = None  # its library is loaded where it is wanted
 
     def bind(self, shared: Module) -> list[object]:
         """Bind what every module may ask for; return the keys."""
@@ -53,6 +67,54 @@ class Watching:
             return found
 
         return attaching
+
+    def watch(self, settings: TelemetrySettings, trusts: Callable[[str | None], bool]) -> None:
+        """Attach what the section ``telemetry`` wants, and the log where it is ours.
+
+        Raises:
+            ImportError: The extra of what it wants is not installed.
+        """
+        if settings.traces:
+            # First, so that lines of the log know the trace.
+            from nexios.adapters.observability.otel import Tracing
+
+            self._attached.append(self.signals.on(Tracing(trusts=trusts)))
+        if is_configured():
+            log = RequestLog(quiet=(settings.metrics_path,), lines=settings.access_log)
+            self._attached.append(self.signals.on(log))
+        if self._metrics is not None:
+            self._attached.append(self.signals.on(self._metrics))
+
+    def serve_metrics(
+        self, router: Router, settings: TelemetrySettings, trusts: Callable[[str | None], bool]
+    ) -> None:
+        """Put the page of the metrics among the routes, where they are counted.
+
+        Raises:
+            ImportError: The extra ``metrics`` is not installed.
+        """
+        if not settings.metrics:
+            return
+        from nexios.adapters.observability.prometheus import Metrics
+
+        def allowed(scope: Scope) -> bool:
+            # What came through a proxy names another; what scrapes comes by itself.
+            peer = scope.get("client")
+            forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
+            return not forwarded and trusts(peer[0] if peer else None)
+
+        self._metrics = _PAGES.get(router)
+        if self._metrics is None:
+            # A build that was refused may be tried again with the same router.
+            self._metrics = _PAGES[router] = Metrics(allowed)
+            # It decides by itself who may read it.
+            page = public(mounted(self._metrics.page, 0))
+            router.add_route(
+                path=settings.metrics_path,
+                handler=page,
+                methods=["GET"],
+                exclude_from_schema=True,
+            )
 
     def part(self) -> None:
         """Let go of the singletons, which end with their container."""

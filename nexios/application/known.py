@@ -19,6 +19,7 @@ from nexios.application.sections import (
     ServerSettings,
     SessionSettings,
     SheddingSettings,
+    TelemetrySettings,
     TemplateSettings,
     Texts,
 )
@@ -60,3 +61,4 @@ class Known:
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     events: EventSettings = field(default_factory=EventSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -443,6 +443,31 @@ class SheddingSettings(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings(Section):
+    """What is seen of the application from outside (section ``telemetry``).
+
+    Attributes:
+        logging: How ``nexios run`` writes: JSON lines, text, or text on a terminal and JSON
+            elsewhere. ``off`` leaves logging to the application.
+        access_log: Write a line for each request, where ``nexios run`` writes at all.
+        metrics: Count for Prometheus; needs the extra ``metrics``.
+        metrics_path: Where Prometheus reads them; trusted peers alone, and only directly.
+        traces: Make spans by OpenTelemetry; needs the extra ``otel``, and an exporter of yours.
+    """
+
+    logging: Literal["auto", "json", "text", "off"] = "auto"
+    access_log: bool = True
+    metrics: bool = False
+    metrics_path: str = "/metrics"
+    traces: bool = False
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if not _is_path(self.metrics_path):
+            raise ValueError("metrics_path must be a path of this application, like /metrics")
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxSettings(Section):
     """The worker that delivers events after commit (section ``outbox``).
 

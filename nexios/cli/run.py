@@ -1,10 +1,16 @@
 """`nexios run APP`: serves an application."""
 
+import logging
+import sys
+from typing import Any
+
 import click
 
+from nexios.adapters.observability.logging import chosen_format, log_config
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
+from nexios.app import NexiosApp
 from nexios.application.limits import Limits
-from nexios.application.sections import ServerSettings
+from nexios.application.sections import ServerSettings, TelemetrySettings
 from nexios.cli.loading import ApplicationNotFound, load
 from nexios.config import ConfigError, MakeConfig
 
@@ -45,6 +51,11 @@ class StartRefused(click.ClickException):
     show_default=True,
     type=click.Choice(["critical", "error", "warning", "info", "debug", "trace"]),
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "json", "text", "off"]),
+    help="Default: telemetry.logging; auto is text on a terminal and JSON lines elsewhere.",
+)
 def run(
     app: str,
     host: str | None,
@@ -55,6 +66,7 @@ def run(
     reload: bool,
     reload_dirs: tuple[str, ...],
     log_level: str,
+    log_format: str | None,
 ) -> None:
     """Serve APP, an import string such as shop.main:app (":app" may be left out).
 
@@ -63,7 +75,7 @@ def run(
     """
     if reload:
         # The application is loaded by the process that serves it, again at every change.
-        settings, limits = ServerSettings(), Limits()
+        settings, limits, telemetry = ServerSettings(), Limits(), TelemetrySettings()
     else:
         try:
             application = load(app)
@@ -71,9 +83,11 @@ def run(
             raise StartRefused(str(error)) from error
         config = getattr(application, "config", None)
         if isinstance(config, MakeConfig):
-            settings, limits = config.server, config.limits
+            settings, limits, telemetry = config.server, config.limits, config.telemetry
         else:
-            settings, limits = ServerSettings(), Limits()
+            settings, limits, telemetry = ServerSettings(), Limits(), TelemetrySettings()
+        if isinstance(application, NexiosApp):
+            _prove(application)
     options = ServerOptions.of(
         settings,
         limits,
@@ -85,8 +99,28 @@ def run(
         reload=reload,
         reload_dirs=reload_dirs,
         log_level=log_level,
+        log_config=_log_config(log_format, telemetry, log_level),
     )
     if reload or options.workers > 1:
         serve(app if ":" in app else f"{app}:app", options)
     else:
         serve(application, options)
+
+
+def _prove(application: NexiosApp) -> None:
+    """Refuse a start that cannot be, in words for the terminal whatever the log looks like."""
+    try:
+        application.check()
+    except Exception as error:
+        raise StartRefused(str(error)) from error
+
+
+def _log_config(
+    asked: str | None, telemetry: TelemetrySettings, level: str
+) -> dict[str, Any] | None:
+    """Return how the root logger is configured; None where that is the application's."""
+    chosen: Any = asked or telemetry.logging
+    own = asked is None and bool(logging.getLogger().handlers)
+    if chosen == "off" or own:
+        return None
+    return log_config(chosen_format(chosen, sys.stdout), level)

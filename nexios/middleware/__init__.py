@@ -8,6 +8,7 @@ from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.cors import CORSMiddleware
 from nexios.middleware.gzip import GZipMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
+from nexios.middleware.monitoring import MonitoringMiddleware
 from nexios.middleware.paths import only_for
 from nexios.middleware.request_id import RequestIdMiddleware
 from nexios.middleware.security import SecurityMiddleware
@@ -34,6 +35,7 @@ __all__ = [
     "CommonMiddleware",
     "GZipMiddleware",
     "LoadSheddingMiddleware",
+    "MonitoringMiddleware",
     "RateLimitMiddleware",
     "RequestIdMiddleware",
     "SecurityMiddleware",

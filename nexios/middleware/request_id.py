@@ -1,17 +1,15 @@
 """An id for each request, in answers and problems."""
 
-import re
 import secrets
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.headers import encode_name
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
+from nexios.application.request_ids import told_id
 from nexios.middleware.base import BaseMiddleware, CallNext
-
-_GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestIdMiddleware(BaseMiddleware):
@@ -46,7 +44,8 @@ class RequestIdMiddleware(BaseMiddleware):
         self._noted(websocket)
 
     def _noted(self, connection: Connection) -> str:
-        told = (connection.raw_header(self._name) or b"").decode("latin-1")
-        found = told if _GOOD.fullmatch(told) else secrets.token_hex(16)
-        connection.scope["request_id"] = found
+        scope = connection.scope
+        # Without one of the client's own, the one that log lines have already.
+        found: str = told_id(scope["headers"], self._name) or scope.get("request_id", "")
+        scope["request_id"] = found = found or secrets.token_hex(16)
         return found

@@ -173,7 +173,7 @@ class Gateway:
         clocks = Clocking(self.flights, waiting, timing)
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clocks)
         self._find = None if line else dispatcher.plain
-        self._route_of = dispatcher.route_of
+        self._plain, self._route_of = dispatcher.plain, dispatcher.route_of
         serve: Serve = dispatcher.look
         if line:
             serve = clocks.always().around(chain(line, dispatcher.dispatch, depth=APP_DEPTH))
@@ -305,6 +305,10 @@ class Gateway:
 
     def route_of(self, scope: Scope) -> str | None:
         """Return the template that serves a request, a probe's path included; None for a miss."""
+        if not scope.get("root_path"):
+            found = self._plain(scope["path"], scope["method"])
+            if found is not None:
+                return found[0].template
         route = self._route_of(scope)
         if route is None and self._door is not None and self._door.serves(scope):
             return str(path_below(scope["path"], scope.get("root_path", "")))

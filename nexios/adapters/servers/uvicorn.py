@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
 
@@ -116,6 +117,7 @@ class ServerOptions:
         log_level: uvicorn's own, one of critical, error, warning, info, debug, trace.
         message_bytes: Largest WebSocket message, after inflation; None for no limit.
         stop_s: Seconds that requests in flight have after SIGTERM.
+        log_config: For `logging.config.dictConfig`, in each process; uvicorn's own unless told.
     """
 
     host: str = "127.0.0.1"
@@ -128,6 +130,7 @@ class ServerOptions:
     log_level: str = "info"
     message_bytes: int | None = Limits().message_bytes
     stop_s: float = 20.0
+    log_config: Mapping[str, Any] | None = None
 
     @classmethod
     def of(
@@ -183,6 +186,8 @@ class _Settings(TypedDict):
     proxy_headers: bool
     server_header: bool
     timeout_graceful_shutdown: int
+    log_config: dict[str, Any]
+    access_log: bool
 
 
 def serve(app: ASGIApp | str, options: ServerOptions) -> None:
@@ -262,4 +267,7 @@ def _settings(options: ServerOptions) -> _Settings:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=ceil(options.stop_s),
+        log_config=dict(LOGGING_CONFIG if options.log_config is None else options.log_config),
+        # Ours names the template, not the path alone.
+        access_log=options.log_config is None,
     )
