@@ -260,6 +260,7 @@ def socket_scope(
     subprotocols: Sequence[str] = (),
     denial: bool = True,
     state: MutableMapping[str, Any] | None = None,
+    client: tuple[str, int] | None = ("testclient", 50000),
 ) -> Scope:
     """Return the ASGI scope of a handshake.
 
@@ -269,6 +270,7 @@ def socket_scope(
         subprotocols: What the client offers.
         denial: Whether the server has `websocket.http.response`.
         state: Of the server's lifespan.
+        client: Address and port it comes from; None as over a Unix socket.
     """
     parts = urlsplit(url)
     host = parts.netloc or "testserver"
@@ -286,7 +288,7 @@ def socket_scope(
         "query_string": parts.query.encode(),
         "root_path": "",
         "headers": raw,
-        "client": ("testclient", 50000),
+        "client": client,
         "server": (host.partition(":")[0], 80),
         "subprotocols": list(subprotocols),
         "extensions": {"websocket.http.response": {}} if denial else {},
@@ -303,6 +305,7 @@ async def websocket_connect(
     subprotocols: Sequence[str] = (),
     denial: bool = True,
     state: MutableMapping[str, Any] | None = None,
+    client: tuple[str, int] | None = ("testclient", 50000),
 ) -> AsyncIterator[SocketSession]:
     """Connect to a socket of ``app``; at the end the client leaves and the handler is awaited.
 
@@ -315,7 +318,12 @@ async def websocket_connect(
         Exception: What the app let out at its end.
     """
     scope = socket_scope(
-        url, headers=headers, subprotocols=subprotocols, denial=denial, state=state
+        url,
+        headers=headers,
+        subprotocols=subprotocols,
+        denial=denial,
+        state=state,
+        client=client,
     )
     session = SocketSession(app, scope)
     failure: BaseException | None = None

@@ -1,7 +1,7 @@
 """The socket object that handlers, guards and channels hold."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar, overload
 
@@ -50,16 +50,19 @@ class WebSocket(SocketLine):
         subprotocol: What ``accept`` chose, or None.
         on_accept: Called once, when the handshake is accepted.
         on_fault: Told of errors that change nothing for the client any more.
+        first_message: Takes the credentials from the first message, within so many seconds; the
+            gateway sets it.
         entries: What the container made ready for the app's sockets; the gateway sets it.
         inputs: Checked values of the handshake, by who checked them.
         scopes: What ``message`` opens scopes with; the gateway sets it.
     """
 
     __slots__ = (
-        "_clock",
+        "_accepted_early",
         "_offers",
         "_strikes",
         "entries",
+        "first_message",
         "inputs",
         "on_accept",
         "on_fault",
@@ -82,13 +85,14 @@ class WebSocket(SocketLine):
         Args:
             limits: Of the route; without them those of the app hold.
             subprotocols: What the route speaks, first choice first.
-            clock: Seconds, for counting bad messages.
+            clock: Seconds, for counting messages and bad ones.
         """
-        super().__init__(scope, receive, send, limits=limits)
+        super().__init__(scope, receive, send, limits=limits, clock=clock)
         self._offers = tuple(subprotocols)
-        self._clock = clock
         self._strikes: Strikes | None = None
         self.subprotocol: str | None = None
+        self._accepted_early = False
+        self.first_message: Callable[[float], Awaitable[None]] | None = None
         self.on_accept: Callable[[], None] | None = None
         self.on_fault: Callable[[BaseException], object] | None = None
         self.inputs: dict[int, list[object]] = {}
@@ -115,6 +119,14 @@ class WebSocket(SocketLine):
             SocketStateError: It is accepted already.
             WebSocketDisconnect: The peer has gone.
         """
+        if self._accepted_early:
+            self._accepted_early = False
+            if subprotocol is not None or headers is not None:
+                raise ValueError(
+                    "this socket was accepted before its first message; name its subprotocols"
+                    " at the route instead"
+                )
+            return
         offered = self.subprotocols
         if subprotocol is None:
             subprotocol = next((name for name in self._offers if name in offered), None)
@@ -131,6 +143,27 @@ class WebSocket(SocketLine):
         await self.transmit(message)
         if self.on_accept is not None:
             self.on_accept()
+
+    async def accept_early(self) -> None:
+        """Open the socket before its handler runs, whose ``accept`` has nothing to do then."""
+        await self.accept()
+        self._accepted_early = True
+
+    async def authenticate(self, timeout_s: float = 5.0) -> None:
+        """Wait for ``{"type": "auth", "token": ...}`` and set ``user`` and ``caller`` by it.
+
+        Such frames are kept from the handler from then on: a fresh token of the same subject
+        takes the place of the one before, one of another subject closes with 4403.
+
+        Raises:
+            SocketStateError: The socket is not accepted yet.
+            WebSocketException: 4408 when nothing comes in time, 4401 when it proves nobody;
+                left uncaught it closes the socket.
+            WebSocketDisconnect: The peer has gone.
+        """
+        if self.first_message is None:
+            raise RuntimeError("this socket is not served by an app, so nobody knows its tokens")
+        await self.first_message(timeout_s)
 
     async def deny(
         self,
