@@ -425,6 +425,12 @@ class OutboxSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class RealtimeSettings(Section):
-    """Which pages of other origins may open a socket (section ``realtime``)."""
+    """Sockets (section ``realtime``).
+
+    Attributes:
+        allowed_origins: Pages of other origins that may open one.
+        deflate: Offer to compress messages: fewer bytes for more CPU.
+    """
 
     allowed_origins: Texts = ()
+    deflate: bool = False

@@ -4,7 +4,7 @@ import click
 
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.application.limits import Limits
-from nexios.application.sections import ServerSettings
+from nexios.application.sections import RealtimeSettings, ServerSettings
 from nexios.cli.loading import ApplicationNotFound, load
 from nexios.config import ConfigError, MakeConfig
 
@@ -52,7 +52,7 @@ def run(
     """
     if reload:
         # The application is loaded by the process that serves it, again at every change.
-        settings, limits = ServerSettings(), Limits()
+        settings, limits, realtime = ServerSettings(), Limits(), RealtimeSettings()
     else:
         try:
             application = load(app)
@@ -60,9 +60,9 @@ def run(
             raise StartRefused(str(error)) from error
         config = getattr(application, "config", None)
         if isinstance(config, MakeConfig):
-            settings, limits = config.server, config.limits
+            settings, limits, realtime = config.server, config.limits, config.realtime
         else:
-            settings, limits = ServerSettings(), Limits()
+            settings, limits, realtime = ServerSettings(), Limits(), RealtimeSettings()
     options = ServerOptions.of(
         settings,
         limits,
@@ -72,6 +72,7 @@ def run(
         reload=reload,
         reload_dirs=reload_dirs,
         log_level=log_level,
+        deflate=realtime.deflate,
     )
     if reload:
         serve(app if ":" in app else f"{app}:app", options)
