@@ -18,6 +18,7 @@ from nexios.websockets.errors import AmbiguousApp, ChannelClash, NoRunningApp
 from nexios.websockets.member import Member, Outgoing
 from nexios.websockets.options import Overflow
 from nexios.websockets.topic import LiveTopic
+from nexios.websockets.turn import Turn
 from nexios.websockets.wire import Delivery
 
 WATCH_S: Final = 1.0
@@ -68,6 +69,7 @@ class Hub:
         self.limits = limits
         self.clock = clock
         self.pressed = False
+        self.turn = Turn()
         self._tasks = tasks
         self._report = report
         self._topics: dict[Topic, LiveTopic] = {}
@@ -121,11 +123,16 @@ class Hub:
         """Publish, and give the writers a turn: a loop of broadcasts must not starve them.
 
         Where a queue is more than half full they get a few, never so many as a member that
-        stands still would like.
+        stands still would like. What goes out at the end of this turn needs none of it, so that
+        several messages are one write.
         """
         self.pressed = False
         stored = await self.backplane.publish(topic, payload, id=id, key=key, keep=keep)
         if topic in self._topics:
+            if self.turn.full:
+                self.turn.flush()
+            elif self.turn.waits and not self.pressed:
+                return stored
             for _ in range(PRESSED_TURNS if self.pressed else 1):
                 await cancel_shielded_checkpoint()
         return stored

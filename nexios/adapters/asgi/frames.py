@@ -1,6 +1,7 @@
 """WebSocket frames as a server writes them (RFC 6455, 5.2), and the extension that takes them."""
 
-from struct import pack
+from collections.abc import Iterator
+from struct import pack, unpack_from
 from typing import Final
 
 EXTENSION: Final = "nexios.frames"
@@ -25,3 +26,19 @@ def frame(opcode: int, payload: bytes) -> bytes:
     if size < 65536:
         return pack("!BBH", _FIN | opcode, 126, size) + payload
     return pack("!BBQ", _FIN | opcode, 127, size) + payload
+
+
+def messages_in(frames: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield opcode and payload of whole frames as `frame` makes them."""
+    place = 0
+    while place < len(frames):
+        opcode, size = frames[place] & 0x0F, frames[place + 1]
+        place += 2
+        if size == 126:
+            (size,) = unpack_from("!H", frames, place)
+            place += 2
+        elif size == 127:
+            (size,) = unpack_from("!Q", frames, place)
+            place += 8
+        yield opcode, frames[place : place + size]
+        place += size

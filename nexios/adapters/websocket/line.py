@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 import anyio
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.frames import EXTENSION
 from nexios.adapters.asgi.types import Message, Receive, Scope, Send
 from nexios.adapters.websocket.closing import WebSocketDisconnect, check_code, cut_reason
 from nexios.adapters.websocket.inbox import Inbox
@@ -100,6 +101,18 @@ class SocketLine(Connection):
         self.stop_handler: Callable[[], None] | None = None
 
     @property
+    def frame_writer(self) -> Callable[[bytes], bool] | None:
+        """What takes prepared frames at once, where nothing stands before the server's ``send``.
+
+        See adapters/asgi/frames.py.
+        """
+        offer = (self.scope.get("extensions") or {}).get(EXTENSION)
+        if offer is None or offer["send"] != self._send:
+            return None
+        write: Callable[[bytes], bool] = offer["write"]
+        return write
+
+    @property
     def id(self) -> str:
         """128 random bits as text, safe in logs."""
         if self._id is None:
@@ -132,7 +145,8 @@ class SocketLine(Connection):
             SocketStateError: The socket is not accepted; the text shows the line to add.
             WebSocketDisconnect: It is over.
         """
-        self._protocol.receiving()
+        if self._protocol.state is not SocketState.OPEN:
+            self._protocol.receiving()
         self._rounds_away = 0
         self._receiving += 1
         try:
@@ -170,6 +184,16 @@ class SocketLine(Connection):
             WebSocketDisconnect: The socket is over.
         """
         kind = message.get("type")
+        if kind == "websocket.send" and self._protocol.passes(message):
+            if self.before_send is not None:
+                await self.before_send(message)
+                return
+            try:
+                await self._send(message)
+            except OSError:  # as in transmit, without a call more
+                self.cut()
+                raise self._disconnect() from None
+            return
         if kind == "websocket.accept":
             raise ValueError("use accept(), which checks what it sends")
         if kind == "websocket.close":
@@ -264,25 +288,37 @@ class SocketLine(Connection):
     async def _next(self) -> Message:
         """Return what the server hands on; raise at the end."""
         protocol = self._protocol
-        self.raise_if_ended()
+        if protocol.state is not SocketState.OPEN:
+            self.raise_if_ended()
         while True:
             message = await self._receive()
-            was_open = protocol.state is SocketState.OPEN
-            try:
-                protocol.received(message)
-            except ServerFault:
-                self.end()
-                if was_open:
-                    await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
-                raise
-            if protocol.state is SocketState.CLOSED:
-                self.end()
-            if protocol.state is SocketState.OPEN:
-                if self._pace_s:
-                    await self._count()
-                if self.screen is None or not await self.screen(message):
-                    return message
-            self.raise_if_ended()
+            if message["type"] != "websocket.receive" or not protocol.passes(message):
+                await self._take(message)
+                if protocol.state is not SocketState.OPEN:
+                    self.raise_if_ended()
+                    continue
+            if self._pace_s:
+                await self._count()
+            if self.screen is None or not await self.screen(message):
+                return message
+
+    async def _take(self, message: Message) -> None:
+        """Take the step of a message, by the tables.
+
+        Raises:
+            ServerFault: There is none.
+        """
+        protocol = self._protocol
+        was_open = protocol.state is SocketState.OPEN
+        try:
+            protocol.received(message)
+        except ServerFault:
+            self.end()
+            if was_open:
+                await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
+            raise
+        if protocol.state is SocketState.CLOSED:
+            self.end()
 
     async def _count(self) -> None:
         """Note one message, and close with 4429 when they come too fast."""

@@ -1,7 +1,16 @@
 """The socket object that handlers, guards and channels hold."""
 
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar, overload
 
@@ -61,6 +70,7 @@ class WebSocket(SocketLine):
         "_accepted_early",
         "_offers",
         "_strikes",
+        "_surely_short",
         "entries",
         "first_message",
         "inputs",
@@ -89,6 +99,9 @@ class WebSocket(SocketLine):
         """
         super().__init__(scope, receive, send, limits=limits, clock=clock)
         self._offers = tuple(subprotocols)
+        most = self.limits.message_bytes
+        # A character has four bytes at most.
+        self._surely_short = math.inf if most is None else most // 4
         self._strikes: Strikes | None = None
         self.subprotocol: str | None = None
         self._accepted_early = False
@@ -210,7 +223,8 @@ class WebSocket(SocketLine):
         text = (await self.receive()).get("text")
         if text is None:
             await self.refuse(1003, "text is expected here")
-        await self._check_size(text)
+        if len(text) > self._surely_short:
+            await self._check_size(text)
         return str(text)
 
     async def receive_bytes(self) -> bytes:
@@ -218,7 +232,8 @@ class WebSocket(SocketLine):
         data = (await self.receive()).get("bytes")
         if data is None:
             await self.refuse(1003, "bytes are expected here")
-        await self._check_size(data)
+        if len(data) > self._surely_short:
+            await self._check_size(data)
         return bytes(data)
 
     async def receive_json(self, mode: Mode = "text") -> Any:
@@ -260,7 +275,8 @@ class WebSocket(SocketLine):
         message = await self.receive()
         text: str | None = message.get("text")
         payload: str | bytes = message["bytes"] if text is None else text
-        await self._check_size(payload)
+        if len(payload) > self._surely_short:
+            await self._check_size(payload)
         return payload
 
     def message(
@@ -310,13 +326,13 @@ class WebSocket(SocketLine):
         except WebSocketDisconnect:
             return
 
-    async def send_text(self, data: str) -> None:
+    def send_text(self, data: str) -> Coroutine[Any, Any, None]:
         """Send a text message."""
-        await self.send({"type": "websocket.send", "text": data})
+        return self.send({"type": "websocket.send", "text": data})
 
-    async def send_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Send a binary message."""
-        await self.send({"type": "websocket.send", "bytes": data})
+        return self.send({"type": "websocket.send", "bytes": data})
 
     async def send_json(self, data: object, mode: Mode = "text") -> None:
         """Send a value as JSON, in a text frame unless ``mode`` is ``"binary"``.
