@@ -351,7 +351,8 @@ class NexiosApp(Verbs):
         from nexios.adapters.servers.uvicorn import ServerOptions, serve
 
         settings = self.config.server
-        serve(self, ServerOptions.of(settings, self.limits, host, port, 1, reload=reload))
+        told = {"reload": reload, "deflate": self.config.realtime.deflate}
+        serve(self, ServerOptions.of(settings, self.limits, host, port, 1, **told))
 
     @asynccontextmanager
     async def working(self, workers: int | None = None) -> AsyncIterator[None]:

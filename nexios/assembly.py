@@ -31,7 +31,8 @@ from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.observability.errors import ErrorDesk
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
-from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
+from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
+from nexios.adapters.websocket.gateway import SocketGateway
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.broker import EventBroker
 from nexios.application.caller import Caller

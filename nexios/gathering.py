@@ -7,9 +7,9 @@ from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.entries import Registered
 from nexios.adapters.http.router import Router
 from nexios.adapters.routing.sockets import SocketRoute
+from nexios.adapters.websocket.compiled import CompiledSockets
 from nexios.adapters.websocket.controller import WebSocketController, controller_route
 from nexios.adapters.websocket.endpoint import METHOD
-from nexios.adapters.websocket.gateway import CompiledSockets
 from nexios.auth.access import Entrance
 from nexios.container.errors import Where
 from nexios.container.module import Module

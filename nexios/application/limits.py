@@ -67,10 +67,19 @@ class Limits:
     # Credentials.
     token_bytes: int = 8 * KIB
 
-    # Sockets.
+    # Sockets. The rates are of one socket; fragments and control frames are counted by the
+    # server's engine, the numbers of sockets by each process.
     handshake_s: float | None = 5.0
+    first_message_s: float = 5.0
+    sockets_per_address: int | None = 50
+    sockets_per_caller: int | None = 20
 
     message_bytes: int | None = MIB
+    fragments: int | None = 1024
+    control_frames_per_s: float | None = 100.0
+    control_frames_burst: int = 200
+    messages_per_s: float | None = 50.0
+    messages_burst: int = 100
     message_s: float | None = 30.0
     message_finish_s: float = 5.0
     queue_out: int = 256

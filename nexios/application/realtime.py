@@ -28,6 +28,7 @@ class RealtimeSettings(Section):
         backplane: What carries channels between processes: ``redis://host``, ``nats://host``,
             ``database`` for the bound one of PostgreSQL; ``memory://`` is this process alone.
         namespace: Apps that share backplane and namespace share their channels.
+        deflate: Offer to compress messages: fewer bytes for more CPU.
         required: An app whose backplane is out of reach does not start; otherwise it starts
             degraded.
     """
@@ -36,6 +37,7 @@ class RealtimeSettings(Section):
     backplane: str = "memory://"
     namespace: str = "nexios"
     required: bool = True
+    deflate: bool = False
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)

@@ -134,6 +134,10 @@ class AuthenticationMiddleware:
         """Find out who opens the socket, before it is accepted."""
         await self._identify(websocket, None)
 
+    async def identify(self, connection: Connection) -> None:
+        """Find out whom the credentials of a socket's message prove."""
+        await self._identify(connection, None)
+
     async def _identify(self, connection: Connection, response: object) -> None:
         identity = Identity(
             self._backends,

@@ -10,6 +10,7 @@ from nexios.adapters.observability.logging import chosen_format, log_config
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.app import NexiosApp
 from nexios.application.limits import Limits
+from nexios.application.realtime import RealtimeSettings
 from nexios.application.sections import ServerSettings, TelemetrySettings
 from nexios.cli.loading import ApplicationNotFound, load
 from nexios.config import ConfigError, MakeConfig
@@ -76,6 +77,7 @@ def run(
     if reload:
         # The application is loaded by the process that serves it, again at every change.
         settings, limits, telemetry = ServerSettings(), Limits(), TelemetrySettings()
+        realtime = RealtimeSettings()
     else:
         try:
             application = load(app)
@@ -84,8 +86,10 @@ def run(
         config = getattr(application, "config", None)
         if isinstance(config, MakeConfig):
             settings, limits, telemetry = config.server, config.limits, config.telemetry
+            realtime = config.realtime
         else:
             settings, limits, telemetry = ServerSettings(), Limits(), TelemetrySettings()
+            realtime = RealtimeSettings()
         if isinstance(application, NexiosApp):
             _prove(application)
     options = ServerOptions.of(
@@ -100,6 +104,7 @@ def run(
         reload_dirs=reload_dirs,
         log_level=log_level,
         log_config=_log_config(log_format, telemetry, log_level),
+        deflate=realtime.deflate,
     )
     if reload or options.workers > 1:
         serve(app if ":" in app else f"{app}:app", options)

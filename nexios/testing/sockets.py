@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from nexios.adapters.asgi.frames import EXTENSION, TEXT, messages_in
 from nexios.adapters.asgi.types import ASGIApp, Message, RawHeader, Scope
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 
@@ -56,6 +57,7 @@ class SocketSession:
         subprotocol: What the app chose.
         headers: What it sent with the accept, in lower case.
         close_code: The app's close code, once it closed.
+        writes: How often prepared frames were written, as our engine takes them.
     """
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
@@ -75,6 +77,7 @@ class SocketSession:
         self.headers: dict[str, str] = {}
         self.close_code: int | None = None
         self.close_reason = ""
+        self.writes = 0
 
     @property
     def buffered(self) -> int:
@@ -177,6 +180,20 @@ class SocketSession:
         if self._failure is not None:
             raise self._failure
 
+    def offer_frames(self) -> None:
+        """Take prepared frames from the app, as our engine does (adapters/asgi/frames.py)."""
+        offer = {"send": self._send, "write": self._write}
+        self._scope["extensions"] = {**self._scope["extensions"], EXTENSION: offer}
+
+    def _write(self, frames: bytes) -> bool:
+        if self._cut or self._state != "open" or not self._gate.is_set():
+            return False
+        self.writes += 1
+        for opcode, payload in messages_in(frames):
+            content = {"text": payload.decode()} if opcode == TEXT else {"bytes": payload}
+            self._app_outbox.send_nowait({"type": "websocket.send", **content})
+        return True
+
     async def _denied(self, message: Message) -> None:
         if message["type"] == "websocket.close":
             raise SocketDenied(403, {}, b"")
@@ -260,6 +277,7 @@ def socket_scope(
     subprotocols: Sequence[str] = (),
     denial: bool = True,
     state: MutableMapping[str, Any] | None = None,
+    client: tuple[str, int] | None = ("testclient", 50000),
 ) -> Scope:
     """Return the ASGI scope of a handshake.
 
@@ -269,6 +287,7 @@ def socket_scope(
         subprotocols: What the client offers.
         denial: Whether the server has `websocket.http.response`.
         state: Of the server's lifespan.
+        client: Address and port it comes from; None as over a Unix socket.
     """
     parts = urlsplit(url)
     host = parts.netloc or "testserver"
@@ -286,7 +305,7 @@ def socket_scope(
         "query_string": parts.query.encode(),
         "root_path": "",
         "headers": raw,
-        "client": ("testclient", 50000),
+        "client": client,
         "server": (host.partition(":")[0], 80),
         "subprotocols": list(subprotocols),
         "extensions": {"websocket.http.response": {}} if denial else {},
@@ -303,21 +322,31 @@ async def websocket_connect(
     subprotocols: Sequence[str] = (),
     denial: bool = True,
     state: MutableMapping[str, Any] | None = None,
+    client: tuple[str, int] | None = ("testclient", 50000),
+    frames: bool = False,
 ) -> AsyncIterator[SocketSession]:
     """Connect to a socket of ``app``; at the end the client leaves and the handler is awaited.
 
     Args:
         app: Any ASGI application, started already.
         url: As for ``socket_scope``, and so are the rest.
+        frames: Take prepared frames too, as our engine does.
 
     Raises:
         SocketDenied: The app refused the handshake.
         Exception: What the app let out at its end.
     """
     scope = socket_scope(
-        url, headers=headers, subprotocols=subprotocols, denial=denial, state=state
+        url,
+        headers=headers,
+        subprotocols=subprotocols,
+        denial=denial,
+        state=state,
+        client=client,
     )
     session = SocketSession(app, scope)
+    if frames:
+        session.offer_frames()
     failure: BaseException | None = None
     async with anyio.create_task_group() as tasks:
         # An error is carried around the task group, which would wrap it into a group.

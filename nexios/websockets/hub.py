@@ -33,6 +33,7 @@ from nexios.websockets.presence import Presence, presence_topic
 from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
 from nexios.websockets.topic import LiveTopic
+from nexios.websockets.turn import Turn
 
 WATCH_S: Final = 1.0
 PRESSED_TURNS: Final = 4
@@ -72,6 +73,7 @@ class Hub:
         self.limits = limits
         self.clock = clock
         self.pressed = False
+        self.turn = Turn()
         self._tasks = tasks
         self._report = report
         self._required = required
@@ -156,7 +158,8 @@ class Hub:
         """Publish, and give the writers a turn: a loop of broadcasts must not starve them.
 
         Where a queue is more than half full they get a few, never so many as a member that
-        stands still would like.
+        stands still would like. What goes out at the end of this turn needs none of it, so that
+        several messages are one write.
 
         Args:
             alone: What happens while no other process can be reached.
@@ -180,6 +183,10 @@ class Hub:
         if live is not None:
             if stored is None:
                 live.deliver_here(id, key, payload)
+            if self.turn.full:
+                self.turn.flush()
+            elif self.turn.waits and not self.pressed:
+                return stored
             for _ in range(PRESSED_TURNS if self.pressed else 1):
                 await cancel_shielded_checkpoint()
         return stored

@@ -1,5 +1,6 @@
 """One socket in channels: what it belongs to, what waits for it, and the task that writes it."""
 
+import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
@@ -12,9 +13,10 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Position, Present, Topic
 from nexios.application.limits import Limits
 from nexios.websockets.frames import SUBPROTOCOL, dropped_frame, joined_frame, reset_frame
-from nexios.websockets.options import Overflow
+from nexios.websockets.options import Overflow, OverflowKind
 from nexios.websockets.overflow import Item, Verdict, Waiting
 from nexios.websockets.resume import Before
+from nexios.websockets.turn import FRAMES, Due, Turn
 from nexios.websockets.wire import Delivery
 
 
@@ -159,6 +161,7 @@ class Keeper(Protocol):
     limits: Limits
     clock: Callable[[], float]
     pressed: bool
+    turn: Turn
 
     def evict(self, outgoing: "Outgoing", code: int, reason: str) -> None:
         """Close a socket that cannot keep up, without waiting for it."""
@@ -180,7 +183,8 @@ class Outgoing:
     """The outgoing side of one socket that is a member of something.
 
     There is one write at a time. Channel messages go through the queue and its writer task; what
-    the handler sends goes at once when nothing is due, else behind what is.
+    the handler sends goes at once when nothing is due, else behind what is. Where the server
+    takes prepared frames, a socket in step is written at the end of the turn without either.
 
     Attributes:
         members: This socket's memberships by topic.
@@ -190,10 +194,14 @@ class Outgoing:
     __slots__ = (
         "_busy",
         "_dropped",
+        "_due",
         "_keeper",
         "_queue",
+        "_ready",
         "_wake",
         "_write",
+        "_write_frames",
+        "_writer",
         "limits",
         "members",
         "released",
@@ -215,7 +223,11 @@ class Outgoing:
         )
         self._dropped: dict[Hashable, int] = {}
         self._busy = False
-        self._wake: anyio.Event | None = None
+        self._due: list[Due] = []
+        self._ready: list[Due] = []
+        self._write_frames = socket.frame_writer
+        self._wake: asyncio.Future[None] | anyio.Event | None = None
+        self._writer: anyio.CancelScope | None = None
         self._write: anyio.CancelScope | None = None
         socket.before_send = self.send
 
@@ -227,9 +239,44 @@ class Outgoing:
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
     ) -> None:
-        """Queue a frame that counts as one of ``topic``."""
+        """Have a frame written that counts as one of ``topic``."""
         if self.released or not self.socket.is_connected():
             return
+        turn = self._keeper.turn
+        if self._busy or self._queue or self._ready or not turn.able:
+            self._enqueue(frame, size, topic, policy, key)
+            return
+        if not self._due:
+            turn.add(self)
+        self._due.append(turn.due(frame, size, topic, policy, key))
+
+    def write_due(self, turn: Turn) -> None:
+        """Write what is due at the end of a turn; what is not taken waits in the queue."""
+        dues, self._due = self._due, []
+        if not (self._busy or self._queue or self._ready):
+            if self._write_frames is None:
+                self._ready, dues = self._split(dues)
+                self._rouse()
+            elif dues and self._write_frames(turn.joined(dues)):
+                return
+        for due in dues:
+            self._enqueue(due.message, due.size, due.topic, due.policy, due.key)
+
+    def _split(self, dues: list[Due]) -> tuple[list[Due], list[Due]]:
+        """Return what the writer may take past the queue, and what a policy has a word in."""
+        if len(dues) <= self.limits.queue_out // FRAMES and all(
+            due.policy.kind is OverflowKind.DISCONNECT for due in dues
+        ):
+            return dues, []
+        return dues[:1], dues[1:]
+
+    def give_up(self, _: Exception) -> None:
+        """End a socket whose server fails."""
+        self.socket.cut()
+
+    def _enqueue(
+        self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None
+    ) -> None:
         item = Item(frame, size, topic, key)
         if self._queue.offer(item, policy) is Verdict.FULL:
             self.evict(1013, "slow reader")
@@ -250,9 +297,13 @@ class Outgoing:
         Raises:
             WebSocketDisconnect: The socket is over.
         """
-        if self.released or not (self._busy or self._queue):
-            await self._transmit(frame)
-            return
+        if self._due:
+            self.write_due(self._keeper.turn)
+        if self.released or not (self._busy or self._queue or self._ready):
+            with anyio.CancelScope() as self._write:
+                await self._transmit(frame)
+                return
+            raise self._over()
         item = _Direct(frame)
         self._queue.put(item)
         self._rouse()
@@ -266,11 +317,17 @@ class Outgoing:
 
     async def run(self) -> None:
         """Write what is queued until the socket is released."""
+        with anyio.CancelScope() as self._writer:
+            await self._run()
+
+    async def _run(self) -> None:
         while not self.released:
+            if self._ready and not self._busy:
+                await self._write_ready()
+                continue
             item = None if self._busy else self._queue.take()
             if item is None:
-                self._wake = anyio.Event()
-                await self._wake.wait()
+                await self._sleep()
                 continue
             error: Exception | None = None
             try:
@@ -284,6 +341,28 @@ class Outgoing:
                 item.done.set()
             elif error is not None and not self.released:
                 self.socket.cut()
+
+    async def _write_ready(self) -> None:
+        """Write what came in one turn; it is in nobody's queue any more."""
+        for due in self._ready:
+            if self.released:
+                break
+            try:
+                await self._transmit(due.message)
+            except Exception:  # as for what is queued
+                self.socket.cut()
+                break
+        self._ready = []
+
+    async def _sleep(self) -> None:
+        try:
+            # A future of the loop: anyio's event costs more than the write it waits for.
+            wake = self._wake = asyncio.get_running_loop().create_future()
+        except RuntimeError:
+            event = self._wake = anyio.Event()
+            await event.wait()
+        else:
+            await wake
 
     def release(self) -> list[Message]:
         """Drop what waits and end the writer; later sends of the handler go straight out.
@@ -300,8 +379,10 @@ class Outgoing:
             if isinstance(item, _Direct):
                 item.error = self._over()
                 item.done.set()
-        if self._write is not None:
-            self._write.cancel()
+        self._due, self._ready = [], []
+        for writing in (self._write, self._writer):
+            if writing is not None:
+                writing.cancel()
         self._rouse()
         return [item.frame for item in dropped]
 
@@ -313,20 +394,22 @@ class Outgoing:
         self._busy = True
         self.writing_since = self._keeper.clock()
         try:
-            with anyio.CancelScope() as self._write:
-                await self.socket.transmit(frame)
-                return
-            raise self._over()
+            await self.socket.transmit(frame)
         finally:
             self._busy = False
             self._write = None
             self.writing_since = None
-            if self._queue:
+            if self._queue or self._ready:
                 self._rouse()
 
     def _rouse(self) -> None:
-        if self._wake is not None:
-            self._wake.set()
+        wake, self._wake = self._wake, None
+        if wake is None:
+            return
+        if isinstance(wake, anyio.Event):
+            wake.set()
+        elif not wake.done():
+            wake.set_result(None)
 
     def _over(self) -> WebSocketDisconnect:
         protocol = self.socket.protocol

@@ -8,7 +8,8 @@ import pytest
 
 from nexios.adapters.asgi.types import ASGIApp, Receive, Scope, Send
 from nexios.adapters.routing.sockets import SocketRoute
-from nexios.adapters.websocket.gateway import SocketGateway, SocketSettings, compile_sockets
+from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
+from nexios.adapters.websocket.gateway import SocketGateway
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.caller import Caller
 from nexios.container.container import Container

@@ -13,13 +13,13 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.params import Query
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.websocket.closing import WebSocketDisconnect
+from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
 from nexios.adapters.websocket.controller import (
     SocketControllerError,
     WebSocketController,
     controller_route,
     on,
 )
-from nexios.adapters.websocket.gateway import SocketSettings, compile_sockets
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.caller import Caller
 from nexios.application.errors import Forbidden, Unauthenticated, Unavailable

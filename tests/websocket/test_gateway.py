@@ -15,7 +15,7 @@ from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.websocket.closing import (
     WebSocketDisconnect,
 )
-from nexios.adapters.websocket.gateway import (
+from nexios.adapters.websocket.compiled import (
     CompiledSockets,
     SocketSettings,
     compile_sockets,

@@ -1,102 +1,28 @@
 """Runs an application on uvicorn: the door of that library."""
 
-import asyncio
 import contextlib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidMessage
 
 from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.servers.engines import http_protocol
 from nexios.adapters.servers.listening import bind, shown
 from nexios.adapters.servers.server import START_FAILED, Server
 from nexios.adapters.servers.shell import Shell
+from nexios.adapters.servers.uvicorn_sockets import EngineBounds, engine
 from nexios.adapters.servers.workers import Workers
 from nexios.application.limits import Limits
 from nexios.application.sections import ServerSettings
 
-CLOSE_S: Final = 2.0
-"""How long a peer has to read what was written before its connection was closed."""
-
-
 _log: Final = logging.getLogger("uvicorn.error")
-_NO_HANDSHAKE: Final = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-)
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own engine for sockets, with three things mended that 0.54.0 leaves open.
-
-    * A handshake denied by `websocket.http.response` never counts as complete there, so each
-      denial is followed by an ERROR in the log although the client has its answer.
-    * A closing transport waits for ever for a peer that does not read: its handler stays in
-      ``send``, and SIGTERM takes all of the graceful time.
-    * A handshake that cannot be read (a POST, fields over the library's bounds) is never
-      answered, and its connection stays open for as long as the peer likes.
-    """
-
-    _abortion: asyncio.TimerHandle | None = None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make an engine; while the server drains its answers end connections, ours do not."""
-        super().__init__(*args, **kwargs)
-        self.default_headers = [one for one in self.default_headers if one[0] != b"connection"]
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the wire; the first are the handshake."""
-        super().data_received(data)
-        if isinstance(self.conn.handshake_exc, InvalidMessage) and not self.disconnected:
-            self.disconnected = True
-            self.transport.write(_NO_HANDSHAKE)
-            self.transport.close()
-
-    async def send(self, message: Any) -> None:
-        """Send one ASGI message."""
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            self.handshake_complete = True
-
-    async def run_asgi(self) -> None:
-        """Run the application for this socket."""
-        await super().run_asgi()
-        self._abort_in(self.close_timeout + CLOSE_S)
-
-    def keepalive_timeout(self) -> None:
-        """Give up a peer that answers no pings."""
-        super().keepalive_timeout()
-        self._abort_in(CLOSE_S)
-
-    def shutdown(self) -> None:
-        """Close, because the server stops."""
-        super().shutdown()
-        self._abort_in(CLOSE_S)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the transport is gone."""
-        super().connection_lost(exc)
-        if self._abortion is not None:
-            self._abortion.cancel()
-
-    def _abort_in(self, seconds: float) -> None:
-        """Cut the line then, or when it was said before; not at all when it is gone already."""
-        if self.disconnected:
-            return
-        if self._abortion is not None:
-            if self._abortion.when() <= self.loop.time() + seconds:
-                return
-            self._abortion.cancel()
-        self._abortion = self.loop.call_later(seconds, self.transport.abort)
-
 
 HttpProtocol: Final[type[Shell]] = http_protocol()
 """uvicorn's engine for requests inside our shell: httptools where it is installed, else h11."""
@@ -116,6 +42,8 @@ class ServerOptions:
         reload_dirs: Folders to watch, the working directory unless told.
         log_level: uvicorn's own, one of critical, error, warning, info, debug, trace.
         message_bytes: Largest WebSocket message, after inflation; None for no limit.
+        bounds: Of the frames of sockets.
+        deflate: Offer to compress the messages of sockets.
         stop_s: Seconds that requests in flight have after SIGTERM.
         log_config: For `logging.config.dictConfig`, in each process; uvicorn's own unless told.
     """
@@ -129,6 +57,8 @@ class ServerOptions:
     reload_dirs: Sequence[str] = ()
     log_level: str = "info"
     message_bytes: int | None = Limits().message_bytes
+    bounds: EngineBounds = field(default_factory=EngineBounds)
+    deflate: bool = False
     stop_s: float = 20.0
     log_config: Mapping[str, Any] | None = None
 
@@ -148,6 +78,9 @@ class ServerOptions:
             port=settings.port if port is None else port,
             workers=settings.workers if workers is None else workers,
             message_bytes=limits.message_bytes,
+            bounds=EngineBounds(
+                limits.fragments, limits.control_frames_per_s, limits.control_frames_burst
+            ),
             stop_s=settings.grace_s,
             **others,
         )
@@ -180,8 +113,9 @@ class _Settings(TypedDict):
     fd: int | None
     log_level: str
     http: Any  # uvicorn's type for it is an alias of its own
-    ws: type[asyncio.Protocol]
+    ws: Any  # called for each socket
     ws_max_size: int
+    ws_per_message_deflate: bool
     lifespan: Literal["on"]
     proxy_headers: bool
     server_header: bool
@@ -261,8 +195,9 @@ def _settings(options: ServerOptions) -> _Settings:
         fd=options.fd,
         log_level=options.log_level,
         http=HttpProtocol,
-        ws=SocketProtocol,
+        ws=engine(options.bounds),
         ws_max_size=sys.maxsize if options.message_bytes is None else options.message_bytes,
+        ws_per_message_deflate=options.deflate,
         lifespan="on",
         proxy_headers=False,
         server_header=False,

@@ -76,6 +76,9 @@ class HandshakeInvalid(Exception):
         super().__init__(self.message)
 
 
+_DENIED_LATE: Final[Mapping[int, int]] = {401: 4401, 403: 4403, 408: 4408, 429: 4429, 503: 1013}
+
+
 class Denied(Exception):
     """The house itself refuses a handshake.
 
@@ -90,6 +93,11 @@ class Denied(Exception):
         self.message = message
         self.code = code
         super().__init__(status, message)
+
+    @property
+    def close_code(self) -> int:
+        """What it is on a socket that was accepted before."""
+        return _DENIED_LATE.get(self.status, 1008)
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.asgi.origins import OriginSet
@@ -21,6 +21,8 @@ from nexios.container.scope import Scope
 METHOD: Final = "WEBSOCKET"
 """What stands for the method in the table of sockets."""
 
+_MOMENTS: Final = ("handshake", "first-message")
+
 SOCKET: Final[Key[WebSocket]] = Key(WebSocket)
 CALLER: Final[Key[Caller]] = Key(Caller)
 
@@ -37,6 +39,8 @@ class SocketOptions:
         receives: What the client sends, for documents.
         sends: What the client gets, for documents.
         subprotocols: What the route speaks, first choice first.
+        authenticate: When: in the ``handshake``, or by the ``first-message`` after an early
+            accept.
         origins: Foreign origins allowed here, instead of the app's.
         limits: Instead of the app's; or some of them by name, beside the app's.
         module: Whose keys a controller sees; the app sets it.
@@ -52,6 +56,7 @@ class SocketOptions:
     receives: Any = None
     sends: Any = None
     subprotocols: Sequence[str] = ()
+    authenticate: Literal["handshake", "first-message"] = "handshake"
     origins: Sequence[str] | None = None
     limits: Limits | Mapping[str, Any] | None = None
     module: Module | None = None
@@ -67,6 +72,12 @@ class SocketOptions:
             UnknownSocketOption: With the nearest name there is.
         """
         _refuse_unknown(given, tuple(cls.__dataclass_fields__), where)
+        told = given.get("authenticate", "handshake")
+        if told not in _MOMENTS:
+            raise ValueError(
+                f"authenticate={told!r} is no moment of a socket\n  given at  {where}\n"
+                f"  fix: authenticate={suggestion(str(told), _MOMENTS) or _MOMENTS[0]!r}"
+            )
         return cls(**given)
 
     def limits_over(self, outer: Limits, where: str) -> Limits:
@@ -132,6 +143,11 @@ class SocketEndpoint:
         """The checks before the handler, without the dependencies after them."""
         before = self.point.before
         return before[: len(before) - len(self.options.dependencies)]
+
+    @property
+    def in_first_message(self) -> bool:
+        """Whether credentials come after the accept."""
+        return self.options.authenticate == "first-message"
 
     @property
     def points(self) -> tuple[EntryPoint, ...]:

@@ -2,8 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -11,13 +10,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.types import Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import path_below
-from nexios.adapters.routing.errors import DuplicateRoute
-from nexios.adapters.routing.sockets import SocketRoute
-from nexios.adapters.routing.table import Found, Table
+from nexios.adapters.routing.table import Found
+from nexios.adapters.websocket.caps import Caps
+from nexios.adapters.websocket.carriers import take_carriers
 from nexios.adapters.websocket.closing import (
     FAULT,
     Denied,
@@ -28,13 +26,11 @@ from nexios.adapters.websocket.closing import (
     leading_error,
     meaning_of,
 )
-from nexios.adapters.websocket.controller import compile_controller, is_controller
-from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint, compile_function
+from nexios.adapters.websocket.compiled import CompiledSockets, SocketSettings, TokensUnknown
+from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint
 from nexios.adapters.websocket.handshake import Handshake, refusal_of
-from nexios.adapters.websocket.mounts import compile_mount
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.limits import Limits
 from nexios.application.revocations import Credential
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.scope import Scope, ScopeContext
@@ -47,63 +43,6 @@ Report = Callable[[BaseException, Connection, str], None]
 WATCH_S: Final = 1.0
 
 _NOBODY_HERE: Final = "there is no socket at this path"
-
-
-@dataclass(frozen=True, slots=True)
-class SocketSettings:
-    """What holds for all sockets of an app.
-
-    Attributes:
-        allowed_origins: Foreign origins that may open sockets.
-        debug: Whether a 500 before accept tells what was raised.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    allowed_origins: OriginSet = field(default_factory=lambda: OriginSet(()))
-    debug: bool = False
-
-
-class CompiledSockets:
-    """The sockets of an app, ready for the container.
-
-    Attributes:
-        points: What the container has to make ready.
-        problems: Everything that refuses the start; all of it, at once.
-    """
-
-    def __init__(self, endpoints: Sequence[SocketEndpoint], problems: list[Exception]) -> None:
-        self.endpoints = tuple(endpoints)
-        self.table: Table[SocketEndpoint] = Table(
-            (endpoint.template, METHOD, endpoint) for endpoint in endpoints
-        )
-        duplicates: list[DuplicateRoute] = self.table.problems
-        self.problems: list[Exception] = [*problems, *duplicates]
-        self.points: tuple[EntryPoint, ...] = tuple(
-            point for endpoint in endpoints for point in endpoint.points
-        )
-
-
-def compile_sockets(
-    routes: Iterable[SocketRoute],
-    settings: SocketSettings,
-    mounts: Iterable[SocketRoute] = (),
-) -> CompiledSockets:
-    """Read every noted route once; what is wrong with them is collected, not raised.
-
-    Args:
-        mounts: ASGI applications as the handlers of all at and below their path.
-    """
-    endpoints: list[SocketEndpoint] = []
-    problems: list[Exception] = []
-    kinds = [(r, compile_controller if is_controller(r) else compile_function) for r in routes]
-    for route, compile_route in (*kinds, *((mount, compile_mount) for mount in mounts)):
-        try:
-            endpoint = compile_route(route, settings.limits)
-        except (ValueError, TypeError) as problem:
-            problems.append(problem)
-        else:
-            endpoints.append(endpoint)
-    return CompiledSockets(endpoints, problems)
 
 
 class Entries(Protocol):
@@ -143,6 +82,7 @@ class SocketGateway:
         self._entries = {point: container.entry(point) for point in sockets.points}
         self._container = container
         self._allowed = settings.allowed_origins
+        self._caps = Caps()
         self.guard(middleware)
         self._limits = settings.limits
         self._debug = settings.debug
@@ -152,8 +92,17 @@ class SocketGateway:
         self._closing = False
 
     def guard(self, middleware: Iterable[object]) -> None:
-        """Ask these from the next handshake on; those with ``handshake``, by their ``stage``."""
-        self._handshake = Handshake(middleware, self._allowed)
+        """Ask these from the next handshake on; those with ``handshake``, by their ``stage``.
+
+        Raises:
+            TokensUnknown: A socket waits for tokens that none of these can judge.
+        """
+        handshake = Handshake(middleware, self._allowed, self._caps)
+        if not handshake.knows_tokens:
+            for endpoint in self._sockets.endpoints:
+                if endpoint.in_first_message:
+                    raise TokensUnknown(endpoint.label, endpoint.where)
+        self._handshake = handshake
 
     def adopt(self, mounts: CompiledSockets) -> None:
         """Hand sockets over to these mounted applications, too, from the next handshake on.
@@ -172,6 +121,7 @@ class SocketGateway:
 
     async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Serve one `websocket` scope (ASGI 3.0)."""
+        take_carriers(scope)
         endpoint = self._find(scope)
         options = None if endpoint is None else endpoint.options
         socket = WebSocket(
@@ -193,6 +143,7 @@ class SocketGateway:
                 await socket.parting.wait()
         finally:
             del self._open[socket]
+            self._caps.release(socket)
             socket.stop_handler = None
             socket.end()
             done.set()
@@ -316,6 +267,7 @@ class SocketGateway:
             socket,
             None if endpoint is None else endpoint.origins,
             () if endpoint is None else endpoint.handshakes,
+            in_first_message=endpoint is not None and endpoint.in_first_message,
         )
         if endpoint is None:
             raise Denied(404, _NOBODY_HERE)
@@ -346,6 +298,8 @@ class SocketGateway:
             await self._deny(socket, error)
         elif isinstance(error, WebSocketException):
             await socket.close(error.code, error.reason)
+        elif isinstance(error, Denied):
+            await socket.close(error.close_code, error.message)
         elif meaning_of(error) is FAULT:
             error_id = self._track(socket, error)
             await socket.close(1011, f"error {error_id}")

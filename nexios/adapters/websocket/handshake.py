@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
 from nexios.adapters.asgi.origins import OriginSet, own_origin, parse_origin
 from nexios.adapters.asgi.stages import Stage
+from nexios.adapters.websocket.caps import Caps
 from nexios.adapters.websocket.closing import (
     FAULT,
     INTERNAL,
@@ -17,8 +19,11 @@ from nexios.adapters.websocket.closing import (
     problem,
     words_of,
 )
+from nexios.adapters.websocket.first_message import FirstMessage
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import Unauthenticated
+
+_NO_ORIGIN: Final = "a cookie proves nothing without an Origin"
 
 COOKIE_PROOF: Final = "nexios.cookie_proof"
 """The scope's key that is true where a browser sent the proof by itself (auth/identity.py)."""
@@ -36,41 +41,79 @@ class Handshakes(Protocol):
 class Handshake:
     """The order of realtime.md 9.7, from Host to policy; the container's plan does the rest."""
 
-    def __init__(self, middleware: Iterable[object], allowed: OriginSet) -> None:
+    def __init__(self, middleware: Iterable[object], allowed: OriginSet, caps: Caps) -> None:
         """Sort the middleware that concerns sockets.
 
         Args:
             middleware: In the order of asking among those of one stage.
             allowed: Foreign origins that may open sockets.
+            caps: Counts the sockets of addresses and callers.
         """
         asked = [one for one in middleware if isinstance(one, Handshakes)]
-        asked.sort(key=lambda one: int(getattr(one, "stage", Stage.USER)))
-        outer = [one for one in asked if getattr(one, "stage", Stage.USER) <= Stage.RATE_ADDRESS]
-        self._outer = tuple(outer)
-        self._inner = tuple(asked[len(outer) :])
+        asked.sort(key=_stage_of)
+        self._outer = [one for one in asked if _stage_of(one) <= Stage.RATE_ADDRESS]
+        between = [one for one in asked if _stage_of(one) > Stage.RATE_ADDRESS]
+        self._session = [one for one in between if _stage_of(one) < Stage.AUTHENTICATION]
+        self._authentication = [one for one in asked if _stage_of(one) == Stage.AUTHENTICATION]
+        self._inner = [one for one in asked if _stage_of(one) > Stage.AUTHENTICATION]
+        self._first_message = FirstMessage(asked)
         self._allowed = allowed
+        self._caps = caps
+
+    @property
+    def knows_tokens(self) -> bool:
+        """Whether credentials can be taken from messages."""
+        return self._first_message.able
 
     async def __call__(
-        self, socket: WebSocket, origins: OriginSet | None, route: Iterable[Handshakes]
+        self,
+        socket: WebSocket,
+        origins: OriginSet | None,
+        route: Iterable[Handshakes],
+        *,
+        in_first_message: bool = False,
     ) -> None:
         """Ask everybody.
 
         Args:
             origins: Of the route, instead of the app's.
             route: The route's own middleware.
+            in_first_message: Accept early and take the credentials from there.
 
         Raises:
             Exception: The first refusal.
         """
         for one in self._outer:
             await one.handshake(socket)
+        self._caps.count_address(socket)
         told = check_origin(socket, self._allowed if origins is None else origins)
-        for one in self._inner:
+        for one in self._session:
             await one.handshake(socket)
-        if not told and socket.scope.get(COOKIE_PROOF):
-            raise Denied(403, "a cookie proves nothing without an Origin", "cross-site-request")
-        for one in route:
+        socket.first_message = partial(self.authenticate, socket)
+        if in_first_message:
+            await socket.accept_early()
+            await self.authenticate(socket, socket.limits.first_message_s)
+        else:
+            for one in self._authentication:
+                await one.handshake(socket)
+            if not told and socket.scope.get(COOKIE_PROOF):
+                raise Denied(403, _NO_ORIGIN, "cross-site-request")
+            self._caps.count_caller(socket)
+        for one in (*self._inner, *route):
             await one.handshake(socket)
+
+    async def authenticate(self, socket: WebSocket, timeout_s: float) -> None:
+        """Take the credentials from the first message.
+
+        Raises:
+            WebSocketException: There are none in time, or they prove nobody.
+            Denied: The caller has enough sockets.
+        """
+        await self._first_message(socket, timeout_s, partial(self._caps.count_caller, socket))
+
+
+def _stage_of(middleware: object) -> int:
+    return int(getattr(middleware, "stage", Stage.USER))
 
 
 def check_origin(socket: WebSocket, allowed: OriginSet) -> bool:

@@ -1,6 +1,7 @@
 """The line under a socket: order, end and cut, with nothing said about what is carried."""
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any, Final, NoReturn
@@ -8,6 +9,7 @@ from typing import Any, Final, NoReturn
 import anyio
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.frames import EXTENSION
 from nexios.adapters.asgi.types import Message, Receive, Scope, Send
 from nexios.adapters.websocket.closing import WebSocketDisconnect, check_code, cut_reason
 from nexios.adapters.websocket.inbox import Inbox
@@ -40,15 +42,20 @@ class SocketLine(Connection):
     Attributes:
         before_send: While set, ``send`` and ``close`` go through it: channels keep their order
             so. It hands each message on to ``transmit``.
+        screen: While set, asked about every message first; True keeps it from the handler.
         parting: Of the last close, whoever sent it: set when it has gone out or was given up.
         stop_handler: Cancels the handler; set while one runs.
     """
 
     __slots__ = (
+        "_burst_s",
+        "_clock",
         "_ended",
         "_gone",
         "_id",
         "_inbox",
+        "_pace_s",
+        "_paid_until",
         "_protocol",
         "_receive",
         "_receiving",
@@ -56,13 +63,25 @@ class SocketLine(Connection):
         "_send",
         "before_send",
         "parting",
+        "screen",
         "stop_handler",
     )
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, limits: Limits | None = None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Hold one connection; ``limits`` are the route's, without them the app's hold."""
+        """Hold one connection.
+
+        Args:
+            limits: Of the route, without them the app's hold.
+            clock: Seconds, for the rate of messages.
+        """
         super().__init__(scope, limits=limits)
         self._receive = receive
         self._send = send
@@ -73,9 +92,25 @@ class SocketLine(Connection):
         self._inbox: Inbox | None = None
         self._receiving = 0
         self._rounds_away = 0
+        self._clock = clock
+        self._pace_s, self._burst_s = _pace(self.limits)
+        self._paid_until = 0.0
         self.before_send: Outlet | None = None
+        self.screen: Callable[[Message], Awaitable[bool]] | None = None
         self.parting: anyio.Event | None = None
         self.stop_handler: Callable[[], None] | None = None
+
+    @property
+    def frame_writer(self) -> Callable[[bytes], bool] | None:
+        """What takes prepared frames at once, where nothing stands before the server's ``send``.
+
+        See adapters/asgi/frames.py.
+        """
+        offer = (self.scope.get("extensions") or {}).get(EXTENSION)
+        if offer is None or offer["send"] != self._send:
+            return None
+        write: Callable[[bytes], bool] = offer["write"]
+        return write
 
     @property
     def id(self) -> str:
@@ -110,7 +145,8 @@ class SocketLine(Connection):
             SocketStateError: The socket is not accepted; the text shows the line to add.
             WebSocketDisconnect: It is over.
         """
-        self._protocol.receiving()
+        if self._protocol.state is not SocketState.OPEN:
+            self._protocol.receiving()
         self._rounds_away = 0
         self._receiving += 1
         try:
@@ -148,6 +184,16 @@ class SocketLine(Connection):
             WebSocketDisconnect: The socket is over.
         """
         kind = message.get("type")
+        if kind == "websocket.send" and self._protocol.passes(message):
+            if self.before_send is not None:
+                await self.before_send(message)
+                return
+            try:
+                await self._send(message)
+            except OSError:  # as in transmit, without a call more
+                self.cut()
+                raise self._disconnect() from None
+            return
         if kind == "websocket.accept":
             raise ValueError("use accept(), which checks what it sends")
         if kind == "websocket.close":
@@ -242,22 +288,48 @@ class SocketLine(Connection):
     async def _next(self) -> Message:
         """Return what the server hands on; raise at the end."""
         protocol = self._protocol
-        self.raise_if_ended()
+        if protocol.state is not SocketState.OPEN:
+            self.raise_if_ended()
         while True:
             message = await self._receive()
-            was_open = protocol.state is SocketState.OPEN
-            try:
-                protocol.received(message)
-            except ServerFault:
-                self.end()
-                if was_open:
-                    await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
-                raise
-            if protocol.state is SocketState.CLOSED:
-                self.end()
-            if protocol.state is SocketState.OPEN:
+            if message["type"] != "websocket.receive" or not protocol.passes(message):
+                await self._take(message)
+                if protocol.state is not SocketState.OPEN:
+                    self.raise_if_ended()
+                    continue
+            if self._pace_s:
+                await self._count()
+            if self.screen is None or not await self.screen(message):
                 return message
-            self.raise_if_ended()
+
+    async def _take(self, message: Message) -> None:
+        """Take the step of a message, by the tables.
+
+        Raises:
+            ServerFault: There is none.
+        """
+        protocol = self._protocol
+        was_open = protocol.state is SocketState.OPEN
+        try:
+            protocol.received(message)
+        except ServerFault:
+            self.end()
+            if was_open:
+                await self.transmit({"type": "websocket.close", "code": 1011, "reason": ""})
+            raise
+        if protocol.state is SocketState.CLOSED:
+            self.end()
+
+    async def _count(self) -> None:
+        """Note one message, and close with 4429 when they come too fast."""
+        now = self._clock()
+        due = self._paid_until
+        if due <= now:
+            self._paid_until = now + self._pace_s
+        elif due - now < self._burst_s:
+            self._paid_until = due + self._pace_s
+        else:
+            await self.refuse(4429, "too many messages")
 
     async def _pass(self, message: Message) -> None:
         outlet = self.before_send
@@ -275,3 +347,13 @@ class SocketLine(Connection):
 
     def _disconnect(self) -> WebSocketDisconnect:
         return WebSocketDisconnect(self._protocol.code or 1005, self._protocol.reason)
+
+
+def _pace(limits: Limits) -> tuple[float, float]:
+    """Return the seconds that one message costs and how many may be owed; zero for no bound."""
+    rate = limits.messages_per_s
+    if rate is None:
+        return 0.0, 0.0
+    cost = 1 / rate if rate else float("inf")
+    # Half a message below the burst's end: sums of fractions are not exact.
+    return cost, (limits.messages_burst - 0.5) * cost

@@ -94,6 +94,18 @@ class SocketProtocol:
         """Whether nothing can be sent or received any more."""
         return self.state in _AFTER_THE_END
 
+    def passes(self, message: Message) -> bool:
+        """Tell whether this `receive` or `send` is what nearly all are; the tables say the rest.
+
+        0.6 us less for each than by the tables, benchmarks/realtime.py.
+        """
+        if self.state is not SocketState.OPEN:
+            return False
+        text = message.get("text")
+        if text is None:
+            return type(message.get("bytes")) is bytes
+        return type(text) is str and message.get("bytes") is None
+
     def receiving(self) -> None:
         """Check that the handler may ask for a message now.
 

@@ -1,7 +1,16 @@
 """The socket object that handlers, guards and channels hold."""
 
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
@@ -53,16 +62,20 @@ class WebSocket(SocketLine):
         subprotocol: What ``accept`` chose, or None.
         on_accept: Called once, when the handshake is accepted.
         on_fault: Told of errors that change nothing for the client any more.
+        first_message: Takes the credentials from the first message, within so many seconds; the
+            gateway sets it.
         entries: What the container made ready for the app's sockets; the gateway sets it.
         inputs: Checked values of the handshake, by who checked them.
         scopes: What ``message`` opens scopes with; the gateway sets it.
     """
 
     __slots__ = (
-        "_clock",
+        "_accepted_early",
         "_offers",
         "_strikes",
+        "_surely_short",
         "entries",
+        "first_message",
         "inputs",
         "on_accept",
         "on_fault",
@@ -85,13 +98,17 @@ class WebSocket(SocketLine):
         Args:
             limits: Of the route; without them those of the app hold.
             subprotocols: What the route speaks, first choice first.
-            clock: Seconds, for counting bad messages.
+            clock: Seconds, for counting messages and bad ones.
         """
-        super().__init__(scope, receive, send, limits=limits)
+        super().__init__(scope, receive, send, limits=limits, clock=clock)
         self._offers = tuple(subprotocols)
-        self._clock = clock
+        most = self.limits.message_bytes
+        # A character has four bytes at most.
+        self._surely_short = math.inf if most is None else most // 4
         self._strikes: Strikes | None = None
         self.subprotocol: str | None = None
+        self._accepted_early = False
+        self.first_message: Callable[[float], Awaitable[None]] | None = None
         self.on_accept: Callable[[], None] | None = None
         self.on_fault: Callable[[BaseException], object] | None = None
         self.inputs: dict[int, list[object]] = {}
@@ -118,6 +135,14 @@ class WebSocket(SocketLine):
             SocketStateError: It is accepted already.
             WebSocketDisconnect: The peer has gone.
         """
+        if self._accepted_early:
+            self._accepted_early = False
+            if subprotocol is not None or headers is not None:
+                raise ValueError(
+                    "this socket was accepted before its first message; name its subprotocols"
+                    " at the route instead"
+                )
+            return
         offered = self.subprotocols
         if subprotocol is None:
             subprotocol = next((name for name in self._offers if name in offered), None)
@@ -134,6 +159,27 @@ class WebSocket(SocketLine):
         await self.transmit(message)
         if self.on_accept is not None:
             self.on_accept()
+
+    async def accept_early(self) -> None:
+        """Open the socket before its handler runs, whose ``accept`` has nothing to do then."""
+        await self.accept()
+        self._accepted_early = True
+
+    async def authenticate(self, timeout_s: float = 5.0) -> None:
+        """Wait for ``{"type": "auth", "token": ...}`` and set ``user`` and ``caller`` by it.
+
+        Such frames are kept from the handler from then on: a fresh token of the same subject
+        takes the place of the one before, one of another subject closes with 4403.
+
+        Raises:
+            SocketStateError: The socket is not accepted yet.
+            WebSocketException: 4408 when nothing comes in time, 4401 when it proves nobody;
+                left uncaught it closes the socket.
+            WebSocketDisconnect: The peer has gone.
+        """
+        if self.first_message is None:
+            raise RuntimeError("this socket is not served by an app, so nobody knows its tokens")
+        await self.first_message(timeout_s)
 
     async def deny(
         self,
@@ -182,7 +228,8 @@ class WebSocket(SocketLine):
         text = (await self.receive()).get("text")
         if text is None:
             await self.refuse(1003, "text is expected here")
-        await self._check_size(text)
+        if len(text) > self._surely_short:
+            await self._check_size(text)
         return str(text)
 
     async def receive_bytes(self) -> bytes:
@@ -190,7 +237,8 @@ class WebSocket(SocketLine):
         data = (await self.receive()).get("bytes")
         if data is None:
             await self.refuse(1003, "bytes are expected here")
-        await self._check_size(data)
+        if len(data) > self._surely_short:
+            await self._check_size(data)
         return bytes(data)
 
     async def receive_json(self, mode: Mode = "text") -> Any:
@@ -232,7 +280,8 @@ class WebSocket(SocketLine):
         message = await self.receive()
         text: str | None = message.get("text")
         payload: str | bytes = message["bytes"] if text is None else text
-        await self._check_size(payload)
+        if len(payload) > self._surely_short:
+            await self._check_size(payload)
         return payload
 
     def message(
@@ -282,13 +331,13 @@ class WebSocket(SocketLine):
         except WebSocketDisconnect:
             return
 
-    async def send_text(self, data: str) -> None:
+    def send_text(self, data: str) -> Coroutine[Any, Any, None]:
         """Send a text message."""
-        await self.send({"type": "websocket.send", "text": data})
+        return self.send({"type": "websocket.send", "text": data})
 
-    async def send_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Send a binary message."""
-        await self.send({"type": "websocket.send", "bytes": data})
+        return self.send({"type": "websocket.send", "bytes": data})
 
     async def send_json(self, data: object, mode: Mode = "text") -> None:
         """Send a value as JSON, in a text frame unless ``mode`` is ``"binary"``.

@@ -1,0 +1,423 @@
+"""Sockets on the wire, against hand-written ASGI; every figure a ratio taken in one run.
+
+    python benchmarks/realtime.py
+    python benchmarks/realtime.py --only fanout --rounds 15
+    python benchmarks/realtime.py --only idle --sockets 2000 --json
+
+``echo``    round trips of one socket: the application against raw, both on our engine.
+``fanout``  one message to 200 sockets, four in flight: deliveries a second and server CPU of one,
+            on our engine and on stock uvicorn, both against raw ASGI on stock uvicorn.
+``idle``    bytes of the server's memory for one open socket, in a channel and not.
+``slow``    the 99th percentile of the delay from publishing to arrival at 490 sockets, with ten
+            more that read and with ten more that stand still.
+
+Servers are processes of their own and run one after the other in each round. CPU is that of the
+server's process, which what else runs on the machine disturbs less than a rate.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from nexios import MakeConfig, NexiosApp
+from nexios.adapters.servers.uvicorn import ServerOptions, server
+from nexios.websockets import Channel
+
+SOCKETS: Final = 200
+IN_FLIGHT: Final = 4
+TEXT: Final = b"x" * 64
+FREE: Final = {
+    "messages_per_s": None,
+    "sockets_per_address": None,
+    "sockets_per_caller": None,
+    "control_frames_per_s": None,
+}
+_TICK: Final = os.sysconf("SC_CLK_TCK")
+
+Row = dict[str, Any]
+
+
+# The applications
+
+
+def nexios_app() -> NexiosApp:
+    """Return an application with a channel."""
+    app = NexiosApp(config=MakeConfig(limits=FREE, health={"enabled": False}))
+    chat: Channel[str] = Channel("chat")
+
+    @app.websocket("/ws")
+    async def echo(websocket) -> None:  # type: ignore[no-untyped-def]  # as users write it
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    @app.websocket("/chat")
+    async def room(websocket) -> None:  # type: ignore[no-untyped-def]
+        await chat.connect(websocket)
+        async for text in websocket.iter_text():
+            await chat.broadcast(text)
+
+    return app
+
+
+async def raw_app(scope: Any, receive: Any, send: Any) -> None:
+    """Serve the same by hand."""
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    together = scope["path"] == "/chat"
+    if together:
+        _ROOM.add(send)
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            if not together:
+                await send({"type": "websocket.send", "text": message["text"]})
+                continue
+            for one in tuple(_ROOM):
+                with contextlib.suppress(OSError):
+                    await one({"type": "websocket.send", "text": message["text"]})
+    finally:
+        _ROOM.discard(send)
+
+
+_ROOM: Final[set[Any]] = set()
+
+
+def serve(kind: str) -> None:
+    """Serve ``nexios`` or ``raw`` on ``ours`` or ``stock`` until stopped; print the port."""
+    what, engine = kind.split("-")
+    app: Any = nexios_app() if what == "nexios" else raw_app
+    running = server(app, ServerOptions(port=0, log_level="critical"))
+    running.config.backlog = 8192
+    if engine == "stock":
+        running.config.ws = WebSocketsSansIOProtocol
+    listening = socket.create_server(("127.0.0.1", 0), backlog=8192)
+
+    async def main() -> None:
+        print(listening.getsockname()[1], flush=True)
+        await running.serve(sockets=[listening])
+
+    uvloop.run(main())
+
+
+class Process:
+    """A server in a process of its own."""
+
+    def __init__(self, kind: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", kind], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        self._proc = Path("/proc") / str(self._process.pid)
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds it has used."""
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICK
+
+    def memory(self) -> int:
+        """Return the bytes of memory it holds."""
+        text = (self._proc / "status").read_text()
+        return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def serving(*kinds: str) -> Iterator[dict[str, Process]]:
+    """Start servers, and stop them in the end."""
+    servers: dict[str, Process] = {}
+    try:
+        for kind in kinds:
+            servers[kind] = Process(kind)
+        yield servers
+    finally:
+        for one in servers.values():
+            one.stop()
+
+
+# The client: it counts bytes, because reading frames would cost more than what is measured
+
+
+class Client(asyncio.Protocol):
+    """One socket; ``arrived`` is told how many bytes came after the handshake."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, arrived: Callable[["Client", bytes], None]) -> None:
+        self._arrived = arrived
+        self._head: bytes | None = b""
+        self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._head is None:
+            self._arrived(self, data)
+            return
+        self._head += data
+        if b"\r\n\r\n" in self._head:
+            head, _, rest = self._head.partition(b"\r\n\r\n")
+            self._head = None
+            if b" 101 " not in head:
+                self.open.set_exception(ConnectionError(head.decode()))
+                return
+            self.open.set_result(None)
+            if rest:
+                self._arrived(self, rest)
+
+    def say(self, payload: bytes) -> None:
+        self.transport.write(masked(payload))
+
+
+def masked(payload: bytes) -> bytes:
+    """Return a text frame under a mask of zeros, which is one of the 2**32."""
+    size = len(payload)
+    length = struct.pack("!B", 128 | size) if size < 126 else struct.pack("!BH", 254, size)
+    return b"\x81" + length + bytes(4) + payload
+
+
+async def connected(
+    port: int, path: str, arrived: Callable[[Client, bytes], None], *, buffer: int | None = None
+) -> Client:
+    """Open a socket."""
+    line = socket.socket()
+    if buffer is not None:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    line.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(line, ("127.0.0.1", port))
+    _, client = await loop.create_connection(lambda: Client(arrived), sock=line)
+    client.transport.write(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    await client.open
+    return client
+
+
+async def _counted(process: Process, seconds: float, total: list[int], frame: int) -> Row:
+    """Return what came in a while, once it runs evenly."""
+    await asyncio.sleep(seconds / 4)
+    before, cpu, start = total[0], process.cpu_s(), time.perf_counter()
+    await asyncio.sleep(seconds)
+    count = (total[0] - before) / frame
+    spent = time.perf_counter() - start
+    return {"rate": count / spent, "cpu_us": (process.cpu_s() - cpu) / max(count, 1) * 1e6}
+
+
+async def echo(process: Process, seconds: float) -> Row:
+    """Send a message each time it has come back."""
+    total, frame = [0], len(TEXT) + 2
+
+    def arrived(client: Client, data: bytes) -> None:
+        total[0] += len(data)
+        client.say(TEXT)
+
+    client = await connected(process.port, "/ws", arrived)
+    client.say(TEXT)
+    row = await _counted(process, seconds, total, frame)
+    client.transport.abort()
+    return row
+
+
+async def fanout(process: Process, seconds: float, *, quoted: bool) -> Row:
+    """Send a message to all, four in flight, the next when one has come to all."""
+    frame = len(TEXT) + 2 + (2 if quoted else 0)  # a channel speaks JSON
+    total, due = [0], [frame * SOCKETS]
+
+    def arrived(_: Client, data: bytes) -> None:
+        total[0] += len(data)
+        while total[0] >= due[0]:
+            due[0] += frame * SOCKETS
+            clients[0].say(TEXT)
+
+    clients = [await connected(process.port, "/chat", arrived) for _ in range(SOCKETS)]
+    for _ in range(IN_FLIGHT):
+        clients[0].say(TEXT)
+    row = await _counted(process, seconds, total, frame)
+    for client in clients:
+        client.transport.abort()
+    await asyncio.sleep(0.2)
+    return row
+
+
+async def idle(process: Process, path: str, number: int) -> float:
+    """Return the bytes one open socket takes of the server."""
+    warm = [await connected(process.port, path, lambda *_: None) for _ in range(50)]
+    await asyncio.sleep(0.5)
+    before = process.memory()
+    clients = []
+    for _ in range(number // 50):
+        opening = (connected(process.port, path, lambda *_: None) for _ in range(50))
+        clients += await asyncio.gather(*opening)
+    await asyncio.sleep(1.0)
+    grown = (process.memory() - before) / len(clients)
+    for client in (*warm, *clients):
+        client.transport.abort()
+    return grown
+
+
+async def slow(process: Process, seconds: float, stopped: int, *, sockets: int = 500) -> float:
+    """Return the 99th percentile of the delay, in milliseconds, for those who read."""
+    delays: list[float] = []
+    counting = False
+
+    def arrived(_: Client, data: bytes) -> None:
+        if counting:
+            now = time.perf_counter()
+            delays.extend(now - float(part) for part in data.split(b"@")[1::2])
+
+    clients = [await connected(process.port, "/chat", arrived) for _ in range(sockets - 10)]
+    others = [
+        await connected(process.port, "/chat", lambda *_: None, buffer=4096) for _ in range(10)
+    ]
+    for client in others[:stopped]:
+        client.transport.pause_reading()
+    pad = b"x" * 1000
+    start = time.perf_counter()
+    for number in range(int(seconds * 20)):
+        counting = number >= 20
+        clients[0].say(b"@%f@%s" % (time.perf_counter(), pad))
+        await asyncio.sleep(max(0.0, start + (number + 1) / 20 - time.perf_counter()))
+    await asyncio.sleep(0.5)
+    for client in (*clients, *others):
+        client.transport.abort()
+    await asyncio.sleep(0.3)
+    cuts: list[float] = statistics.quantiles(delays, n=100)
+    return float(cuts[98]) * 1e3
+
+
+# The rows
+
+
+def _ratio(rows: list[tuple[Row, Row]], field: str) -> float:
+    return float(round(statistics.median(ours[field] / raw[field] for ours, raw in rows), 3))
+
+
+def _figures(name: str, rows: list[tuple[Row, Row]]) -> Row:
+    return {
+        "name": name,
+        "rate": round(statistics.median(ours["rate"] for ours, _ in rows)),
+        "raw_rate": round(statistics.median(raw["rate"] for _, raw in rows)),
+        "ratio": _ratio(rows, "rate"),
+        "cpu_us": round(statistics.median(ours["cpu_us"] for ours, _ in rows), 2),
+        "cpu_ratio": _ratio(rows, "cpu_us"),
+    }
+
+
+def echo_rows(rounds: int, seconds: float) -> list[Row]:
+    with serving("nexios-ours", "raw-ours") as servers:
+        rows = []
+        for _ in range(rounds):
+            pair = [uvloop.run(echo(servers[kind], seconds)) for kind in servers]
+            rows.append((pair[0], pair[1]))
+    return [_figures("echo, both on our engine (bar 0.95)", rows)]
+
+
+def fanout_rows(rounds: int, seconds: float) -> list[Row]:
+    with serving("nexios-ours", "nexios-stock", "raw-stock") as servers:
+        ours, stock = [], []
+        for _ in range(rounds):
+            found = {
+                kind: uvloop.run(fanout(process, seconds, quoted=kind.startswith("nexios")))
+                for kind, process in servers.items()
+            }
+            ours.append((found["nexios-ours"], found["raw-stock"]))
+            stock.append((found["nexios-stock"], found["raw-stock"]))
+    return [
+        _figures("fan-out, our engine (bar 1.5)", ours),
+        _figures("fan-out, stock uvicorn (bar 0.8)", stock),
+    ]
+
+
+def idle_rows(number: int) -> list[Row]:
+    rows = []
+    raw = 0.0
+    cases = (("raw-ours", "/ws"), ("nexios-ours", "/ws"), ("nexios-ours", "/chat"))
+    for kind, path in cases:
+        with serving(kind) as servers:
+            size = uvloop.run(idle(servers[kind], path, number))
+        raw = raw or size
+        name = f"idle, {kind} {path}, {number} sockets"
+        rows.append({"name": name, "bytes": round(size), "ratio": round(size / raw, 3)})
+    return rows
+
+
+def slow_rows(rounds: int, seconds: float) -> list[Row]:
+    with serving("nexios-ours") as servers:
+        process = servers["nexios-ours"]
+        pairs = []
+        for number in range(rounds):
+            found = {}
+            for stopped in (0, 10) if number % 2 else (10, 0):
+                found[stopped] = uvloop.run(slow(process, seconds, stopped))
+            pairs.append((found[10], found[0]))
+    return [
+        {
+            "name": "p99 in ms, 10 of 500 stopped (bar 1.2)",
+            "stopped_ms": round(statistics.median(pair[0] for pair in pairs), 2),
+            "without_ms": round(statistics.median(pair[1] for pair in pairs), 2),
+            "ratio": round(statistics.median(pair[0] / pair[1] for pair in pairs), 3),
+        }
+    ]
+
+
+def main() -> None:
+    """Run what was asked for and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=("echo", "fanout", "idle", "slow"))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--sockets", type=int, default=10_000, help="idle ones")
+    parser.add_argument("--json", action="store_true")
+    told = parser.parse_args()
+    if told.serve:
+        serve(told.serve)
+        return
+    kinds: dict[str, Callable[[], list[Row]]] = {
+        "echo": lambda: echo_rows(told.rounds, told.seconds),
+        "fanout": lambda: fanout_rows(told.rounds, told.seconds),
+        "idle": lambda: idle_rows(told.sockets),
+        "slow": lambda: slow_rows(max(1, told.rounds // 2), told.seconds * 3),
+    }
+    for name, rows in kinds.items():
+        if told.only in (None, name):
+            for row in rows():
+                print(json.dumps(row) if told.json else _shown(row), flush=True)
+
+
+def _shown(row: Row) -> str:
+    rest = "  ".join(f"{key} {value}" for key, value in row.items() if key != "name")
+    return f"{row['name']:<44} {rest}"
+
+
+if __name__ == "__main__":
+    main()

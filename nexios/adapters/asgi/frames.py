@@ -1,0 +1,44 @@
+"""WebSocket frames as a server writes them (RFC 6455, 5.2), and the extension that takes them."""
+
+from collections.abc import Iterator
+from struct import pack, unpack_from
+from typing import Final
+
+EXTENSION: Final = "nexios.frames"
+"""Under this name our engine offers ``{"send", "write"}`` in ``scope["extensions"]``.
+
+``write(frames: bytes) -> bool`` takes whole frames without waiting; False, and nothing written,
+when the socket is closing or its peer reads too slowly. ``send`` is the ASGI callable the scope
+was served with: whoever was given another one has middleware before it that wants to see messages.
+"""
+
+TEXT: Final = 1
+BINARY: Final = 2
+
+_FIN: Final = 0x80
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Return a whole message as one unmasked frame."""
+    size = len(payload)
+    if size < 126:
+        return pack("!BB", _FIN | opcode, size) + payload
+    if size < 65536:
+        return pack("!BBH", _FIN | opcode, 126, size) + payload
+    return pack("!BBQ", _FIN | opcode, 127, size) + payload
+
+
+def messages_in(frames: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield opcode and payload of whole frames as `frame` makes them."""
+    place = 0
+    while place < len(frames):
+        opcode, size = frames[place] & 0x0F, frames[place + 1]
+        place += 2
+        if size == 126:
+            (size,) = unpack_from("!H", frames, place)
+            place += 2
+        elif size == 127:
+            (size,) = unpack_from("!Q", frames, place)
+            place += 8
+        yield opcode, frames[place : place + size]
+        place += size

@@ -1,0 +1,231 @@
+"""Channels on a server that takes prepared frames: encoded once, one write a socket and turn."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+import pytest
+
+from nexios.adapters.asgi.frames import BINARY, TEXT, frame, messages_in
+from nexios.adapters.asgi.types import ASGIApp, Message
+from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.backplane import Topic
+from nexios.application.limits import Limits
+from nexios.testing.sockets import SocketSession, websocket_connect
+from nexios.websockets.channel import Channel
+from nexios.websockets.options import Overflow
+from nexios.websockets.turn import FRAMES, Due, Turn
+from tests.support.chat import chatting, members
+from tests.support.sockets import FakeApp, running_hub, served
+
+pytestmark = pytest.mark.asyncio
+
+
+async def taking(stack: AsyncExitStack, app: ASGIApp, count: int) -> list[SocketSession]:
+    """Connect clients of a server that takes prepared frames."""
+    return [
+        await stack.enter_async_context(websocket_connect(app, "/ws", frames=True))
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+async def test_a_frame_is_read_back_as_it_was_made(size: int) -> None:
+    both = frame(TEXT, b"x" * size) + frame(BINARY, b"y")
+    assert list(messages_in(both)) == [(TEXT, b"x" * size), (BINARY, b"y")]
+
+
+async def test_the_messages_of_one_turn_are_one_write_for_each_member() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        peers = await taking(stack, chatting(chat, app), 3)
+        await members(chat, 3)
+        for number in range(5):
+            await chat.broadcast(number)
+        for peer in peers:
+            assert [await peer.receive_json() for _ in range(5)] == [0, 1, 2, 3, 4]
+            assert peer.writes == 1
+
+
+async def test_a_publisher_that_never_waits_is_written_out_in_between() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        (peer,) = await taking(stack, chatting(chat, app), 1)
+        await members(chat, 1)
+        for number in range(FRAMES * 10):
+            await chat.broadcast(number)
+        assert peer.writes >= 9
+        assert [await peer.receive_json() for _ in range(FRAMES * 10)] == list(range(FRAMES * 10))
+
+
+async def test_a_reply_and_a_close_come_behind_what_was_broadcast_before() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+
+    async def handler(websocket: WebSocket) -> None:
+        await chat.connect(websocket)
+        await chat.broadcast("first")
+        await websocket.send_json("reply")
+        await chat.broadcast("third")
+        await chat.send(websocket, "fourth")
+        await chat.broadcast("fifth")
+        await websocket.close(4000)
+
+    async with running_hub(app), AsyncExitStack() as stack:
+        (peer,) = await taking(stack, served(handler, app=app), 1)
+        got = [await peer.receive_json() for _ in range(5)]
+        assert got == ["first", "reply", "third", "fourth", "fifth"]
+        assert (await peer.closed()).code == 4000
+
+
+async def test_a_member_that_stalls_falls_behind_and_comes_back_in_step() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        slow, other = await taking(stack, chatting(chat, app), 2)
+        await members(chat, 2)
+        slow.stall()
+        for number in range(50):
+            await chat.broadcast(number)
+        assert [await other.receive_json() for _ in range(50)] == list(range(50))
+        assert slow.writes == 0
+        slow.resume()
+        assert [await slow.receive_json() for _ in range(50)] == list(range(50))
+        await anyio.wait_all_tasks_blocked()
+        await chat.broadcast("in step")
+        assert await slow.receive_json() == "in step"
+        assert slow.writes == 1
+
+
+async def test_a_member_that_stands_still_is_given_up_by_the_policy() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        slow, other = await taking(stack, chatting(chat, app, limits=Limits(queue_out=8)), 2)
+        await members(chat, 2)
+        slow.stall()
+        for number in range(100):
+            await chat.broadcast(number)
+        assert len(chat.members) == 1
+        assert [await other.receive_json() for _ in range(100)] == list(range(100))
+        slow.resume()
+        assert (await slow.closed()).code == 1013
+
+
+async def test_drop_oldest_keeps_the_newest_of_a_member_that_stalls() -> None:
+    app = FakeApp()
+    chat = Channel[object]("chat", overflow=Overflow.drop_oldest())
+    async with running_hub(app), AsyncExitStack() as stack:
+        (peer,) = await taking(stack, chatting(chat, app, limits=Limits(queue_out=3)), 1)
+        await members(chat, 1)
+        peer.stall()
+        for number in range(10):
+            await chat.broadcast(number)
+        await anyio.wait_all_tasks_blocked()
+        peer.resume()
+        got = [await peer.receive_json() for _ in range(3)]
+        assert got[-2:] == [8, 9]
+
+
+async def test_excluded_members_and_those_of_other_topics_get_nothing() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        one, other = await taking(stack, chatting(chat, app), 2)
+        await members(chat, 2)
+        await chat.broadcast(1)
+        await chat.broadcast(2, exclude=[chat.members[0]])
+        await chat.broadcast(3)
+        assert [await one.receive_json() for _ in range(2)] == [1, 3]
+        assert [await other.receive_json() for _ in range(3)] == [1, 2, 3]
+        assert one.buffered == 0
+
+
+async def test_whoever_leaves_in_mid_turn_gets_what_was_before_and_nothing_after() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+
+    async def handler(websocket: WebSocket) -> None:
+        await chat.connect(websocket)
+        await chat.broadcast("before")
+        await chat.disconnect(websocket)
+        await chat.broadcast("after")
+        await websocket.send_json("end")
+
+    async with running_hub(app), AsyncExitStack() as stack:
+        (peer,) = await taking(stack, served(handler, app=app), 1)
+        assert [await peer.receive_json() for _ in range(2)] == ["before", "end"]
+
+
+async def test_a_peer_that_is_cut_in_mid_turn_costs_nobody_else_anything() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        peers = await taking(stack, chatting(chat, app), 20)
+        await members(chat, 20)
+        await chat.broadcast(1)
+        for peer in peers[:10]:
+            peer.cut()
+        await chat.broadcast(2)
+        for peer in peers[10:]:
+            assert [await peer.receive_json() for _ in range(2)] == [1, 2]
+        await members(chat, 10)
+
+
+async def test_middleware_before_the_server_sees_every_message() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    seen: list[str] = []
+    inner = chatting(chat, app)
+
+    async def watching(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Message) -> None:
+            seen.append(message["type"])
+            await send(message)
+
+        await inner(scope, receive, sending)
+
+    async with running_hub(app), AsyncExitStack() as stack:
+        (peer,) = await taking(stack, watching, 1)
+        await members(chat, 1)
+        await chat.broadcast("seen")
+        assert await peer.receive_json() == "seen"
+        assert peer.writes == 0
+    assert seen.count("websocket.send") == 1
+
+
+class Broken:
+    """A socket whose server fails."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def write_due(self, turn: Turn) -> None:
+        raise RuntimeError("the handler is closed")
+
+    def give_up(self, error: Exception) -> None:
+        self.error = error
+
+
+async def test_a_server_that_fails_for_one_socket_fails_for_no_other() -> None:
+    turn, broken, written = Turn(), Broken(), []
+
+    class Good:
+        def write_due(self, turn: Turn) -> None:
+            written.append(turn)
+
+        def give_up(self, error: Exception) -> None:
+            raise AssertionError(error)
+
+    turn.add(broken)
+    turn.add(Good())
+    await anyio.lowlevel.checkpoint()
+    assert str(broken.error) == "the handler is closed"
+    assert written == [turn]
+    assert not turn.waits
+
+
+async def test_one_message_is_encoded_once_for_all() -> None:
+    turn = Turn()
+    message: Message = {"type": "websocket.send", "text": "x"}
+    topic = Topic("chat", None)
+    policy = Overflow.disconnect()
+    dues = [turn.due(message, 1, topic, policy, None) for _ in range(500)]
+    assert len({id(due) for due in dues}) == 1
+    assert dues[0].wire is dues[-1].wire
+    both = [dues[0], Due({"type": "websocket.send", "bytes": b"y"}, 1, topic, policy, None)]
+    assert turn.joined(both) == frame(TEXT, b"x") + frame(BINARY, b"y")
+    assert turn.joined(list(both)) is turn.joined(both)
