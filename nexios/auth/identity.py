@@ -83,7 +83,7 @@ class Identity:
         self.events = events
         self._logger = logger
         self._asked: set[str] = set()
-        self._foreign: set[str] = set()
+        self._foreign: tuple[str, ...] = ()
         self._proofs: dict[str, Proof] = {}
         self._at = -1
         self.proof: Proof | None = None
@@ -125,7 +125,7 @@ class Identity:
                 self._raise_broken(connection)
                 if found is not None:
                     return found
-        if not self._foreign.isdisjoint(schemes):
+        if any(scheme in schemes for scheme in self._foreign):
             raise CrossSiteRequest
         return None
 
@@ -179,7 +179,7 @@ class Identity:
             await self._note_malformed(asked, connection)
             return None
         if not _is_ours(asked.backend, connection):
-            self._foreign.add(asked.scheme)
+            self._foreign = (*self._foreign, asked.scheme)
             return None
         self._proofs[proof.scheme] = proof
         if at < self._at:
