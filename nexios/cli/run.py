@@ -2,6 +2,7 @@
 
 import click
 
+from nexios.adapters.servers import granian
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.application.limits import Limits
 from nexios.application.sections import ServerSettings
@@ -31,6 +32,13 @@ class StartRefused(click.ClickException):
     default=None,
     help="Processes that serve. Default: server.workers, 1.",
 )
+@click.option(
+    "--server",
+    default="uvicorn",
+    show_default=True,
+    type=click.Choice(["uvicorn", "granian"]),
+    help="granian needs nexios[granian] and says at start what it does not do.",
+)
 @click.option("--reload", is_flag=True, help="Start again when a Python file changes.")
 @click.option(
     "--reload-dir",
@@ -52,6 +60,7 @@ def run(
     uds: str | None,
     fd: int | None,
     workers: int | None,
+    server: str,
     reload: bool,
     reload_dirs: tuple[str, ...],
     log_level: str,
@@ -86,7 +95,13 @@ def run(
         reload_dirs=reload_dirs,
         log_level=log_level,
     )
-    if reload or options.workers > 1:
-        serve(app if ":" in app else f"{app}:app", options)
+    named = app if ":" in app else f"{app}:app"
+    if server == "granian":
+        try:
+            granian.serve(named, options)
+        except (granian.GranianMissing, granian.NotOnGranian) as error:
+            raise StartRefused(str(error)) from error
+    elif reload or options.workers > 1:
+        serve(named, options)
     else:
         serve(application, options)
