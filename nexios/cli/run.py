@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from nexios.adapters.observability.logging import chosen_format, log_config
+from nexios.adapters.servers import granian
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.app import NexiosApp
 from nexios.application.limits import Limits
@@ -38,6 +39,13 @@ class StartRefused(click.ClickException):
     default=None,
     help="Processes that serve. Default: server.workers, 1.",
 )
+@click.option(
+    "--server",
+    default="uvicorn",
+    show_default=True,
+    type=click.Choice(["uvicorn", "granian"]),
+    help="granian needs nexios[granian] and says at start what it does not do.",
+)
 @click.option("--reload", is_flag=True, help="Start again when a Python file changes.")
 @click.option(
     "--reload-dir",
@@ -64,6 +72,7 @@ def run(
     uds: str | None,
     fd: int | None,
     workers: int | None,
+    server: str,
     reload: bool,
     reload_dirs: tuple[str, ...],
     log_level: str,
@@ -106,8 +115,14 @@ def run(
         log_config=_log_config(log_format, telemetry, log_level),
         deflate=realtime.deflate,
     )
-    if reload or options.workers > 1:
-        serve(app if ":" in app else f"{app}:app", options)
+    named = app if ":" in app else f"{app}:app"
+    if server == "granian":
+        try:
+            granian.serve(named, options)
+        except (granian.GranianMissing, granian.NotOnGranian) as error:
+            raise StartRefused(str(error)) from error
+    elif reload or options.workers > 1:
+        serve(named, options)
     else:
         serve(application, options)
 

@@ -178,3 +178,34 @@ def test_a_cancellation_that_was_swallowed_leaves_no_trace_on_the_task() -> None
         return value, task.cancelling()
 
     assert asyncio.run(main()) == (7, 0)
+
+
+class BareStep:
+    """An awaitable whose step is an iterator and no more, as granian's are."""
+
+    def __init__(self, seconds: float) -> None:
+        self.waited = asyncio.get_running_loop().create_future()
+        self.waited._asyncio_future_blocking = True  # what ``yield from`` of a future leaves
+        asyncio.get_running_loop().call_later(seconds, self.finish)
+
+    def finish(self) -> None:
+        if not self.waited.done():
+            self.waited.set_result("came")
+
+    def __await__(self) -> "BareStep":
+        return self
+
+    def __iter__(self) -> "BareStep":
+        return self
+
+    def __next__(self) -> "asyncio.Future[str]":
+        if self.waited.done():
+            raise StopIteration(self.waited.result())
+        return self.waited
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_step_that_is_a_bare_iterator_is_waited_for_and_ended() -> None:
+    assert await settled().within(BareStep(0.01), 30.0) == "came"
+    with pytest.raises(Elapsed):
+        await settled().within(BareStep(30.0), 0.01)

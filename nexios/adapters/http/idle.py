@@ -124,11 +124,13 @@ def _in_asyncio(awaitable: Awaitable[Any], seconds: float) -> Generator[Any, Any
         while True:
             timer.waited = waited
             try:
-                sent = yield waited
+                yield waited
             except BaseException as thrown:  # by the event loop, into the step
+                if not hasattr(step, "throw"):
+                    raise  # as ``yield from`` does: some servers' steps are bare iterators
                 waited = step.throw(thrown)
             else:
-                waited = step.send(sent)
+                waited = next(step)
     except BaseException as outcome:
         ours = timer.end()
         if isinstance(outcome, StopIteration):
