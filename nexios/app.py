@@ -10,6 +10,7 @@ from typing_extensions import TypeForm, Unpack
 
 from nexios.adapters.asgi.hooks import Hooks, K, warn_unrun
 from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
+from nexios.adapters.asgi.serving import say_what_lacks
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
@@ -27,6 +28,7 @@ from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.emitter import EventEmitter
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
+from nexios.application.listening import Signals
 from nexios.application.replica import RevocationReplica
 from nexios.assembly import House
 from nexios.auth.access import Entrance
@@ -54,7 +56,8 @@ class NexiosApp(Verbs):
     Attributes:
         config: Its settings, frozen; never shared with another application.
         state: Free values for handlers; also ``scope["global_state"]``.
-        events: Its signals; async listeners run in its task group.
+        events: For its parts to talk to each other; async listeners run in its task group.
+        signals: What it tells those who watch it; ``app.signals.on(RequestFinished, note)``.
         templates: Its template engine; jinja2 is loaded by the first template.
         docs: What stands in its OpenAPI document besides its routes.
         router: Where routes put directly on the app are noted.
@@ -114,6 +117,7 @@ class NexiosApp(Verbs):
         self.revocations = RevocationReplica(required=self.config.auth.revocation == "required")
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
+        self.signals = Signals(changed=self._rewrap)
         self.templates = TemplateEngine(self.config.templating)
         self.logger = logging.getLogger("nexios")
         self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
@@ -145,6 +149,7 @@ class NexiosApp(Verbs):
             scope["app"], scope["global_state"] = self, self.state
             await straight(scope, receive, send)
         elif scope["type"] == "lifespan":
+            say_what_lacks(scope, self.logger)
             await self._lifespan(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
@@ -189,6 +194,9 @@ class NexiosApp(Verbs):
         it raises is answered with a 500.
         """
         self._wrappers.append(partial(wrapper, **options))
+        self._rewrap()
+
+    def _rewrap(self) -> None:
         if self._house is not None:
             self._house.wrap(self._wrappers)
             if self._serve != self._first:
@@ -344,7 +352,7 @@ class NexiosApp(Verbs):
 
         settings = self.config.server
         told = {"reload": reload, "deflate": self.config.realtime.deflate}
-        serve(self, ServerOptions.of(settings, self.limits, host, port, **told))
+        serve(self, ServerOptions.of(settings, self.limits, host, port, 1, **told))
 
     @asynccontextmanager
     async def working(self, workers: int | None = None) -> AsyncIterator[None]:
@@ -408,6 +416,11 @@ class NexiosApp(Verbs):
         values: dict[str, Any] = {}
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(house.container)
+            if self.config.env == "prod":
+                # What it looks at, tokens and sessions, is loaded by who has them.
+                from nexios.deploying import insist_fit
+
+                insist_fit(self)
             tasks = await opened.enter_async_context(background())
             await house.start(tasks)
             opened.push_async_callback(house.stop)
@@ -430,6 +443,11 @@ class NexiosApp(Verbs):
             self._open = opened.pop_all()
         self._serve, self._straight = house.serve, house.straight
         return values
+
+    def retire(self) -> None:
+        """Be ready no more, but serve on; servers call it before they stop to accept."""
+        if self._house is not None:
+            self._house.retire()
 
     def drain(self) -> None:
         """End event streams; servers call it when they stop and wait for their connections."""

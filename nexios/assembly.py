@@ -10,28 +10,30 @@ from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.lag import LoopWatch
+from nexios.adapters.asgi.occasion import occasion_of
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.sublife import SubApps
+from nexios.adapters.asgi.telling import Telling, noting_route
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
-from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
 from nexios.adapters.http.background import Background, Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.gateway import Gateway
 from nexios.adapters.http.health import HealthDoor
+from nexios.adapters.http.joining import enliven, teach
 from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
-from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.adapters.observability.errors import ErrorDesk
 from nexios.adapters.openapi.document import Documentation
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
 from nexios.adapters.websocket.gateway import SocketGateway
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Backplane
+from nexios.application.broker import EventBroker
 from nexios.application.caller import Caller
 from nexios.application.clock import SystemClock
 from nexios.application.health import CheckState, Health, HealthBoard
@@ -41,13 +43,15 @@ from nexios.application.outbox import OutboxStore
 from nexios.application.policies import Policies
 from nexios.application.replica import NoRevocations
 from nexios.application.revocations import Revocations
+from nexios.application.scrub import scrubbed
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import SecurityEvents
-from nexios.application.settings import masked
 from nexios.application.subscribers import Subscribers
+from nexios.application.tracking import ErrorTracker, Kind, Occasion, tell
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
 from nexios.auth.middleware import roles_in, schemes_of, setup_problems
 from nexios.config import MakeConfig
+from nexios.consuming import receiver_points
 from nexios.container.container import Container
 from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
 from nexios.container.module import Module
@@ -57,6 +61,8 @@ from nexios.domain.clock import Clock
 from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
+from nexios.watching import Watching
+from nexios.websockets.carriers import carrier
 from nexios.websockets.hub import Hub
 
 
@@ -72,6 +78,7 @@ class House:
         straight: Serves one HTTP scope that names the application already; None where wrappers
             stand around.
         documentation: Draws its OpenAPI document.
+        errors: Takes note of errors that nobody answered.
         entrances: Every way in, with who may pass.
     """
 
@@ -101,7 +108,13 @@ class House:
         self._config = config
         self._logger = logger
         self._subscriptions = Subscriptions()
-        self.delivering = Delivering(self._subscriptions, config.outbox)
+        self._watching = Watching(app.signals)
+        self.errors = ErrorDesk(
+            logger, version=app.version, with_locals=config.errors.report_locals
+        )
+        self.delivering = Delivering(
+            self._subscriptions, config.outbox, config.events, app.signals, self._delivery_died
+        )
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
         self._http_settings: Final = HttpSettings(
@@ -129,6 +142,7 @@ class House:
         sockets = compile_sockets([*routes.sockets, *controllers], settings)
         mounts = compile_sockets((), settings, routes.mounts)
         handlers = handler_points(modules, config.env)
+        receivers = receiver_points(modules, config.env)
         unkept = once_problems(modules, config.env)
         self._around = around
         loaders = [point for one in around for point in getattr(one, "points", ())]
@@ -140,6 +154,7 @@ class House:
                 *mounts.points,
                 *loaders,
                 *(one.point for one in handlers),
+                *(one.point for one in receivers),
             ],
             everywhere=self._everywhere(),
             profile=config.env,
@@ -153,9 +168,11 @@ class House:
         self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
         self._sockets_compiled = sockets
         self._subscriptions.connect(self.container, handlers)
+        self.delivering.consuming.connect(self.container, receivers)
         self._background = Background(self.container, self._work_failed)
-        self._board = HealthBoard(lambda: self.container.singletons, changed=self._health_changed)
-        self._watch = LoopWatch()
+        self._singletons = self._watching.met(lambda: self.container.singletons)
+        self._board = HealthBoard(self._singletons, changed=self._health_changed)
+        self._watch = LoopWatch(blocked=self._watching.blocked)
         self._door = HealthDoor(self._board, self._watch) if probed else None
         self.gateway = Gateway(
             routes,
@@ -172,6 +189,7 @@ class House:
         self.documentation.take(routes)
         for one in (*around, *routes.middleware):
             self._join(one)
+        teach(around, routes)
         roles = roles_in(self.container)
         for line in unknown_permissions(self.entrances, roles) if roles.names else ():
             logger.warning("%s", line)
@@ -200,7 +218,8 @@ class House:
 
     def wrap(self, wrappers: Sequence[Wrapper]) -> None:
         """Serve through these ASGI wrappers from now on, the last outermost."""
-        around = wrapped(self._serve, wrappers, self._answer_error)
+        inner = noting_route(self._serve, self._route_of) if wrappers else self._serve
+        around = wrapped(inner, wrappers, self._answer_error)
 
         def serve(scope: WireScope, receive: Receive, send: Send) -> Awaitable[None]:
             scope["app"] = self._app  # wrappers may ask for it
@@ -208,6 +227,15 @@ class House:
 
         self.serve = serve if wrappers else self._serve
         self.straight = None if wrappers else self._http
+        told = self._watching.around(self.serve, self._route_of, placed=bool(wrappers))
+        if told is not None:
+            self.serve = told
+        if told is not None and self.straight is not None:
+            self.straight = Telling(self._http, self._app.signals, self.gateway.route_of).request
+
+    def _route_of(self, scope: WireScope) -> str | None:
+        side = self.gateway if scope["type"] == "http" else self._sockets
+        return side.route_of(scope)
 
     async def _answer_error(
         self, scope: WireScope, receive: Receive, send: Send, error: Exception
@@ -239,6 +267,7 @@ class House:
         self.mounted.replace(compiled.foreign)
         self._open_door(compiled)
         self.documentation.take(compiled)
+        teach(self._around, compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
                 self._join(middleware)
@@ -256,21 +285,25 @@ class House:
         _raise_all(setup_problems(self._guarded, around))
         for new in fresh:
             self._join(new)
+        teach(fresh, self.gateway.routes)
         self.gateway.configure(middleware=middleware, exception_handlers=exception_handlers)
         self._sockets.guard(around)
         self._around = around
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
-        backplane = await self.container.get(Backplane | None)
+        self.errors.start(await self.container.get(ErrorTracker | None), tasks)
+        realtime = self._config.realtime
         self._hub = Hub(
             self._app,
-            backplane=backplane or MemoryBackplane(),
+            backplane=await carrier(realtime, self.container),
+            required=realtime.required,
             tasks=tasks,
             limits=self._config.limits,
-            report=lambda error, text: self._logger.error("%s", text, exc_info=error),
+            report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
         )
         await self._hub.start()
+        self._singletons()
         self._background.open(tasks)
         self.gateway.streams.begin()
         self.gateway.waits.settle()
@@ -287,7 +320,7 @@ class House:
     async def start_worker(self, tasks: TaskGroup) -> None:
         """Deliver events after commit, where a store is bound and somebody handles them."""
         store = await self.container.get(OutboxStore | None)
-        self.delivering.start(store, tasks)
+        self.delivering.start(store, await self.container.get(EventBroker | None), tasks)
         if self.delivering.running and store is not None:
             for name, count in (await self.delivering.orphans(store)).items():
                 self._logger.warning(
@@ -303,16 +336,25 @@ class House:
         self._board.starting = self._board.draining = False
         tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
         tasks.start_soon(self._watch.run, name="nexios loop watch")
+        tasks.start_soon(self.gateway.flights.sweep, name="nexios sweep of requests")
+        enliven(self._around, tasks)
+
+    def retire(self) -> None:
+        """Be ready no more, so that balancers send their requests elsewhere."""
+        self._board.draining = True
 
     def drain(self) -> None:
         """Be ready no more and end the event streams: the server waits for its connections."""
-        self._board.draining = True
+        if not self._board.draining:
+            self._watching.drained()
+        self.retire()
         self.gateway.streams.end()
         self.mounted.drain()
 
     async def quiesce(self) -> None:
         """Let streams and sockets go, finish the work and deliveries at hand; none begins."""
         self.drain()
+        self.gateway.flights.end()
         await self._sockets.close()
         await self._background.close(self._config.server.grace_s)
         await self.delivering.stop()
@@ -320,10 +362,12 @@ class House:
     async def stop(self) -> None:
         """Close what ``start`` opened."""
         self._app.revocations.stop()
+        self._watching.part()
         self._board.starting = True
         self.gateway.waits.unsettle()
         if self._hub is not None:
             await self._hub.stop()
+        await self.errors.stop()
 
     def _everywhere(self) -> Module:
         """Return what every module of the application sees."""
@@ -357,7 +401,7 @@ class House:
         if self._config.keyring is not None:
             shared.bind(Keyring).value(self._config.keyring)
             keys.append(Keyring)
-        return shared.export(*keys, Subscribers)
+        return shared.export(*keys, *self._watching.bind(shared), Subscribers)
 
     def _open_door(self, routes: CompiledRoutes) -> None:
         if self._door is not None:
@@ -366,8 +410,9 @@ class House:
             self._door.open_beside(own)
 
     def _health_changed(self, check: str, state: CheckState) -> None:
+        self._watching.changed(check, state)
         if state.health is Health.DOWN:
-            self._logger.warning("health check %s is down: %s", check, masked(state.says))
+            self._logger.warning("health check %s is down: %s", check, scrubbed(state.says))
         else:
             self._logger.info("health check %s is up again", check)
 
@@ -401,7 +446,7 @@ class House:
 
     def report_listener(self, error: Exception, event: str) -> None:
         """Note that a listener of ``app.events`` failed."""
-        self._logger.error("a listener of %s failed", event, exc_info=error)
+        tell(self._logger, logging.ERROR, error, "a listener of %s failed", event)
 
     def _socket_at(self, path: str) -> bool:
         return self._sockets.serves(path)
@@ -409,12 +454,14 @@ class House:
     def _report(
         self, error: BaseException, connection: Connection, error_id: str, where: str = ""
     ) -> None:
-        # A path may hold line ends, which would begin a line of the log.
-        place = where or quote_path(connection.path)
-        self._logger.error("error %s at %s", error_id, place, exc_info=error)
+        self._watching.failed(error, connection.scope, error_id, where)
+        self.errors.note(error, error_id, occasion_of(connection, where))
 
-    def _work_failed(self, error: BaseException, work: str) -> None:
-        self._logger.error("background work %s failed", work, exc_info=error)
+    def _work_failed(self, error: BaseException, work: str, kind: Kind = "work") -> None:
+        self.errors.note(error, secrets.token_hex(8), Occasion(kind, work))
+
+    def _delivery_died(self, error: BaseException, consumer: str) -> None:
+        self._work_failed(error, consumer, "delivery")
 
 
 def _raise_all(problems: Sequence[Exception]) -> None:

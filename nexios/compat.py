@@ -263,7 +263,11 @@ class _Moving:
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        vars(module)["__getattr__"] = _getter(module.__name__, MOVED[module.__name__], warn_at=3)
+        # A face that loads its own names when asked answers for the rest.
+        own = vars(module).get("__getattr__")
+        vars(module)["__getattr__"] = _getter(
+            module.__name__, MOVED[module.__name__], warn_at=3, own=own
+        )
 
     def __getattr__(self, name: str) -> Any:
         # Resources, source lines and the like are the business of the real one.
@@ -281,10 +285,16 @@ def moved(module: str, name: str) -> object:
 
 
 def _getter(
-    module: str, table: Mapping[str, tuple[str, str]], *, warn_at: int | None
+    module: str,
+    table: Mapping[str, tuple[str, str]],
+    *,
+    warn_at: int | None,
+    own: Callable[[str], object] | None = None,
 ) -> Callable[[str], object]:
     def get(name: str) -> object:
         if name not in table:
+            if own is not None:
+                return own(name)
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         home, new = table[name]
         found: object = getattr(import_module(home), new)

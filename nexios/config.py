@@ -4,14 +4,16 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, Final, Literal, NoReturn
+from dataclasses import fields, is_dataclass
+from typing import Any, Final, Literal, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, InstanceOf, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 
 from nexios.application.keyring import Keyring, Secret
+from nexios.application.known import Known
 from nexios.application.limits import Limits
+from nexios.application.realtime import EventSettings, RealtimeSettings
+from nexios.application.scrub import scrub
 from nexios.application.sections import (
     AuthSettings,
     CorsSettings,
@@ -21,18 +23,12 @@ from nexios.application.sections import (
     NotFoundSettings,
     OpenApiSettings,
     OutboxSettings,
-    RealtimeSettings,
     SecuritySettings,
     ServerSettings,
     SessionSettings,
+    SheddingSettings,
     TemplateSettings,
     Texts,
-)
-from nexios.application.setting_checks import (
-    TEST_HOST,
-    holding_checked,
-    proxies_checked,
-    secrets_checked,
 )
 from nexios.application.settings import (
     Fault,
@@ -40,9 +36,9 @@ from nexios.application.settings import (
     copied,
     frozen,
     gather,
-    masked,
     plain,
     readable,
+    written,
 )
 from nexios.application.spelling import nearest, suggestion
 
@@ -50,10 +46,6 @@ from nexios.application.spelling import nearest, suggestion
 __path__: list[str] = []
 
 _ORIGIN: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^\s/?#@\\]+")
-_PRIVATE_NETWORKS: Final[Texts] = (
-    *("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
-    TEST_HOST,
-)
 
 
 class ConfigWarning(UserWarning):
@@ -73,40 +65,7 @@ class ConfigError(ValueError):
         return head + "".join(f"\n  {fault}" for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Every setting Nexios knows, with its default."""
-
-    debug: Annotated[bool, BeforeValidator(lambda value: False if value is None else value)] = (
-        False
-    )
-    env: Literal["dev", "test", "staging", "prod"] = "dev"
-    secret_key: Annotated[tuple[InstanceOf[Secret], ...], BeforeValidator(secrets_checked)] = ()
-    jwt_algorithms: Texts = ("HS256",)
-    trusted_proxies: Annotated[Texts, AfterValidator(proxies_checked)] = _PRIVATE_NETWORKS
-    allowed_hosts: Texts | None = None
-    trailing_slash: Literal["strict", "redirect", "ignore"] = "strict"
-    compat: Literal["2.11"] | None = None
-    database_url: str | None = None
-    container: Literal["compiled", "interpreted"] = "compiled"
-    cors: CorsSettings = field(default_factory=CorsSettings)
-    security: SecuritySettings = field(default_factory=SecuritySettings)
-    session: SessionSettings = field(default_factory=SessionSettings)
-    csrf: CsrfSettings = field(default_factory=CsrfSettings)
-    auth: AuthSettings = field(default_factory=AuthSettings)
-    openapi: OpenApiSettings = field(default_factory=OpenApiSettings)
-    not_found: NotFoundSettings = field(default_factory=NotFoundSettings)
-    templating: TemplateSettings = field(default_factory=TemplateSettings)
-    errors: ErrorSettings = field(default_factory=ErrorSettings)
-    limits: Annotated[Limits, AfterValidator(holding_checked)] = field(default_factory=Limits)
-    server: ServerSettings = field(default_factory=ServerSettings)
-    health: HealthSettings = field(default_factory=HealthSettings)
-    outbox: OutboxSettings = field(default_factory=OutboxSettings)
-    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
-
-
-_CHECK: Final = TypeAdapter(_Known)
-_KNOWN: Final[Mapping[str, Any]] = {one.name: one.type for one in fields(_Known)}
+_KNOWN: Final[Mapping[str, Any]] = {one.name: one.type for one in fields(Known)}
 _SECTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     name: {one.name: one.type for one in fields(kind)}
     for name, kind in {**_KNOWN, "limits": Limits}.items()
@@ -180,7 +139,9 @@ class MakeConfig:
     limits: Limits
     server: ServerSettings
     health: HealthSettings
+    shedding: SheddingSettings
     outbox: OutboxSettings
+    events: EventSettings
     realtime: RealtimeSettings
 
     def __init__(
@@ -200,6 +161,7 @@ class MakeConfig:
             if key in keys
         ]
         settings = gather(given, defaults or {}, _ALIASES, _PROFILES, faults)
+        self.__dict__["_written"] = frozenset(written(settings))
         own = _own(settings, strict=strict, faults=faults)
         known = _known(settings, faults)
         for key, value in known.items():
@@ -262,6 +224,10 @@ class MakeConfig:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"the configuration is frozen: {name} cannot be removed")
 
+    def is_written(self, path: str) -> bool:
+        """Return whether somebody gave the setting under a dotted name, wherever."""
+        return path in self._written
+
     def to_dict(self, effective: bool = False) -> dict[str, Any]:
         """Return what the code gave, as it was given.
 
@@ -271,14 +237,14 @@ class MakeConfig:
         if not effective:
             return dict(copied(self._given))  # type: ignore[call-overload,no-any-return]
         names = [*(name for name in _KNOWN), *sorted(self._own)]
-        return {name: masked(self.__dict__[name], name) for name in names}
+        return {name: scrub(self.__dict__[name], name) for name in names}
 
     def to_json(self) -> str:
         """Return what the code gave as JSON, with secrets masked."""
-        return json.dumps(masked(self._given), default=repr)
+        return json.dumps(scrub(self._given), default=repr)
 
     def __repr__(self) -> str:
-        given = masked(self._given)
+        given = scrub(self._given)
         shown = given.items() if isinstance(given, dict) else ()
         return f"MakeConfig({', '.join(f'{key}={value!r}' for key, value in shown)})"
 
@@ -321,11 +287,15 @@ def _known(settings: Tree, faults: list[Fault]) -> dict[str, object]:
             raw[key] = {name: readable(below, keys[name]) for name, below in node.branches.items()}
         else:
             raw[key] = node.value
-    try:
-        known = _CHECK.validate_python(raw)
-    except ValidationError as error:
-        faults.extend(_fault(one, settings) for one in error.errors(include_url=False))
-        known = _Known()
+    known = Known()
+    if raw:
+        # The defaults need no proof, and what builds schemas is a fifth of a start.
+        from nexios.setting_types import checked
+
+        try:
+            known = checked(raw)
+        except ValidationError as error:
+            faults.extend(_fault(one, settings) for one in error.errors(include_url=False))
     values: dict[str, object] = {name: getattr(known, name) for name in _KNOWN}
     values["keyring"] = Keyring(known.secret_key) if known.secret_key else None
     values["secret_key"] = known.secret_key[0] if known.secret_key else None

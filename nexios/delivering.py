@@ -1,12 +1,17 @@
 """Runs an application's outbox worker: beside its server, or in a process of its own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from anyio.abc import TaskGroup
 
+from nexios.application.broker import EventBroker
+from nexios.application.listening import Signals
 from nexios.application.outbox import OutboxStore
+from nexios.application.realtime import EventSettings
 from nexios.application.sections import OutboxSettings
+from nexios.consuming import Consuming
 from nexios.subscriptions import Subscriptions
 
 
@@ -25,16 +30,41 @@ class NothingToDeliver(Exception):
             )
         return (
             "there is nothing to deliver: no service handles an event after the commit"
-            "\n  fix: @after_commit(Event) on a method of a bound ApplicationService"
+            "\n  fix: @after_commit(Event) or @from_broker(name) on a method of a bound"
+            " ApplicationService"
         )
 
 
 class Delivering:
-    """Starts the worker where a store is bound and somebody handles events, and stops it."""
+    """Starts the worker where a store is bound and somebody handles events, and stops it.
 
-    def __init__(self, subscriptions: Subscriptions, settings: OutboxSettings) -> None:
+    Attributes:
+        consuming: Receives events of other services.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        settings: OutboxSettings,
+        events: EventSettings,
+        signals: Signals,
+        died: Callable[[BaseException, str], None],
+    ) -> None:
+        """Prepare; nothing runs before ``start``.
+
+        Args:
+            subscriptions: Who handles what.
+            settings: Section ``outbox``.
+            events: Section ``events``.
+            signals: Told of deliveries.
+            died: Told of the error that ended a delivery, and its consumer. Must not raise.
+        """
+        self.consuming = Consuming()
         self._subscriptions = subscriptions
+        self._signals = signals
+        self._died = died
         self._settings = settings
+        self._consumes = events.consume
         self._needed = False
         self._worker: Any = None  # its home is heavy and loaded only where events wait
 
@@ -47,17 +77,22 @@ class Delivering:
         """Run the worker whatever the settings say: this process is there for it."""
         workers = self._settings.workers if workers is None else workers
         self._settings = replace(self._settings, in_process=True, workers=workers)
-        self._needed = True
+        self._needed = self._consumes = True
 
-    def start(self, store: OutboxStore | None, tasks: TaskGroup) -> None:
-        """Begin to deliver.
+    def start(
+        self, store: OutboxStore | None, broker: EventBroker | None, tasks: TaskGroup
+    ) -> None:
+        """Begin to deliver, and to receive where the settings or the process want it.
 
         Raises:
             NothingToDeliver: The process is there for it, and there is nothing.
+            NoBroker: Services handle events of others, and none is bound.
         """
+        if self._consumes:
+            self.consuming.start(broker, tasks)
         consumers = self._subscriptions.every_consumer
         if store is None or not consumers or not self._settings.in_process:
-            if self._needed:
+            if self._needed and not self.consuming:
                 raise NothingToDeliver(has_store=store is not None)
             return
         # The home of the worker loads SQLAlchemy; an app without events never pays for it.
@@ -70,6 +105,8 @@ class Delivering:
             workers=self._settings.workers,
             poll_interval_s=self._settings.poll_interval_s,
             keep_s=self._settings.keep_s,
+            signals=self._signals,
+            died=self._died,
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
 
@@ -81,6 +118,7 @@ class Delivering:
 
     async def stop(self) -> None:
         """Let the deliveries at hand finish; none begins."""
+        await self.consuming.stop()
         if self._worker is not None:
             await self._worker.stop()
             self._worker = None

@@ -4,7 +4,10 @@ import copy
 import json
 import os
 import pickle
+import subprocess
+import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import nexios.config
 from nexios.app import NexiosApp
 from nexios.application.keyring import Secret
+from nexios.application.known import Known
 from nexios.config import (
     ConfigError,
     ConfigWarning,
@@ -21,6 +25,7 @@ from nexios.config import (
     get_config,
     set_config,
 )
+from nexios.setting_types import checked
 
 KEY = "a-key-of-thirty-two-bytes-or-more!"
 
@@ -451,3 +456,26 @@ class TestProcessDefault:
 def test_an_application_takes_no_mapping_for_its_configuration() -> None:
     with pytest.raises(TypeError, match="config= takes a MakeConfig, not a dict"):
         NexiosApp(config={"debug": True})  # type: ignore[arg-type]
+
+
+def test_defaults_are_what_they_are_checked_to_be() -> None:
+    assert asdict(checked({})) == asdict(Known())
+
+
+def test_an_application_without_settings_or_models_builds_no_schema() -> None:
+    # dependency-injector would load it, and it all of pydantic.
+    code = """
+import sys
+sys.modules["pydantic_settings"] = None
+from nexios import NexiosApp
+app = NexiosApp()
+@app.get("/{id:int}")
+async def show(id: int) -> dict[str, object]:
+    return {"id": id}
+app.check()
+print(*(name for name in ("pydantic.main", "pydantic.type_adapter") if name in sys.modules))
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert loaded.stdout.split() == []

@@ -1,10 +1,13 @@
 """The port that carries the messages of channels, inside one process or between many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
+
+PAYLOAD_BYTES: Final = 2**20 - 2**14
+"""1 MiB, which NATS takes by default, less room for its headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,25 @@ class Slice:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A socket that is in a topic, on whichever process.
+
+    Attributes:
+        topic: Where it is.
+        socket: Its id.
+        subject: Who was authenticated, or None.
+        meta: JSON values that were given when it joined.
+        since: Unix time at which it joined.
+    """
+
+    topic: Topic
+    socket: str
+    subject: str | None
+    meta: Mapping[str, object]  # JSON
+    since: float
+
+
 class LinkState(Enum):
     """Whether the carrier between processes can be reached."""
 
@@ -126,8 +148,10 @@ class Backplane(Protocol):
     * **Gaps are visible**: ``previous`` differs from the offset seen last.
     * **`read` tells the truth** about completeness; a position of another epoch, or ahead of the
       head, is incomplete.
+    * **The epoch** is another one whenever stored positions may have been lost.
+    * **UP is told** only when following works again.
     * **One subscription per process and topic**, counted. ``follow`` is live when it is entered.
-    * **Payloads are opaque** bytes up to 1 MiB, topic names any text.
+    * **Payloads are opaque** bytes up to ``PAYLOAD_BYTES``, topic names any text.
     * **No call outlasts its time limit**, none retries on the caller's path.
     """
 
@@ -161,4 +185,16 @@ class Backplane(Protocol):
 
     async def read(self, topic: Topic, after: Position | None, limit: int) -> Slice:
         """Return up to ``limit`` kept messages after a position; None asks for the last ones."""
+        ...
+
+    async def touch(self, entries: Sequence[Present], ttl_s: float) -> None:
+        """Note that these are present, for so long; noted again they stay."""
+        ...
+
+    async def forget(self, entries: Sequence[Present]) -> None:
+        """Note that these have left."""
+        ...
+
+    async def present(self, topic: Topic) -> Sequence[Present]:
+        """Return who is there, those first who came first."""
         ...

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar, overload
 from anyio.abc import TaskGroup
 
 from nexios.application.emission import Emission
+from nexios.application.tracking import tell
 
 L = TypeVar("L", bound=Callable[..., Any])
 Report = Callable[[Exception, str], None]
@@ -78,7 +79,9 @@ class Home:
 
     tasks: TaskGroup | None = None
     report: Report = field(
-        default=lambda error, name: _log.error("a listener of %s failed", name, exc_info=error)
+        default=lambda error, name: tell(
+            _log, logging.ERROR, error, "a listener of %s failed", name
+        )
     )
 
 

@@ -188,7 +188,7 @@ def _is_wide(permission: str) -> bool:
 
 def names_in(value: object) -> frozenset[str]:
     """Return the texts in a list, set or the like; a single text names nothing."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if not value or isinstance(value, str) or not isinstance(value, Iterable):
         return frozenset()
     return frozenset(one for one in value if isinstance(one, str))
 

@@ -30,6 +30,16 @@ class Limits:
     query_fields: int = 256
     list_items: int = 64
 
+    # The wire, kept by the shell of `nexios run`: ``header_s`` for a whole head, ``keep_alive_s``
+    # between two requests, ``answer_idle_s`` for a peer that reads nothing of its answer.
+    # ``body_rate`` is bytes a second, asked after five.
+    header_s: float = 10.0
+    keep_alive_s: float = 15.0
+    body_rate: int = 240
+    body_total_s: float | None = 60.0
+    answer_idle_s: float = 30.0
+    chunk_overhead: int = 64 * KIB
+
     # Body. ``body=None`` is for streaming routes only.
     body: int | None = 2 * MIB
     body_idle_s: float = 15.0
@@ -50,8 +60,9 @@ class Limits:
     keyed_items: int = 1_000
     errors: int = 50
 
-    # Answers.
+    # Answers. ``request_s`` ends with the head of one; streams and sockets have all the time.
     ranges: int = 16
+    request_s: float | None = 30.0
 
     # Credentials.
     token_bytes: int = 8 * KIB

@@ -15,6 +15,7 @@ from nexios.application.security_events import (
     SecurityEvent,
     SecurityEvents,
 )
+from nexios.application.tracking import tell
 from nexios.domain.errors import InvalidValue
 
 ACCOUNT_RATE: Final = Rate.of("1/20 seconds", burst=5)
@@ -160,9 +161,10 @@ class PasswordLogin:
     async def _replace(self, actor: str, made: str, old: str) -> None:
         try:
             await self._credentials.replace(actor, made, instead_of=old)
-        except Exception:
+        except Exception as error:
             # The password is right all the same, and the next login tries again.
-            _LOGGER.exception("the password hash of %r could not be replaced", actor)
+            text = "the password hash of %r could not be replaced"
+            tell(_LOGGER, logging.ERROR, error, text, actor)
 
 
 def _folded(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 from nexios.application.caller import Caller
 from nexios.application.errors import Forbidden
 from nexios.application.security_events import LoggedSecurityEvents, SecurityEvent, SecurityEvents
+from nexios.application.tracking import tell
 from nexios.domain.errors import DomainError, NotFound
 
 _LOGGER: Final = logging.getLogger("nexios.security")
@@ -137,7 +138,7 @@ class Policies:
             decision = await rule(self._caller, loaded)
         except Exception as error:
             # A rule that cannot say yes says no.
-            _LOGGER.exception("policy %s broke", type(rule).__qualname__)
+            tell(_LOGGER, logging.ERROR, error, "policy %s broke", type(rule).__qualname__)
             decision = deny(f"broke: {type(error).__name__}")
         if not decision.allowed or rule.audit:
             await self._events.record(self._event(rule, loaded, decision))

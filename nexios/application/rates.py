@@ -64,7 +64,7 @@ class Rate:
         # A thousandth of a step: floating point must not refuse what comes just in time.
         if wait > interval * 1e-3:
             left = max(0.0, (now + interval * self.burst - max(known, now)) / interval)
-            return Decision(False, known, math.floor(left), max(known, now) - now, wait)
+            return Decision(False, known, math.floor(left + 1e-3), max(known, now) - now, wait)
         left = (now + interval * self.burst - after) / interval
         return Decision(True, after, math.floor(left + 1e-3), after - now, 0.0)
 

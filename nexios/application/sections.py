@@ -78,7 +78,12 @@ def _within(name: str, value: int, low: int, high: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CorsSettings(Section):
-    """Which pages of other origins may read answers (section ``cors``)."""
+    """Which pages of other origins may read answers (section ``cors``).
+
+    Attributes:
+        allow_credentials: None for where ``allow_origins`` does not let everybody in. True beside
+            ``"*"`` is a contradiction: nothing is granted, and with ``env="prod"`` nothing starts.
+    """
 
     allow_origins: Texts = ()
     blacklist_origins: Texts = ()
@@ -88,7 +93,7 @@ class CorsSettings(Section):
     allow_headers: Texts = _HEADERS
     blacklist_headers: Texts = ()
     expose_headers: Texts = ()
-    allow_credentials: bool = True
+    allow_credentials: bool | None = None
     max_age: int = 600
     strict_origin_checking: bool = False
     debug: bool = False
@@ -155,7 +160,7 @@ class SecuritySettings(Section):
     allowed_headers: Texts = _HEADERS
     expose_headers: Texts = ()
     max_age: int = 600
-    allow_credentials: bool = True
+    allow_credentials: bool | None = None
 
     @property
     def cors(self) -> CorsSettings | None:
@@ -364,23 +369,41 @@ class TemplateSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ErrorSettings(Section):
-    """Shapes of errors that differ from 2.11's."""
+    """Shapes of errors that differ from 2.11's, and what reports of them tell.
+
+    Attributes:
+        report_locals: Local variables of the application's own code too, scrubbed.
+    """
 
     http_exception_body: Literal["problem", "detail"] = "problem"
     duplicate_routes: Literal["refuse", "first-wins"] = "refuse"
+    report_locals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings(Section):
-    """Where ``nexios run`` listens and how long it waits when it stops."""
+    """Where ``nexios run`` listens and how long it waits (section ``server``).
+
+    Attributes:
+        workers: Processes that serve, when the application is given as an import string.
+        startup_s: A start that takes longer has failed.
+        drain_s: After SIGTERM it is not ready but serves on for so long, until balancers notice.
+        grace_s: Then requests in flight have so long.
+        loop_block_exit_s: An event loop that stands for so long ends its process; None lets it.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
+    startup_s: float = 30.0
+    drain_s: float = 5.0
     grace_s: float = 20.0
+    loop_block_exit_s: float | None = 30.0
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
         _within("port", self.port, 0, 65535)
+        _within("workers", self.workers, 1, 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +422,24 @@ class HealthSettings(Section):
         Section.__post_init__(self)
         if self.interval_s <= 0:
             raise ValueError("interval_s must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class SheddingSettings(Section):
+    """When `LoadSheddingMiddleware` refuses work (section ``shedding``).
+
+    Attributes:
+        target_lag_s: How late the event loop may be for long.
+        max_running: How many requests run at once, however prompt it is; None for any number.
+    """
+
+    target_lag_s: float = 0.02
+    max_running: int | None = None
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.target_lag_s <= 0 or self.max_running == 0:
+            raise ValueError("target_lag_s and max_running must be above zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,16 +462,3 @@ class OutboxSettings(Section):
         Section.__post_init__(self)
         if self.workers < 1 or self.poll_interval_s <= 0:
             raise ValueError("workers and poll_interval_s must be above zero")
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeSettings(Section):
-    """Sockets (section ``realtime``).
-
-    Attributes:
-        allowed_origins: Pages of other origins that may open one.
-        deflate: Offer to compress messages: fewer bytes for more CPU.
-    """
-
-    allowed_origins: Texts = ()
-    deflate: bool = False

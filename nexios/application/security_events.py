@@ -4,11 +4,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal, Protocol
 
 _LOGGER: Final = logging.getLogger("nexios.security")
 
 Outcome = Literal["allowed", "denied", "failed"]
+
+_REQUIRED: Final = frozenset(("login", "rights", "keys"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class SecurityEvent:
         scheme: How.
         reason: For those who guard; it never reaches the client.
         details: Flat values; no secret, and nothing as long as a client likes.
+        at: When; None for when it is recorded.
     """
 
     action: str
@@ -30,17 +34,29 @@ class SecurityEvent:
     scheme: str | None = None
     reason: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
+    at: datetime | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether what it tells of may happen only if it is recorded: logins, rights, keys."""
+        return self.action.partition(".")[0] in _REQUIRED
 
 
 class SecurityEvents(Protocol):
     """Takes notice of security events.
 
-    Every adapter owes: nothing is raised for an event that cannot be kept unless the adapter
-    says so; `record` returns before a slow sink does.
+    Every adapter owes: a required event is kept when `record` returns, or `Unavailable` is
+    raised, and then whoever asked does not do what it tells of. Others cost the caller nothing
+    where the adapter has a queue.
     """
 
     async def record(self, event: SecurityEvent) -> None:
-        """Take notice of an event."""
+        """Take notice of an event.
+
+        Raises:
+            Unavailable: It cannot be kept; an adapter with a queue raises it for required ones
+                alone.
+        """
         ...
 
 
@@ -60,6 +76,7 @@ def note(event: SecurityEvent) -> None:
         "actor": event.actor,
         "scheme": event.scheme,
         "reason": event.reason or None,
+        "at": event.at,
         **event.details,
     }
     shown = json.dumps({k: v for k, v in told.items() if v is not None}, default=str)

@@ -5,10 +5,10 @@ from ipaddress import ip_network
 from typing import Final
 
 from nexios.application.keyring import Secret
+from nexios.application.known import TEST_HOST
 from nexios.application.limits import Limits
 from nexios.application.sections import Texts
 
-TEST_HOST: Final = "testclient"
 PEER_NAMES: Final = frozenset({TEST_HOST, "unix"})
 
 

@@ -2,9 +2,8 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Final, NoReturn, Self, Union, get_args, get_origin
@@ -15,11 +14,9 @@ from nexios.application.environment import (
     read_dotenv,
     read_variables,
 )
-from nexios.application.keyring import Secret
+from nexios.application.scrub import scrub
 
-MASK: Final = "***"
-_SECRET_NAME: Final = re.compile(r"secret|password|passwd|token|credential|api_?key|private_?key")
-_URL_PASSWORD: Final = re.compile(r"(://[^:/?#@\s]*:)[^/?#\s]*(@)")
+_PROFILE: Final = "the profile compat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +109,16 @@ def overlay(lower: Tree, upper: Tree) -> Tree:
     return Tree(merged, upper.source or lower.source)
 
 
+def written(tree: Tree, above: str = "") -> Iterator[str]:
+    """Yield the dotted names of what somebody gave; what a profile brings nobody did."""
+    for key, node in tree.branches.items():
+        path = f"{above}{key}"
+        if isinstance(node, Tree):
+            yield from written(node, f"{path}.")
+        elif node.source != _PROFILE:
+            yield path
+
+
 def plain(node: Tree | Leaf) -> object:
     """Return the bare values of a tree; texts that are JSON lists are read as lists."""
     if isinstance(node, Tree):
@@ -158,7 +165,7 @@ def gather(
         merged = overlay(merged, layer)
     compat = merged.branches.get("compat")
     profile = profiles.get(compat.value, {}) if isinstance(compat, Leaf) else {}
-    return overlay(tree_of(profile, "the profile compat"), merged)
+    return overlay(tree_of(profile, _PROFILE), merged)
 
 
 def _settle_aliases(
@@ -241,7 +248,7 @@ class Values(Mapping[str, Any]):
         return self
 
     def __repr__(self) -> str:
-        return repr(masked(self))
+        return repr(scrub(self))
 
 
 def frozen(value: object) -> object:
@@ -253,22 +260,3 @@ def frozen(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return tuple(frozen(one) for one in value)
     return frozenset(value) if isinstance(value, set) else value
-
-
-def masked(value: object, name: str = "") -> object:
-    """Return a plain copy fit to be shown: no secret, no password inside a URL.
-
-    A value counts as secret by its type or by the name it stands under.
-    """
-    if isinstance(value, Secret) or (_SECRET_NAME.search(name.lower()) and value):
-        return MASK
-    if isinstance(value, Mapping):
-        return {key: masked(below, str(key)) for key, below in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: masked(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [masked(one, name) for one in value]
-    if isinstance(value, (str, bytes)):
-        text = value if isinstance(value, str) else value.decode("latin-1")
-        return _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
-    return value

@@ -23,6 +23,7 @@ from nexios.application.revocations import Revocations
 from nexios.application.sections import AuthSettings
 from nexios.application.security_events import LoggedSecurityEvents, SecurityEvent, SecurityEvents
 from nexios.application.tokens import TokenCodec, TokenError
+from nexios.application.tracking import tell
 from nexios.domain.clock import Clock
 
 _LOGGER: Final = logging.getLogger("nexios.auth")
@@ -206,8 +207,9 @@ class TokenPairs:
     async def _reused(self, family: RefreshFamily, now: datetime) -> None:
         try:
             await self._revoke(family, now)
-        except Exception:
-            _LOGGER.exception("access tokens of %r could not be revoked", family.actor)
+        except Exception as error:
+            text = "access tokens of %r could not be revoked"
+            tell(_LOGGER, logging.ERROR, error, text, family.actor)
         event = SecurityEvent(
             "token.reused",
             "denied",
@@ -217,8 +219,9 @@ class TokenPairs:
         )
         try:
             await self._events.record(event)
-        except Exception:
-            _LOGGER.exception("the reuse of a refresh token could not be recorded")
+        except Exception as error:
+            text = "the reuse of a refresh token could not be recorded"
+            tell(_LOGGER, logging.ERROR, error, text)
 
     async def _revoke(self, family: RefreshFamily, now: datetime) -> None:
         """End the access tokens that came from the family."""

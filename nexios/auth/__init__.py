@@ -1,10 +1,24 @@
 """Who is calling, and what they may do."""
 
-from nexios.auth.backends.base import AuthenticationBackend, AuthResult, Proof
-from nexios.auth.decorator import auth, fresh, has_permission, has_role, public
-from nexios.auth.exceptions import AuthenticationFailed, AuthException, PermissionDenied
-from nexios.auth.middleware import AuthenticationMiddleware
-from nexios.auth.users import BaseUser, SimpleUser, UnauthenticatedUser
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from nexios.auth.backends.base import AuthenticationBackend, AuthResult, Proof
+    from nexios.auth.decorator import auth, fresh, has_permission, has_role, public
+    from nexios.auth.exceptions import AuthenticationFailed, AuthException, PermissionDenied
+    from nexios.auth.middleware import AuthenticationMiddleware
+    from nexios.auth.users import BaseUser, SimpleUser, UnauthenticatedUser
+
+# Loaded where they are used: who needs one file of this room does not pay for the others.
+_HOMES: Final = {
+    "nexios.auth.backends.base": "AuthenticationBackend AuthResult Proof",
+    "nexios.auth.decorator": "auth fresh has_permission has_role public",
+    "nexios.auth.exceptions": "AuthenticationFailed AuthException PermissionDenied",
+    "nexios.auth.middleware": "AuthenticationMiddleware",
+    "nexios.auth.users": "BaseUser SimpleUser UnauthenticatedUser",
+}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AuthException",
@@ -23,3 +37,11 @@ __all__ = [
     "has_role",
     "public",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 from nexios.application.caller import Caller
@@ -17,9 +16,13 @@ def caller_of(proof: Proof, before: Caller, roles: Roles, logger: logging.Logger
         before: What is known besides: correlation and the like.
         roles: Of the application.
     """
-    return replace(
-        before,
+    # replace() costs 2 us more.
+    return Caller(
         actor=actor_of(proof, logger),
+        tenant=before.tenant,
+        correlation=before.correlation,
+        causation=before.causation,
+        idempotency_key=before.idempotency_key,
         scheme=proof.scheme,
         session_id=None if proof.credential is None else proof.credential.session,
         grants=grants_of(proof.user, roles, proof.scopes),

@@ -1,17 +1,17 @@
 """``auth``, ``has_permission`` and their kin: marks that stack in any order."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import Any, ClassVar, Final, TypeVar
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.guards import guarded
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.grants import NO_ROLES, Grants
 from nexios.application.security_events import SecurityEvent
 from nexios.auth.callers import grants_of
-from nexios.auth.events import EventDesk
 from nexios.auth.exceptions import AuthenticationFailed, PermissionDenied
 from nexios.auth.identity import BROKEN, IDENTITY, Identity, identity_of
 from nexios.auth.users import BaseUser
@@ -79,10 +79,17 @@ class PermissionGuard(_Mark):
         """
         user = _settled(connection, ()) or await _proven_user(connection, ())
         grants = _grants(connection, user)
+        decides = _own_answer(user)
         for permission in self.permissions:
             if not grants.covers(permission):
                 raise await _denied(connection, f"scope lacks {permission}", self.permissions)
-            if not await _may(user, permission, grants):
+            if decides is None:
+                may = grants.can(permission)
+            else:
+                answer = decides(permission)
+                # What is not True is no.
+                may = (await answer if isawaitable(answer) else answer) is True
+            if not may:
                 raise await _denied(connection, f"lacks {permission}")
 
     def __repr__(self) -> str:
@@ -285,13 +292,13 @@ def _grants(connection: Connection, user: object) -> Grants:
     return grants_of(user, identity.roles, caller.grants.scopes)
 
 
-async def _may(user: object, permission: str, grants: Grants) -> bool:
-    """Ask the user where it has an answer of its own. What is neither True nor given is no."""
+def _own_answer(user: object) -> Callable[[str], Any] | None:
+    """Return what the user itself has to say about permissions, beyond listing them."""
     decides = getattr(user, "has_permission", None)
     if not callable(decides) or getattr(decides, "__func__", None) is BaseUser.has_permission:
-        return grants.can(permission)
-    answer = decides(permission)
-    return (await answer if isawaitable(answer) else answer) is True
+        return None
+    answers: Callable[[str], Any] = decides
+    return answers
 
 
 async def _denied(

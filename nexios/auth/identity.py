@@ -7,14 +7,16 @@ from time import time
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.evidence import CrossSiteRequest, Evidence
 from nexios.application.caller import ANONYMOUS
 from nexios.application.errors import Overloaded, RateLimited, Unauthenticated, Unavailable
 from nexios.application.grants import Roles
 from nexios.application.revocations import Credential
+from nexios.application.security_events import SecurityEvent
+from nexios.application.tracking import tell
 from nexios.auth.backends.base import Proof, as_proof
 from nexios.auth.callers import caller_of
-from nexios.auth.events import EventDesk
 
 IDENTITY: Final = "identity"
 """The scope's key for the `Identity` of a request."""
@@ -23,7 +25,7 @@ BROKEN: Final = "broken_identity"
 """The scope's key for the error that reading the user raises (adapters/asgi/connection.py)."""
 
 CHALLENGES: Final = "nexios.challenges"
-"""The scope's key for what a 401 asks for (adapters/http/problems.py)."""
+"""The scope's key for what tells what a 401 asks for (adapters/http/problems.py)."""
 
 LOGIN_URL: Final = "nexios.login_url"
 """The scope's key for where browsers are sent instead of a 401 (adapters/http/problems.py)."""
@@ -34,6 +36,7 @@ COOKIE_PROOF: Final = "nexios.cookie_proof"
 """The scope's key that is true where a browser sent the proof by itself."""
 
 _RETRY_AFTER_S: Final = 2.0
+_PATH_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Asked:
     backend: Any
     scheme: str
     ask: Callable[[Connection, object], Awaitable[object]]
+    malformed: Callable[[Connection], str | None] | None = None
 
 
 class Identity:
@@ -51,6 +55,7 @@ class Identity:
     __slots__ = (
         "_asked",
         "_backends",
+        "_foreign",
         "_logger",
         "_response",
         "_user_model",
@@ -76,6 +81,7 @@ class Identity:
         self.events = events
         self._logger = logger
         self._asked: set[str] = set()
+        self._foreign: set[str] = set()
         self.proof: Proof | None = None
         self.refused: dict[str, tuple[str, ...]] = {}
 
@@ -89,11 +95,15 @@ class Identity:
         for asked in self._backends:
             if await self._ask(asked, connection) or BROKEN in connection.scope:
                 return
+        if self._foreign:
+            # The cookie proves nothing: a guard, or whoever reads the user, says why.
+            connection.scope[BROKEN] = CrossSiteRequest()
 
     async def proven_by(self, connection: Connection, schemes: Collection[str]) -> Proof | None:
         """Return the proof of one of ``schemes``, any if there are none; ask who was not asked.
 
         Raises:
+            CrossSiteRequest: A cookie would have, and a page of another site sent it.
             Unavailable: A backend broke, so nobody knows who this is.
         """
         self._raise_broken(connection)
@@ -105,6 +115,8 @@ class Identity:
                 self._raise_broken(connection)
                 if found is not None:
                     return found
+        if not self._foreign.isdisjoint(schemes):
+            raise CrossSiteRequest
         return None
 
     def challenges(self, schemes: Collection[str]) -> tuple[str, ...]:
@@ -116,6 +128,10 @@ class Identity:
             bare = asked.backend.challenge() if hasattr(asked.backend, "challenge") else None
             told.extend(self.refused.get(asked.scheme) or ((bare,) if bare else ()))
         return tuple(dict.fromkeys(told))
+
+    def every_challenge(self) -> tuple[str, ...]:
+        """Return the challenges of all backends; asked when there is a 401 to answer."""
+        return self.challenges(())
 
     def _raise_broken(self, connection: Connection) -> None:
         broken = connection.scope.get(BROKEN)
@@ -131,6 +147,7 @@ class Identity:
                 proof = replace(proof, user=user) if user else None
         except Unauthenticated as refusal:
             self.refused[asked.scheme] = getattr(refusal, "challenges", ())
+            await self._note_malformed(asked, connection)
             return None
         except (Overloaded, RateLimited) as later:
             # The backend works, and who this is stays unknown until then.
@@ -138,28 +155,42 @@ class Identity:
             return None
         except Exception as error:
             # Whatever broke, nobody may be taken for nobody because of it.
-            self._logger.exception("authentication backend %r broke", asked.scheme)
+            text = "authentication backend %r broke"
+            tell(self._logger, logging.ERROR, error, text, asked.scheme)
+            event = SecurityEvent(
+                "auth.unavailable", "failed", scheme=asked.scheme, reason=type(error).__name__
+            )
+            await self.events.record(event, seldom=True)
             broken = Unavailable(retry_after_s=_RETRY_AFTER_S)
             broken.__cause__ = error
             connection.scope[BROKEN] = broken
             return None
-        if proof is not None and not _is_ours(asked.backend, connection):
-            # The cookie proves nothing: a guard, or whoever reads the user, says why.
-            connection.scope[BROKEN] = CrossSiteRequest()
+        if proof is None:
+            await self._note_malformed(asked, connection)
             return None
-        if proof is not None:
-            self.proof = proof
-            connection.scope[COOKIE_PROOF] = getattr(asked.backend, "cookie_borne", False)
-            scope = connection.scope
-            scope["user"] = proof.user
-            scope["auth"] = proof.scheme
-            known = scope.get("caller", ANONYMOUS)
-            caller = caller_of(proof, known, self.roles, self._logger)
-            scope["caller"] = caller
-            if scope["type"] == "websocket":
-                credential = proof.credential or Credential(caller.actor, issued_at=time())
-                scope[CREDENTIAL] = credential
+        if not _is_ours(asked.backend, connection):
+            self._foreign.add(asked.scheme)
+            return None
+        self.proof = proof
+        connection.scope[COOKIE_PROOF] = getattr(asked.backend, "cookie_borne", False)
+        scope = connection.scope
+        scope["user"] = proof.user
+        scope["auth"] = proof.scheme
+        known = scope.get("caller", ANONYMOUS)
+        caller = caller_of(proof, known, self.roles, self._logger)
+        scope["caller"] = caller
+        if scope["type"] == "websocket":
+            credential = proof.credential or Credential(caller.actor, issued_at=time())
+            scope[CREDENTIAL] = credential
         return proof
+
+    async def _note_malformed(self, asked: Asked, connection: Connection) -> None:
+        reason = None if asked.malformed is None else asked.malformed(connection)
+        if reason is not None:
+            details = {"path": connection.scope["path"][:_PATH_CHARS]}
+            await self.events.record(
+                SecurityEvent("auth.malformed", "denied", None, asked.scheme, reason, details)
+            )
 
 
 def _is_ours(backend: object, connection: Connection) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.stages import Stage
 from nexios.application.grants import NO_ROLES, Roles
 from nexios.application.spelling import suggestion
 from nexios.auth.backends.base import asker, described
 from nexios.auth.decorator import SchemeGuard, guards_below
-from nexios.auth.events import EventDesk
 from nexios.auth.identity import CHALLENGES, IDENTITY, LOGIN_URL, Asked, Identity
 from nexios.container.container import Container
 from nexios.container.entry import EntryPoint
@@ -45,7 +45,15 @@ class AuthenticationMiddleware:
         backends = list(backend) if isinstance(backend, (list, tuple)) else [backend]
         if not backends:
             raise AuthenticationSetup("AuthenticationMiddleware was given no backend")
-        asked = [Asked(one, getattr(one, "scheme", "") or "", asker(one)) for one in backends]
+        asked = [
+            Asked(
+                one,
+                getattr(one, "scheme", "") or "",
+                asker(one),
+                getattr(one, "malformed", None),
+            )
+            for one in backends
+        ]
         names = [one.scheme for one in asked if one.scheme]
         for name in names:
             if names.count(name) > 1:
@@ -70,6 +78,11 @@ class AuthenticationMiddleware:
                 need for one in self._backends for need in getattr(one.backend, "requires", ())
             )
         )
+
+    @property
+    def backends(self) -> tuple[Any, ...]:
+        """Whom it asks, in order."""
+        return tuple(one.backend for one in self._backends)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -136,7 +149,7 @@ class AuthenticationMiddleware:
         )
         connection.scope[IDENTITY] = identity
         await identity.establish(connection)
-        connection.scope[CHALLENGES] = identity.challenges(())
+        connection.scope[CHALLENGES] = identity.every_challenge
         if self._login_url is not None:
             connection.scope[LOGIN_URL] = self._login_url
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.evidence import Evidence
 from nexios.adapters.asgi.headers import InvalidHeader
 from nexios.adapters.asgi.session import Session
@@ -16,6 +17,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.head import location
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
+from nexios.application.errors import Unavailable
 from nexios.application.identity_provider import (
     IdentityProvider,
     LoginRefused,
@@ -24,7 +26,6 @@ from nexios.application.identity_provider import (
 from nexios.application.security_events import Outcome, SecurityEvent
 from nexios.auth.backends.oidc import OIDCAuthBackend
 from nexios.auth.decorator import public
-from nexios.auth.events import EventDesk
 from nexios.auth.identity import identity_of
 
 T = TypeVar("T")
@@ -117,7 +118,11 @@ def oidc_routes(
             )
         finished = await _noted(request, provider, provider.finish(answer, kept["record"]))
         await backend.login(request, finished)
-        await _tell(request, provider, "allowed", actor=request.session.actor)
+        try:
+            await _tell(request, provider, "allowed", actor=request.session.actor)
+        except Unavailable:
+            request.session.invalidate()  # a login that nobody knows of is none
+            raise
         response.set_header("cache-control", "no-store")
         return response.redirect(own_path(kept["next"]), 303)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from nexios.cli.deploy import check_deploy
 from nexios.cli.loading import ApplicationNotFound, Target, load_target
 from nexios.config import ConfigError
 from nexios.container.binding import Origin
@@ -57,9 +58,10 @@ class Verdict:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
+    help="github is for --deploy.",
 )
 @click.option("--package", help="Package whose imports are read. Default: the top one of TARGET.")
 @click.option(
@@ -68,13 +70,28 @@ class Verdict:
     is_flag=True,
     help="Print the layer rules as contracts of import-linter, and check nothing.",
 )
-def check(target: str, form: str, package: str | None, import_linter: bool) -> None:
+@click.option("--deploy", is_flag=True, help="Say what is unfit for production, nothing else.")
+@click.option("--workers", type=click.IntRange(1), help="With --deploy: how many will serve.")
+def check(
+    target: str,
+    form: str,
+    package: str | None,
+    import_linter: bool,
+    deploy: bool,
+    workers: int | None,
+) -> None:
     """Prove TARGET without starting it: shop.main:app, a Module, or a package alone.
 
     Builds the wiring and prints every problem; then reads the imports of its package against the
     layer rules. Ends with 1 where something has to be mended, with 2 where TARGET names nothing.
     """
+    if form == "github" and not deploy:
+        raise click.UsageError("--format github goes with --deploy")
     found = target_of(target, "check")
+    if deploy:
+        if not check_deploy(found, form, workers):
+            raise SystemExit(1)
+        return
     name = package or found.package
     if import_linter:
         click.echo(_contracts(name or target), nl=False)

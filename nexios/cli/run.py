@@ -4,7 +4,8 @@ import click
 
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.application.limits import Limits
-from nexios.application.sections import RealtimeSettings, ServerSettings
+from nexios.application.realtime import RealtimeSettings
+from nexios.application.sections import ServerSettings
 from nexios.cli.loading import ApplicationNotFound, load
 from nexios.config import ConfigError, MakeConfig
 
@@ -22,6 +23,15 @@ class StartRefused(click.ClickException):
     "--port", type=click.IntRange(0, 65535), help="Default: server.port, 8000; 0 takes a free one."
 )
 @click.option("--uds", default=None, help="Path of a Unix socket, instead of host and port.")
+@click.option(
+    "--fd", type=click.IntRange(0), default=None, help="Number of a socket that is open already."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=None,
+    help="Processes that serve. Default: server.workers, 1.",
+)
 @click.option("--reload", is_flag=True, help="Start again when a Python file changes.")
 @click.option(
     "--reload-dir",
@@ -41,6 +51,8 @@ def run(
     host: str | None,
     port: int | None,
     uds: str | None,
+    fd: int | None,
+    workers: int | None,
     reload: bool,
     reload_dirs: tuple[str, ...],
     log_level: str,
@@ -68,13 +80,15 @@ def run(
         limits,
         host,
         port,
+        1 if reload else workers,
         uds=uds,
+        fd=fd,
         reload=reload,
         reload_dirs=reload_dirs,
         log_level=log_level,
         deflate=realtime.deflate,
     )
-    if reload:
+    if reload or options.workers > 1:
         serve(app if ":" in app else f"{app}:app", options)
     else:
         serve(application, options)

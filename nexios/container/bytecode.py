@@ -4,6 +4,7 @@ import dis
 import inspect
 import typing
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 # ``await`` and ``async with``, ``async for``; a bare ``yield`` is neither.
@@ -29,6 +30,19 @@ def never_waits(function: object) -> bool:
     if code is None or not code.co_flags & inspect.CO_ASYNC_GENERATOR:
         return False  # it calls or wraps the one that yields
     return not any(step.opname in _WAITING for step in dis.get_instructions(code))
+
+
+def holds_await(function: object) -> bool:
+    """Return whether a call of ``function`` may let somebody else run before it is over.
+
+    What has no code to look into is thought to.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is None:
+        return True
+    return any(step.opname in _WAITING for step in dis.get_instructions(code))
 
 
 def _codes(member: object) -> Iterator[object]:

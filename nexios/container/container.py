@@ -10,12 +10,13 @@ from typing_extensions import TypeForm
 
 from nexios.container.assembly import Assembly, Blueprint, loop_of_now
 from nexios.container.binding import Answer
+from nexios.container.bytecode import holds_await
 from nexios.container.closing import Shield
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
 from nexios.container.explain import Explanation, explain
-from nexios.container.graph import Graph
+from nexios.container.graph import Graph, Paths
 from nexios.container.hints import Hint, hints
 from nexios.container.interpreter import NOBODY
 from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
@@ -219,6 +220,14 @@ class Container:
         if point not in self._points:
             self._points.append(point)
         return entry
+
+    def waits(self, point: EntryPoint) -> bool:
+        """Return whether a call of an entry may let others run: a guard, its target or a source
+        of what it asks for holds an ``await``. What reads its input does not count.
+        """
+        assembly = self.assembly
+        paths = Paths(assembly.graph)
+        return any(holds_await(one) for one in paths.awaited(point, assembly.eager))
 
     def enter(
         self, kind: Scope = Scope.REQUEST, *, values: Mapping[object, object] | None = None

@@ -314,6 +314,19 @@ class Paths:
             self._step_awaits[slot] = known
         return known
 
+    def awaited(self, point: EntryPoint, made: frozenset[int]) -> Iterator[object]:
+        """Yield the functions an entry awaits; those of objects already ``made`` it does not."""
+        wired = self.graph.wired[point]
+        yield from (call.function for call in wired.calls if call.awaits)
+        slots = tuple(dict.fromkeys(wired.slots))
+        for slot in dict.fromkeys((*self.order(slots), *self.transients(slots))):
+            for inner in (slot, *self.prepares(slot)):
+                node = self.node(inner)
+                if node is None or node.kind is None or inner in made:
+                    continue
+                if node.kind.awaits:
+                    yield node.binding.source
+
     def first_awaiting(self, slots: tuple[int, ...], made: frozenset[int]) -> int | None:
         """Return the first node that ``slots`` need and that awaits; those ``made`` do not."""
         for slot in self.order(slots):

@@ -11,16 +11,18 @@ from nexios.middleware.hosts import TrustedHostMiddleware
 from nexios.middleware.paths import only_for
 from nexios.middleware.request_id import RequestIdMiddleware
 from nexios.middleware.security import SecurityMiddleware
-from nexios.middleware.timeout import TimeoutMiddleware
+from nexios.middleware.timeout import TimeoutMiddleware, deadline
 
 if TYPE_CHECKING:
     from nexios.middleware.csrf import CSRFMiddleware
+    from nexios.middleware.load_shedding import LoadSheddingMiddleware
     from nexios.middleware.rate_limit import RateLimitMiddleware
     from nexios.middleware.session import SessionMiddleware
 
 # Loaded where they are used: an application without sessions does not pay for signing.
 _LATER: Final = {
     "CSRFMiddleware": "nexios.middleware.csrf",
+    "LoadSheddingMiddleware": "nexios.middleware.load_shedding",
     "RateLimitMiddleware": "nexios.middleware.rate_limit",
     "SessionMiddleware": "nexios.middleware.session",
 }
@@ -31,12 +33,14 @@ __all__ = [
     "CSRFMiddleware",
     "CommonMiddleware",
     "GZipMiddleware",
+    "LoadSheddingMiddleware",
     "RateLimitMiddleware",
     "RequestIdMiddleware",
     "SecurityMiddleware",
     "SessionMiddleware",
     "TimeoutMiddleware",
     "TrustedHostMiddleware",
+    "deadline",
     "only_for",
 ]
 

@@ -13,6 +13,7 @@ from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.application.sections import CorsSettings
+from nexios.application.tracking import tell
 from nexios.config import ConfigWarning
 from nexios.middleware.base import BaseMiddleware, CallNext
 from nexios.middleware.keywords import section_of
@@ -49,6 +50,7 @@ class CORSMiddleware(BaseMiddleware):
 
     def __init__(self, **keys: Any) -> None:
         self._policy: CorsPolicy | None = None
+        self.written: Final = frozenset(keys)
         if keys:
             settings = section_of(CorsSettings, keys, {"allowed_origins": "allow_origins"})
             self._policy = CorsPolicy(settings)
@@ -67,16 +69,33 @@ class CORSMiddleware(BaseMiddleware):
         made._policy = CorsPolicy(settings)
         return made
 
+    @property
+    def settings(self) -> CorsSettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return None if self._policy is None else self._policy.settings
+
     def bind(self, app: Any) -> None:
         """Take the app's settings, unless there are own ones.
 
         Raises:
             TwoCorsEngines: ``security.cors_enabled`` grants origins too.
+            CredentialsForEverybody: Production, and ``"*"`` with credentials.
         """
         if any(getattr(one, "grants_origins", False) for one in app.http_middleware):
             raise TwoCorsEngines
         if self._policy is None:
             self._policy = CorsPolicy(app.config.cors)
+        self.insist(app.config.env)
+
+    def insist(self, env: str) -> None:
+        """Refuse settings that contradict themselves, where users would meet them.
+
+        Raises:
+            CredentialsForEverybody: Production, with both written out.
+        """
+        policy = self._policy
+        if env == "prod" and policy is not None and policy.contradicts_itself:
+            raise CredentialsForEverybody
 
     async def __call__(self, request: Request, response: Response, call_next: CallNext) -> object:
         """Answer a preflight, or note on the answer what its reader may be."""
@@ -129,6 +148,16 @@ class TwoCorsEngines(ValueError):
         )
 
 
+class CredentialsForEverybody(ValueError):
+    """Every page is let in, and is to act as whoever has it open."""
+
+    def __str__(self) -> str:
+        return (
+            "allow_origins holds '*', and allow_credentials is True: both cannot be granted"
+            "\n  fix: name the origins, or take allow_credentials away"
+        )
+
+
 class CorsPolicy:
     """The settings, made ready to be asked."""
 
@@ -148,11 +177,16 @@ class CorsPolicy:
         self._names = _SAFELISTED | {name.lower() for name in settings.allow_headers}
         self._refused_names = frozenset(name.lower() for name in settings.blacklist_headers)
         # Whoever is let in by "*" was not chosen, so the browser must not send who it is.
-        self.credentials = settings.allow_credentials and not self._origins.any
+        self.credentials = settings.allow_credentials is not False and not self._origins.any
         for name in settings.expose_headers:
             if name != "*":
                 encode_name(name)
         self._exposed = ", ".join(settings.expose_headers)
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether credentials are written out beside ``"*"``."""
+        return self._origins.any and self.settings.allow_credentials is True
 
     async def allows(self, origin: str) -> bool:
         """Return whether pages of this origin may read answers."""
@@ -179,8 +213,9 @@ class CorsPolicy:
         try:
             answer = validator(origin)
             return (await answer if isawaitable(answer) else answer) is True
-        except Exception:
-            _LOGGER.exception("dynamic_origin_validator failed; the origin is not allowed")
+        except Exception as error:
+            text = "dynamic_origin_validator failed; the origin is not allowed"
+            tell(_LOGGER, logging.ERROR, error, text)
             return False
 
     def allows_method(self, method: str) -> bool:

@@ -92,6 +92,11 @@ class CSRFMiddleware(BaseMiddleware):
         self._take(self._given or CsrfSettings(enabled=True))
         self._signed: SignedValues | None = None
 
+    @property
+    def settings(self) -> CsrfSettings | None:
+        """What it was told here; None where the app's section counts."""
+        return self._given
+
     def _take(self, settings: CsrfSettings) -> None:
         self._settings = settings
         self._required = PathSet(settings.required_urls) if settings.required_urls else ()

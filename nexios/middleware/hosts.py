@@ -30,6 +30,11 @@ class TrustedHostMiddleware(BaseMiddleware):
             raise TypeError(f"hosts is a list of names; write [{hosts!r}]")
         self._hosts = None if hosts is None else tuple(hosts)
 
+    @property
+    def hosts(self) -> tuple[str, ...] | None:
+        """What is served; None for everything, or what the app says."""
+        return self._hosts
+
     def bind(self, app: Any) -> None:
         """Take the app's hosts, unless there are own ones."""
         if self._hosts is None:

@@ -17,7 +17,9 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.adapters.security.memory_counters import MemoryCounters
 from nexios.application.errors import RateLimited, Unavailable
+from nexios.application.listening import Signals
 from nexios.application.rates import CounterStore, Decision, Hit, Rate, network_of
+from nexios.application.signals import RequestLimited
 from nexios.middleware.base import BaseMiddleware, CallNext
 
 T = TypeVar("T")
@@ -158,7 +160,7 @@ class RateLimitMiddleware(BaseMiddleware):
         if decision is None:
             return await call_next()
         response.on_send(self._rule.headers(decision))
-        self._rule.insist(decision)
+        self._rule.insist(decision, request)
         return await call_next()
 
     async def handshake(self, websocket: Connection) -> None:
@@ -170,7 +172,7 @@ class RateLimitMiddleware(BaseMiddleware):
         limiter = self._limiter or await limiter_of(websocket.scope["app"])
         decision = await self._rule.asked(limiter, websocket)
         if decision is not None:
-            self._rule.insist(decision)
+            self._rule.insist(decision, websocket)
 
 
 class RateGuard:
@@ -198,7 +200,7 @@ class RateGuard:
         """
         decision = await self._rule.asked(await limiter_of(connection.scope["app"]), connection)
         if decision is not None:
-            self._rule.insist(decision)
+            self._rule.insist(decision, connection)
 
 
 def rate_limit(
@@ -271,8 +273,11 @@ class _Rule:
         decided = await limiter.ask((hit,), self._on_failure)
         return decided[0] if decided else None
 
-    def insist(self, decision: Decision) -> None:
+    def insist(self, decision: Decision, connection: Connection) -> None:
         if not decision.allowed:
+            signals: Signals = connection.scope["app"].signals
+            if signals.hears(RequestLimited):
+                signals.tell(RequestLimited(self.name, connection.scope))
             raise RateLimited(retry_after_s=decision.retry_after_s)
 
     def headers(self, decision: Decision) -> tuple[tuple[bytes, bytes], ...]:

@@ -56,13 +56,21 @@ class SecurityMiddleware(BaseMiddleware):
 
         Raises:
             TwoCorsEngines: ``cors_enabled``, and the app has a ``CORSMiddleware`` too.
+            CredentialsForEverybody: Production, and ``"*"`` with credentials.
         """
         if self._policy is None:
             self._take(app.config.security)
         others = (one for one in app.http_middleware if isinstance(one, CORSMiddleware))
         if self._cors is not None and any(others):
             raise TwoCorsEngines
+        if self._cors is not None:
+            self._cors.insist(app.config.env)
         self._allowed_hosts = app.config.allowed_hosts
+
+    @property
+    def settings(self) -> SecuritySettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return None if self._policy is None else self._policy.settings
 
     @property
     def grants_origins(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from nexios.adapters.asgi.connection import Connection
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
@@ -12,6 +13,7 @@ from nexios.adapters.http.request import Request
 from nexios.application.errors import ApplicationError, Unavailable
 from nexios.application.revocations import Revocations
 from nexios.application.sections import SessionSettings
+from nexios.application.security_events import SecurityEvent
 from nexios.application.sessions import SessionStore
 from nexios.container.container import Container
 from nexios.container.depend import Depend
@@ -76,9 +78,23 @@ class SessionMiddleware(BaseMiddleware):
         self._store = store
         self._entry: Entry | None = None
         self._revoking: Entry | None = None
+        self._events = EventDesk()
+
+    @property
+    def settings(self) -> SessionSettings | None:
+        """What it was told here; None before the app's section is taken."""
+        return self._settings
+
+    @property
+    def signed(self) -> bool:
+        """Whether sessions live in the cookie itself, as long as no store is bound."""
+        if self._entry is not None or self._store is not None or self._make is not None:
+            return False
+        return self._manager is None or isinstance(self._manager, SignedSessionManager)
 
     def wire(self, container: Container) -> None:
-        """Find the `SessionStore` that is bound, if any."""
+        """Find the `SessionStore` that is bound, if any, and who is told of events."""
+        self._events.wire(container)
         chosen = self._manager or self._make or self._store
         if chosen is None and SessionStore in container:
             self._entry = container.entry(EntryPoint("the session store", _bound_store))
@@ -147,7 +163,8 @@ class SessionMiddleware(BaseMiddleware):
         told = _cookies(connection, settings.cookie_name)
         if len(told) > 1:
             # One of them may be planted: neither is believed.
-            _LOGGER.warning("%d cookies %r came at once", len(told), settings.cookie_name)
+            reason = f"{len(told)} cookies {settings.cookie_name!r} came at once"
+            await self._events.record(SecurityEvent("session.ambiguous", "denied", reason=reason))
         try:
             opened = await manager.open(told[0] if len(told) == 1 else "", read_only=read_only)
         except ApplicationError as error:

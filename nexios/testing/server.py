@@ -10,6 +10,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from nexios.adapters.asgi.errors import ERROR_EXTENSION
+from nexios.adapters.asgi.serving import RULES, SERVED_BY
 from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from nexios.testing.conformance import AsgiViolation, Conformance
 
@@ -57,6 +58,7 @@ class ServedLifespan:
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
             "state": self.state,
+            "extensions": {SERVED_BY: RULES},  # nobody is served, so nothing lacks
         }
         try:
             await self._app(scope, self._receive, self._send)

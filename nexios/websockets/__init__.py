@@ -1,16 +1,33 @@
 """Channels: named sets of sockets that get the same messages in the same order."""
 
-from nexios.websockets.channel import Channel, Group, Receipt, Slice, Told
-from nexios.websockets.errors import (
-    AmbiguousApp,
-    ChannelClash,
-    ChannelError,
-    MessageInvalid,
-    NoRunningApp,
-    UnknownSocket,
-)
-from nexios.websockets.member import Member
-from nexios.websockets.options import History, Overflow
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from nexios.websockets.answers import Receipt, Slice, Told
+    from nexios.websockets.channel import Channel, Group
+    from nexios.websockets.errors import (
+        AmbiguousApp,
+        ChannelClash,
+        ChannelError,
+        MessageInvalid,
+        NoRunningApp,
+        PresenceOff,
+        UnknownSocket,
+    )
+    from nexios.websockets.member import Member
+    from nexios.websockets.options import History, Overflow
+
+# Loaded where they are used: who needs one file of this room does not pay for the others.
+_HOMES: Final = {
+    "nexios.websockets.answers": "Receipt Slice Told",
+    "nexios.websockets.channel": "Channel Group",
+    "nexios.websockets.errors": "AmbiguousApp ChannelClash ChannelError MessageInvalid "
+    "NoRunningApp PresenceOff UnknownSocket",
+    "nexios.websockets.member": "Member",
+    "nexios.websockets.options": "History Overflow",
+}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AmbiguousApp",
@@ -23,8 +40,17 @@ __all__ = [
     "MessageInvalid",
     "NoRunningApp",
     "Overflow",
+    "PresenceOff",
     "Receipt",
     "Slice",
     "Told",
     "UnknownSocket",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found

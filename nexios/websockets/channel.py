@@ -2,102 +2,27 @@
 
 import re
 import secrets
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic
 
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypeVar
+from pydantic_core import ValidationError
 
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Position, Topic
-from nexios.websockets.errors import MessageInvalid, NoRunningApp, UnknownSocket
-from nexios.websockets.hub import Hub, hub_of
+from nexios.application.backplane import Position, Present, Topic
+from nexios.websockets.answers import M, Receipt, Slice, Told
+from nexios.websockets.declared import Spec
+from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
+from nexios.websockets.hub import RUNNING, Hub
 from nexios.websockets.member import Member
-from nexios.websockets.options import History, Overflow
+from nexios.websockets.options import History, Overflow, WhenDegraded
 from nexios.websockets.wire import Delivery, bare, decode, encode, pack
-
-M = TypeVar("M", default=Any)
 
 To = WebSocket | Member | str
 """Who is meant: a socket, a member, or the id of a socket."""
 
 GROUP_BYTES: Final = 200
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a broadcast.
-
-    Attributes:
-        id: The message's id, the given one or a new one.
-        position: Its place in the topic.
-        duplicate: A message with this id had been stored before; nobody got it again.
-    """
-
-    id: str
-    position: Position
-    duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Told(Generic[M]):
-    """One message of the history."""
-
-    id: str
-    position: Position
-    data: M
-
-
-@dataclass(frozen=True, slots=True)
-class Slice(Generic[M]):
-    """A part of a topic's history, oldest first.
-
-    Attributes:
-        messages: What is kept after the asked position.
-        position: Where the topic stands now.
-        complete: False when something after the asked position is gone.
-    """
-
-    messages: tuple[Told[M], ...]
-    position: Position
-    complete: bool
-
-
-class _Spec:
-    """What was declared; the hub compares it by ``options``."""
-
-    __slots__ = ("adapter", "history", "key", "message", "name", "overflow", "place")
-
-    def __init__(
-        self,
-        name: str,
-        message: Any,
-        key: Callable[[Any], str] | None,
-        overflow: Overflow,
-        history: History,
-    ) -> None:
-        if _NAME.fullmatch(name) is None:
-            raise ValueError(
-                f"{name!r} is no channel name: up to 64 of a-z 0-9 . _ -, beginning with a letter "
-                f"or digit; what users name belongs in a group: Channel(...).group({name!r})"
-            )
-        self.name = name
-        self.message = message
-        self.key = key
-        self.overflow = overflow
-        self.history = history
-        self.adapter: TypeAdapter[Any] | None = None if message is None else TypeAdapter(message)
-        self.place = _place()
-
-    @property
-    def options(self) -> tuple[object, ...]:
-        """What has to be the same in every declaration of one name."""
-        return (self.message, self.key, self.overflow, self.history)
 
 
 class _Room(Generic[M]):
@@ -105,7 +30,7 @@ class _Room(Generic[M]):
 
     __slots__ = ("_app", "_group", "_spec")
 
-    def __init__(self, spec: _Spec, group: str | None, app: object | None) -> None:
+    def __init__(self, spec: Spec, group: str | None, app: object | None) -> None:
         self._spec = spec
         self._group = group
         self._app = app
@@ -131,7 +56,8 @@ class _Room(Generic[M]):
 
         Raises:
             MessageInvalid: The message is not what the channel carries.
-            Unavailable: The backplane cannot store it now; nobody got it.
+            Unavailable: With ``when_degraded="refuse"``, and it cannot be stored; nobody got it.
+            OutcomeUnknown: With the same, and it may have been stored: repeat it with the id.
             NoRunningApp: No app runs on this loop.
             AmbiguousApp: Several do; write ``channel.of(app)``.
         """
@@ -145,8 +71,15 @@ class _Room(Generic[M]):
         except ValueError as error:
             raise MessageInvalid(self._spec.name, str(error)) from None
         stored = await hub.publish(
-            self._topic(), payload, id=name, key=key, keep=self._spec.history.keep
+            self._topic(),
+            payload,
+            id=name,
+            key=key,
+            keep=self._spec.history.keep,
+            alone=self._spec.when_degraded,
         )
+        if stored is None:
+            return Receipt(name, None, degraded=True)
         return Receipt(name, stored.position, stored.duplicate)
 
     async def history(self, after: Position | None = None, limit: int = 100) -> Slice[M]:
@@ -163,12 +96,28 @@ class _Room(Generic[M]):
         """The members on this process, in order of joining."""
         return self._hub().members(self._topic())
 
+    async def presence(self) -> Sequence[Present]:
+        """Return who is in it, on all processes; those first who came first.
+
+        Somebody on a process that was killed is in it for a minute more.
+
+        Raises:
+            PresenceOff: The channel is declared without ``presence=True``.
+        """
+        if not self._spec.presence:
+            raise PresenceOff(self._spec.name)
+        return await self._hub().present(self._topic())
+
     async def _join(
-        self, websocket: WebSocket, recent: int, meta: Mapping[str, object] | None
+        self,
+        websocket: WebSocket,
+        recent: int,
+        meta: Mapping[str, object] | None,
+        after: Position | None,
     ) -> Member:
         hub = self._hub(websocket)
         return await hub.join(
-            websocket, self._topic(), self._spec.overflow, meta=meta, recent=recent
+            websocket, self._topic(), self._spec, meta=meta, recent=recent, after=after
         )
 
     def _leave(self, websocket: WebSocket, group: str | None) -> None:
@@ -185,7 +134,7 @@ class _Room(Generic[M]):
         app = self._app
         if app is None and websocket is not None:
             app = websocket.app
-        hub = hub_of(app, self._spec.name)
+        hub = RUNNING.of(app, self._spec.name)
         hub.declare(self._spec)
         return hub
 
@@ -220,19 +169,23 @@ class Group(_Room[M]):
         self,
         websocket: WebSocket,
         *,
+        after: Position | None = None,
         recent: int = 0,
         meta: Mapping[str, object] | None = None,
     ) -> Member:
         """Take a socket into the group, accepting it if needed; twice is the same member.
 
+        A client that offers ``nexios.v1`` gets its frames, and says itself where it left.
+
         Args:
-            recent: So many of the last messages are sent first.
-            meta: What ``members`` shows about it.
+            after: What came after this place is sent first.
+            recent: Without it, so many of the last messages are.
+            meta: What ``members`` and ``presence`` show about it; JSON values.
 
         Raises:
             WebSocketDisconnect: The socket is over.
         """
-        return await self._join(websocket, recent, meta)
+        return await self._join(websocket, recent, meta, after)
 
     async def leave(self, websocket: WebSocket) -> None:
         """Let a socket go; it stays open. Idempotent, and safe when the peer is gone."""
@@ -256,6 +209,8 @@ class Channel(_Room[M]):
         key: Callable[[M], str] | None = None,
         overflow: Overflow | None = None,
         history: History | None = None,
+        presence: bool = False,
+        when_degraded: WhenDegraded = "local",
     ) -> None:
         """Declare a channel.
 
@@ -265,9 +220,21 @@ class Channel(_Room[M]):
             key: What makes a newer message replace an older one.
             overflow: What happens to members that read too slowly; ``Overflow.disconnect()``.
             history: How much is kept; ``History()``.
+            presence: All processes know who is in it, and tell ``nexios.v1`` clients of joins
+                and leaves.
+            when_degraded: While no other process can be reached, the members here get messages
+                all the same; ``"refuse"`` raises instead.
         """
         policy = overflow or Overflow.disconnect()
-        spec = _Spec(name, message, key, policy, history or History())
+        spec = Spec(
+            name,
+            message,
+            key,
+            policy,
+            history or History(),
+            presence=presence,
+            when_degraded=when_degraded,
+        )
         super().__init__(spec, None, None)
 
     @property
@@ -297,10 +264,15 @@ class Channel(_Room[M]):
             )
         return Group(self._spec, name, self._app)
 
+    async def present(self, room: str | None = None) -> Sequence[Present]:
+        """Return who is in a group, or without one in the channel itself; see `presence`."""
+        return await (self if room is None else self.group(room)).presence()
+
     async def connect(
         self,
         websocket: WebSocket,
         *,
+        after: Position | None = None,
         recent: int = 0,
         meta: Mapping[str, object] | None = None,
     ) -> Member:
@@ -308,14 +280,17 @@ class Channel(_Room[M]):
 
         It leaves by itself when its handler ends, however that ends.
 
+        A client that offers ``nexios.v1`` gets its frames, and says itself where it left.
+
         Args:
-            recent: So many of the last messages are sent first.
-            meta: What ``members`` shows about it.
+            after: What came after this place is sent first.
+            recent: Without it, so many of the last messages are.
+            meta: What ``members`` and ``presence`` show about it; JSON values.
 
         Raises:
             WebSocketDisconnect: The socket is over.
         """
-        return await self._join(websocket, recent, meta)
+        return await self._join(websocket, recent, meta, after)
 
     async def disconnect(self, websocket: WebSocket) -> None:
         """Let a socket go, from all groups too; it stays open.
@@ -349,11 +324,3 @@ def _socket_id(to: To) -> str:
     if isinstance(to, str):
         return to
     return to.socket if isinstance(to, Member) else to.id
-
-
-def _place() -> str:
-    """Return file and line of the declaration, past this file and generic aliases."""
-    frame = sys._getframe(1)  # noqa: SLF001  # the documented CPython call, as in `warnings`
-    while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, "typing"):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -52,6 +52,20 @@ class ChannelClash(ChannelError):
         )
 
 
+class PresenceOff(ChannelError):
+    """Who is in a channel was asked, and nobody is told of it."""
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        super().__init__(channel)
+
+    def __str__(self) -> str:
+        return (
+            f"channel {self.channel!r} tells other processes nothing of its members\n"
+            f"  fix: Channel({self.channel!r}, presence=True)"
+        )
+
+
 class MessageInvalid(ChannelError, ValueError):
     """What was broadcast does not fit the channel's ``message=``, or has no JSON form."""
 

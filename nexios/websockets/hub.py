@@ -1,42 +1,43 @@
 """The hub of one app on one event loop: topics, sockets, and the watch over slow ones."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import RunVar, cancel_shielded_checkpoint
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Backplane, Keep, Stored, Topic
+from nexios.application.backplane import (
+    Backplane,
+    Keep,
+    Link,
+    LinkState,
+    Position,
+    Present,
+    Stored,
+    Topic,
+)
 from nexios.application.limits import Limits
-from nexios.websockets.errors import AmbiguousApp, ChannelClash, NoRunningApp
+from nexios.websockets.declared import Spec
+from nexios.websockets.entering import accepted
+from nexios.websockets.errors import ChannelClash
+from nexios.websockets.frames import SUBPROTOCOL
 from nexios.websockets.member import Member, Outgoing
-from nexios.websockets.options import Overflow
+from nexios.websockets.options import WhenDegraded
+from nexios.websockets.presence import Presence, presence_topic
+from nexios.websockets.resume import AWAY, Before, before
+from nexios.websockets.running import Running
 from nexios.websockets.topic import LiveTopic
 from nexios.websockets.turn import Turn
-from nexios.websockets.wire import Delivery
 
 WATCH_S: Final = 1.0
 PRESSED_TURNS: Final = 4
-
-
-class Declared(Protocol):
-    """What the hub compares of two channels with one name."""
-
-    name: str
-    place: str
-
-    @property
-    def options(self) -> tuple[object, ...]: ...
-
-
-# The only table of the process: which apps run on this event loop. anyio keeps it weakly by loop.
-_RUNNING: Final[RunVar[tuple["Hub", ...]]] = RunVar("nexios_hubs")
+READS: Final = 8
 
 
 class Hub:
@@ -54,6 +55,7 @@ class Hub:
         tasks: TaskGroup,
         limits: Limits,
         report: Callable[[BaseException, str], None],
+        required: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Serve the channels of ``app``.
@@ -62,6 +64,8 @@ class Hub:
             app: What stands in ``scope["app"]`` of its sockets.
             tasks: Where writers, subscriptions and the watch run.
             report: Told of failures nobody can be answered with.
+            required: A backplane that cannot be reached at the start ends it; otherwise the app
+                starts degraded.
             clock: Seconds, for write deadlines.
         """
         self.app = app
@@ -72,12 +76,22 @@ class Hub:
         self.turn = Turn()
         self._tasks = tasks
         self._report = report
+        self._required = required
         self._topics: dict[Topic, LiveTopic] = {}
+        self._presence: Presence | None = None
+        self._reads = anyio.CapacityLimiter(READS)
+        self._up = True
+        self._reason = ""
         self._sockets: dict[str, Outgoing] = {}
-        self._declared: dict[str, Declared] = {}
+        self._declared: dict[str, Spec] = {}
         self._scopes: set[anyio.CancelScope] = set()
         self._idle: anyio.Event | None = None
         self._running = False
+
+    @property
+    def degraded(self) -> str:
+        """Why other processes cannot be reached, or nothing when they can."""
+        return "" if self._up else self._reason or "the message broker cannot be reached"
 
     async def start(self) -> None:
         """Connect the backplane and be found by channels.
@@ -85,9 +99,20 @@ class Hub:
         Raises:
             Unavailable: The backplane cannot be reached.
         """
-        await self.backplane.start()
+        self.backplane.on_link(self._linked)
         self._running = True
-        _RUNNING.set((*_RUNNING.get(()), self))
+        try:
+            await self.backplane.start()
+        except AWAY as error:
+            if self._required:
+                self._running = False
+                raise
+            self._linked(Link(LinkState.DEGRADED, str(error)))
+            self._spawn(self._connect)
+        except BaseException:
+            self._running = False
+            raise
+        RUNNING.enter(self)
         self._spawn(self._watch)
 
     async def stop(self) -> None:
@@ -95,7 +120,7 @@ class Hub:
         if not self._running:
             return
         self._running = False
-        _RUNNING.set(tuple(hub for hub in _RUNNING.get(()) if hub is not self))
+        RUNNING.leave(self)
         for outgoing in tuple(self._sockets.values()):
             self._let_go(outgoing)
         for scope in tuple(self._scopes):
@@ -103,11 +128,14 @@ class Hub:
         if self._scopes:
             self._idle = anyio.Event()
             await self._idle.wait()
+        if self._presence is not None:
+            with anyio.move_on_after(1.0):
+                await self._presence.withdraw()
         await self.backplane.close()
 
     # Asked by channels
 
-    def declare(self, channel: Declared) -> None:
+    def declare(self, channel: Spec) -> None:
         """Note a channel at its first use here.
 
         Raises:
@@ -118,17 +146,43 @@ class Hub:
             raise ChannelClash(channel.name, (known.place, channel.place))
 
     async def publish(
-        self, topic: Topic, payload: bytes, *, id: str, key: str | None, keep: Keep
-    ) -> Stored:
+        self,
+        topic: Topic,
+        payload: bytes,
+        *,
+        id: str,
+        key: str | None,
+        keep: Keep,
+        alone: WhenDegraded = "local",
+    ) -> Stored | None:
         """Publish, and give the writers a turn: a loop of broadcasts must not starve them.
 
         Where a queue is more than half full they get a few, never so many as a member that
         stands still would like. What goes out at the end of this turn needs none of it, so that
         several messages are one write.
+
+        Args:
+            alone: What happens while no other process can be reached.
+
+        Returns:
+            None when it was told to the members of this process only.
+
+        Raises:
+            Unavailable: Nobody got it.
+            OutcomeUnknown: It may have been stored.
         """
         self.pressed = False
-        stored = await self.backplane.publish(topic, payload, id=id, key=key, keep=keep)
-        if topic in self._topics:
+        stored: Stored | None = None
+        if self._up or alone == "refuse":
+            try:
+                stored = await self.backplane.publish(topic, payload, id=id, key=key, keep=keep)
+            except AWAY:
+                if alone == "refuse":
+                    raise
+        live = self._topics.get(topic)
+        if live is not None:
+            if stored is None:
+                live.deliver_here(id, key, payload)
             if self.turn.full:
                 self.turn.flush()
             elif self.turn.waits and not self.pressed:
@@ -141,18 +195,20 @@ class Hub:
         self,
         socket: WebSocket,
         topic: Topic,
-        policy: Overflow,
+        channel: Spec,
         *,
         meta: Mapping[str, object] | None,
         recent: int,
+        after: Position | None,
     ) -> Member:
         """Accept the socket if needed and take it into the topic; twice is the same member."""
-        if not socket.is_connected():
-            await socket.accept()
+        asked = await accepted(socket)
         known = self._member(socket, topic)
         if known is not None:
             return known
         await self._check_topics(socket)
+        if after is None and socket.subprotocol == SUBPROTOCOL:
+            after = asked.get(str(topic))
         live = self._live(topic)
         try:
             await live.ready()
@@ -160,12 +216,31 @@ class Hub:
             if known is not None:  # joined by another task of this socket meanwhile
                 return known
             socket.raise_if_ended()
-            member = self._enter(socket, live, policy, meta, joining=recent > 0)
+            first = recent > 0 or after is not None or socket.subprotocol == SUBPROTOCOL
+            member = self._enter(socket, live, channel, meta, joining=first)
         finally:
             self._leave_topic(live)
-        if recent > 0:
-            await self._replay(member, topic, recent)
+        if first:
+            place = live.last
+            try:
+                told = await before(self.backplane, topic, place, after, recent)
+            except BaseException:
+                await member.catch_up(Before(place), lambda: live.last)
+                raise
+            await member.catch_up(told, lambda: live.last)
         return member
+
+    async def present(self, topic: Topic) -> Sequence[Present]:
+        """Return who is in a topic, on all processes; while they are out of reach, on this."""
+        here = {one.socket: one.entry for one in self.members(topic)}
+        if self._up:
+            try:
+                found = await self.backplane.present(topic)
+            except AWAY:
+                found = ()
+            for entry in found:
+                here.setdefault(entry.socket, entry)
+        return sorted(here.values(), key=lambda one: one.since)
 
     def leave(self, socket: WebSocket, channel: str, group: str | None) -> None:
         """Take a socket out of one group, or with None out of the channel and all its groups."""
@@ -220,10 +295,10 @@ class Hub:
         if outgoing is not None and most is not None and len(outgoing.members) >= most:
             await socket.refuse(4429, "too many topics")
 
-    def _live(self, topic: Topic) -> LiveTopic:
+    def _live(self, topic: Topic, *, quiet: bool = False) -> LiveTopic:
         live = self._topics.get(topic)
         if live is None:
-            live = self._topics[topic] = LiveTopic(topic)
+            live = self._topics[topic] = LiveTopic(topic, self._reads, quiet=quiet)
             self._spawn(partial(live.run, self.backplane))
         live.users += 1
         return live
@@ -239,7 +314,7 @@ class Hub:
         self,
         socket: WebSocket,
         live: LiveTopic,
-        policy: Overflow,
+        channel: Spec,
         meta: Mapping[str, object] | None,
         *,
         joining: bool,
@@ -249,11 +324,31 @@ class Hub:
             outgoing = self._sockets[socket.id] = Outgoing(socket, self)
             socket.when_gone(partial(self._forget, outgoing))
             self._spawn(outgoing.run)
-        member = Member(outgoing, live.topic, policy, meta=meta, joining=joining)
+        member = Member(outgoing, live.topic, channel.overflow, meta=meta, joining=joining)
         outgoing.members[live.topic] = member
         live.users += 1
         live.add(member)
+        if channel.presence:
+            self._come(member)
         return member
+
+    def _come(self, member: Member) -> None:
+        if self._presence is None:
+            self._presence = Presence(self.backplane)
+            self._spawn(self._presence.run)
+        member.present = True
+        self._presence.joined(member.entry)
+        if member.tagged:
+            self._live(presence_topic(member.topic), quiet=True).add(member)
+
+    def _go(self, member: Member) -> None:
+        if self._presence is None:
+            return
+        self._presence.left(member.entry)
+        live = self._topics.get(presence_topic(member.topic))
+        if live is not None and member.tagged:
+            live.remove(member)
+            self._leave_topic(live)
 
     def _part(self, outgoing: Outgoing, topic: Topic) -> None:
         member = outgoing.members.pop(topic)
@@ -261,6 +356,8 @@ class Hub:
         if live is not None:
             live.remove(member)
             self._leave_topic(live)
+        if member.present:
+            self._go(member)
 
     def _forget(self, outgoing: Outgoing) -> None:
         self._let_go(outgoing)
@@ -271,13 +368,21 @@ class Hub:
         self._sockets.pop(outgoing.socket.id, None)
         return outgoing.release()
 
-    async def _replay(self, member: Member, topic: Topic, recent: int) -> None:
-        before: list[Delivery] = []
-        try:
-            kept = await self.backplane.read(topic, None, recent)
-            before = [Delivery(arrived) for arrived in kept.messages]
-        finally:
-            member.joined(before)
+    def _linked(self, link: Link) -> None:
+        up = link.state is LinkState.UP
+        self._up, self._reason = up, link.reason
+        live = sorted(self._topics.values(), key=lambda one: -len(one.members))
+        for topic in live:
+            topic.linked(up=up)
+
+    async def _connect(self) -> None:
+        while True:
+            await anyio.sleep(WATCH_S)
+            try:
+                await self.backplane.start()
+            except AWAY:
+                continue
+            return
 
     async def _say_close(self, socket: WebSocket, message: Message, done: anyio.Event) -> None:
         try:
@@ -314,18 +419,4 @@ class Hub:
                 self._idle.set()
 
 
-def hub_of(app: object | None, channel: str) -> Hub:
-    """Return the hub of ``app`` on this loop; for None the only one that runs here.
-
-    Raises:
-        NoRunningApp: None runs here.
-        AmbiguousApp: Several do, and ``app`` does not say which.
-    """
-    running = _RUNNING.get(())
-    if app is not None:
-        running = tuple(hub for hub in running if hub.app is app)
-    if not running:
-        raise NoRunningApp(channel)
-    if len(running) > 1:
-        raise AmbiguousApp(channel, len(running))
-    return running[0]
+RUNNING: Final[Running[Hub]] = Running("nexios_hubs")

@@ -1,8 +1,7 @@
 """One socket in channels: what it belongs to, what waits for it, and the task that writes it."""
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
 
 import anyio
@@ -10,11 +9,14 @@ import anyio
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Topic
+from nexios.application.backplane import Position, Present, Topic
 from nexios.application.limits import Limits
+from nexios.websockets.frames import SUBPROTOCOL, dropped_frame, joined_frame, reset_frame
 from nexios.websockets.options import Overflow, OverflowKind
 from nexios.websockets.overflow import Item, Verdict, Waiting
+from nexios.websockets.resume import Before
 from nexios.websockets.turn import FRAMES, Due, Turn
+from nexios.websockets.waking import Wake
 from nexios.websockets.wire import Delivery
 
 
@@ -27,9 +29,23 @@ class Member:
         subject: Who was authenticated, or None.
         meta: What ``connect`` was given, for those who list the members.
         since: Unix time at which it joined.
+        present: All processes know of it.
+        tagged: It gets the frames of ``nexios.v1``, not the messages alone.
     """
 
-    __slots__ = ("_joining", "_outgoing", "_policy", "meta", "since", "socket", "subject", "topic")
+    __slots__ = (
+        "_full",
+        "_joining",
+        "_outgoing",
+        "_policy",
+        "meta",
+        "present",
+        "since",
+        "socket",
+        "subject",
+        "tagged",
+        "topic",
+    )
 
     def __init__(
         self,
@@ -43,8 +59,11 @@ class Member:
         """Stand in ``topic``; while ``joining``, what arrives waits for what was before it."""
         self._outgoing = outgoing
         self._policy = policy
-        self._joining: list[Delivery] | None = [] if joining else None
+        self._joining: list[Delivery | Message] | None = [] if joining else None
+        self._full = False
+        self.present = False
         self.topic = topic
+        self.tagged = outgoing.tagged
         self.socket = outgoing.socket.id
         self.subject = outgoing.socket.caller.actor
         self.meta = dict(meta or {})
@@ -58,25 +77,82 @@ class Member:
         """The socket itself."""
         return self._outgoing.socket
 
+    @property
+    def entry(self) -> Present:
+        """The member as other processes know it."""
+        return Present(self.topic, self.socket, self.subject, self.meta, self.since)
+
     def offer(self, delivery: Delivery) -> None:
         """Take one message of the topic. Never waits, never raises for the socket's state."""
         if self._joining is None:
-            self._outgoing.offer(delivery, self.topic, self._policy)
+            if self.tagged:
+                frame = delivery.tagged(self.topic)
+            elif delivery.presence:
+                return
+            else:
+                frame = delivery.frame
+            self._outgoing.offer_frame(
+                frame, delivery.size, self.topic, self._policy, delivery.key
+            )
         elif len(self._joining) < self._outgoing.limits.queue_out:
             self._joining.append(delivery)
+        elif self.tagged:
+            self._full = True
         else:
             self._outgoing.evict(1013, "slow reader")
 
-    def joined(self, before: list[Delivery]) -> None:
-        """Send what was there before, then what came while that was read, each once."""
+    def tell(self, frame: Message) -> None:
+        """Queue a frame about the topic."""
+        if self._joining is None:
+            self._outgoing.offer_frame(frame, 0, self.topic, self._policy)
+        else:
+            self._joining.append(frame)
+
+    async def catch_up(self, before: Before, now: Callable[[], Position | None]) -> None:
+        """Send what was there before, then let go what came while that was read, each once.
+
+        Args:
+            before: What it gets first.
+            now: Where the topic stands.
+
+        Raises:
+            WebSocketDisconnect: The socket is over.
+        """
+        try:
+            if self.tagged:
+                await self._greet(before)
+            for arrived in before.messages:
+                delivery = Delivery(arrived)
+                tagged = delivery.tagged(self.topic) if self.tagged else delivery.frame
+                await self._outgoing.send(tagged)
+        finally:
+            self._let_go(before.end, now())
+
+    async def _greet(self, before: Before) -> None:
+        replayed = len(before.messages)
+        recovered = before.recovered
+        await self._outgoing.send(
+            joined_frame(self.topic, before.at, recovered=recovered, replayed=replayed)
+        )
+        if before.lost and before.at is not None:
+            await self._outgoing.send(reset_frame(self.topic, before.at, before.lost))
+
+    def _let_go(self, last: Position | None, head: Position | None) -> None:
         waited, self._joining = self._joining or [], None
-        last = before[-1].position if before else None
-        for delivery in before:
-            self.offer(delivery)
-        for delivery in waited:
-            here = delivery.position
-            if last is None or here.epoch != last.epoch or here.offset > last.offset:
-                self.offer(delivery)
+        if self._full and head is not None:
+            self.tell(reset_frame(self.topic, head, "overflow"))
+            return
+        for one in waited:
+            if not isinstance(one, Delivery):
+                self.tell(one)
+            elif _beyond(one.position, last):
+                self.offer(one)
+
+
+def _beyond(here: Position | None, last: Position | None) -> bool:
+    if here is None or last is None or here.epoch != last.epoch:
+        return True
+    return here.offset > last.offset
 
 
 class Keeper(Protocol):
@@ -117,6 +193,7 @@ class Outgoing:
 
     __slots__ = (
         "_busy",
+        "_dropped",
         "_due",
         "_keeper",
         "_queue",
@@ -129,11 +206,13 @@ class Outgoing:
         "members",
         "released",
         "socket",
+        "tagged",
         "writing_since",
     )
 
     def __init__(self, socket: WebSocket, keeper: Keeper) -> None:
         self.socket = socket
+        self.tagged = socket.subprotocol == SUBPROTOCOL
         self.limits = socket.limits
         self.members: dict[Topic, Member] = {}
         self.writing_since: float | None = None
@@ -142,11 +221,12 @@ class Outgoing:
         self._queue = Waiting(
             max_count=self.limits.queue_out, max_bytes=self.limits.queue_out_bytes
         )
+        self._dropped: dict[Hashable, int] = {}
         self._busy = False
         self._due: list[Due] = []
         self._ready: list[Due] = []
         self._write_frames = socket.frame_writer
-        self._wake: asyncio.Future[None] | anyio.Event | None = None
+        self._wake = Wake()
         self._writer: anyio.CancelScope | None = None
         self._write: anyio.CancelScope | None = None
         socket.before_send = self.send
@@ -155,10 +235,6 @@ class Outgoing:
     def waiting(self) -> int:
         """How many messages wait to be written."""
         return len(self._queue)
-
-    def offer(self, delivery: Delivery, topic: Topic, policy: Overflow) -> None:
-        """Queue a channel message; a socket that has no room is given up."""
-        self.offer_frame(delivery.frame, delivery.size, topic, policy, delivery.key)
 
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
@@ -180,7 +256,7 @@ class Outgoing:
         if not (self._busy or self._queue or self._ready):
             if self._write_frames is None:
                 self._ready, dues = self._split(dues)
-                self._rouse()
+                self._wake.rouse()
             elif dues and self._write_frames(turn.joined(dues)):
                 return
         for due in dues:
@@ -205,9 +281,11 @@ class Outgoing:
         if self._queue.offer(item, policy) is Verdict.FULL:
             self.evict(1013, "slow reader")
             return
+        if self.tagged and self._queue.gave_way:
+            self._dropped[topic] = self._dropped.get(topic, 0) + self._queue.gave_way
         if len(self._queue) > self.limits.queue_out // 2:
             self._keeper.pressed = True
-        self._rouse()
+        self._wake.rouse()
 
     def evict(self, code: int, reason: str) -> None:
         """Give the socket up."""
@@ -228,7 +306,7 @@ class Outgoing:
             raise self._over()
         item = _Direct(frame)
         self._queue.put(item)
-        self._rouse()
+        self._wake.rouse()
         try:
             await item.done.wait()
         except BaseException:
@@ -249,13 +327,20 @@ class Outgoing:
                 continue
             item = None if self._busy else self._queue.take()
             if item is None:
-                await self._sleep()
+                await self._wake.sleep()
                 continue
             error: Exception | None = None
             try:
+                if item.topic in self._dropped:
+                    await self._tell_dropped(item.topic)
                 await self._transmit(item.frame)
             except Exception as broken:  # whatever a dead peer's send raises ends this socket only
                 error = broken
+            except BaseException:  # released: whoever waits for this message has to hear of it
+                if isinstance(item, _Direct):
+                    item.error = self._over()
+                    item.done.set()
+                raise
             if isinstance(item, _Direct):
                 item.error = error
                 item.done.set()
@@ -273,16 +358,6 @@ class Outgoing:
                 self.socket.cut()
                 break
         self._ready = []
-
-    async def _sleep(self) -> None:
-        try:
-            # A future of the loop: anyio's event costs more than the write it waits for.
-            wake = self._wake = asyncio.get_running_loop().create_future()
-        except RuntimeError:
-            event = self._wake = anyio.Event()
-            await event.wait()
-        else:
-            await wake
 
     def release(self) -> list[Message]:
         """Drop what waits and end the writer; later sends of the handler go straight out.
@@ -303,8 +378,12 @@ class Outgoing:
         for writing in (self._write, self._writer):
             if writing is not None:
                 writing.cancel()
-        self._rouse()
+        self._wake.rouse()
         return [item.frame for item in dropped]
+
+    async def _tell_dropped(self, topic: Hashable) -> None:
+        if isinstance(topic, Topic):
+            await self._transmit(dropped_frame(topic, self._dropped.pop(topic)))
 
     async def _transmit(self, frame: Message) -> None:
         self._busy = True
@@ -316,16 +395,7 @@ class Outgoing:
             self._write = None
             self.writing_since = None
             if self._queue or self._ready:
-                self._rouse()
-
-    def _rouse(self) -> None:
-        wake, self._wake = self._wake, None
-        if wake is None:
-            return
-        if isinstance(wake, anyio.Event):
-            wake.set()
-        elif not wake.done():
-            wake.set_result(None)
+                self._wake.rouse()
 
     def _over(self) -> WebSocketDisconnect:
         protocol = self.socket.protocol

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from nexios.application.backplane import Keep
+
+WhenDegraded = Literal["local", "refuse"]
+"""While no other process can be reached: tell the members here, or nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,21 @@ class Waiting:
     """The queue of one socket, first in first out.
 
     Only channel messages count against the bounds: a handler waits for its own sends anyway.
+
+    Attributes:
+        gave_way: How many messages the last offer dropped.
     """
 
-    __slots__ = ("_bytes", "_count", "_items", "_keys", "_max_bytes", "_max_count", "_next")
+    __slots__ = (
+        "_bytes",
+        "_count",
+        "_items",
+        "_keys",
+        "_max_bytes",
+        "_max_count",
+        "_next",
+        "gave_way",
+    )
 
     def __init__(self, *, max_count: int, max_bytes: int) -> None:
         self._max_count = max_count
@@ -50,6 +62,7 @@ class Waiting:
         self._next = 0
         self._count = 0
         self._bytes = 0
+        self.gave_way = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -71,6 +84,7 @@ class Waiting:
         nobody could ever get it.
         """
         verdict = Verdict.QUEUED
+        self.gave_way = 0
         kind = policy.kind
         if kind is OverflowKind.LATEST_BY_KEY and item.key is not None and item.topic is not None:
             place = (item.topic, item.key)
@@ -84,6 +98,7 @@ class Waiting:
             if kind is not OverflowKind.DROP_OLDEST or not self._drop_oldest(item.topic):
                 return Verdict.FULL
             verdict = Verdict.DROPPED_OLDEST
+            self.gave_way += 1
         number = self._next
         self._next += 1
         self._items[number] = item

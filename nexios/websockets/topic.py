@@ -1,10 +1,21 @@
 """One topic on one process: its members, and the subscription that feeds them."""
 
+import time
+from collections import OrderedDict
+from typing import Final
+
 import anyio
 
+from nexios.adapters.asgi.types import Message
 from nexios.application.backplane import Arrived, Backplane, Position, Topic
+from nexios.websockets.cursor import Cursor, State, Step
+from nexios.websockets.frames import link_frame, reset_frame
 from nexios.websockets.member import Member
+from nexios.websockets.resume import AWAY, PAGE
 from nexios.websockets.wire import Delivery
+
+_AGAIN_S: Final = 1.0
+_TOLD_S: Final = 120.0
 
 
 class LiveTopic:
@@ -15,17 +26,43 @@ class LiveTopic:
         users: Members, and joins that are still on the way.
     """
 
-    __slots__ = ("_error", "_members", "_ready", "_row", "_stop", "last", "topic", "users")
+    __slots__ = (
+        "_cursor",
+        "_error",
+        "_limit",
+        "_local",
+        "_members",
+        "_quiet",
+        "_ready",
+        "_row",
+        "_signal",
+        "_stopped",
+        "_tagged",
+        "topic",
+        "users",
+    )
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: Topic, limit: anyio.CapacityLimiter, *, quiet: bool = False) -> None:
+        """Be the topic here.
+
+        Args:
+            limit: How many topics read at once after an outage.
+            quiet: Members are told its messages, and nothing of the topic itself.
+        """
+        self._quiet = quiet
         self.topic = topic
         self.users = 0
-        self.last: Position | None = None
+        self._limit = limit
+        self._cursor = Cursor()
         self._members: dict[str, Member] = {}
         self._row: tuple[Member, ...] | None = None
+        self._tagged = 0
         self._ready = anyio.Event()
-        self._stop = anyio.Event()
+        self._signal = anyio.Event()
+        self._stopped = False
         self._error: Exception | None = None
+        # What was told here without the broker: if it was stored after all, it comes once more.
+        self._local: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -34,51 +71,85 @@ class LiveTopic:
             self._row = tuple(self._members.values())
         return self._row
 
+    @property
+    def last(self) -> Position | None:
+        """Up to where the members were told everything; None when nobody knows."""
+        return self._cursor.last
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the broker is away."""
+        return self._cursor.state is State.DEGRADED
+
     def add(self, member: Member) -> None:
         """Take a member in; it gets what arrives from now on."""
         self._members[member.socket] = member
+        self._tagged += member.tagged
         self._row = None
 
     def remove(self, member: Member) -> None:
         """Let a member go."""
         if self._members.pop(member.socket, None) is not None:
+            self._tagged -= member.tagged
             self._row = None
 
-    def deliver(self, arrived: Arrived) -> None:
-        """Give a message to every member. Never waits and never raises for one."""
-        last, here = self.last, arrived.position
-        if last is not None and last.epoch == here.epoch and here.offset <= last.offset:
+    def arrived(self, arrived: Arrived) -> None:
+        """Take a message from the backplane. Never waits and never raises for a member."""
+        step = self._cursor.take(arrived)
+        if step is Step.DELIVER:
+            self._deliver(arrived)
+        elif step is Step.RESET:
+            self._reset(Position(arrived.position.epoch, arrived.previous))
+            self._deliver(arrived)
+        elif step is Step.READ:
+            self._rouse()
+
+    def deliver_here(self, id: str, key: str | None, payload: bytes) -> None:
+        """Tell the members here what could not be stored for all."""
+        now = time.monotonic()
+        while self._local and next(iter(self._local.values()))[0] < now - _TOLD_S:
+            self._local.popitem(last=False)
+        if id in self._local or self._cursor.knows(id):
             return
-        self.last = here
-        delivery = Delivery(arrived)
-        if delivery.exclude:
-            for member in self.members:
-                if member.socket not in delivery.exclude:
-                    member.offer(delivery)
+        self._local[id] = (now, frozenset(self._members))
+        delivery = Delivery(Arrived(Position("", 0), 0, id, key, payload), degraded=True)
+        self._offer(delivery, delivery.exclude)
+
+    def linked(self, *, up: bool) -> None:
+        """Note that the broker was lost, or found again."""
+        was, never_began = self.degraded, self._cursor.last is None
+        if up:
+            if self._cursor.found() is Step.READ or never_began:
+                self._rouse()
         else:
-            for member in self.members:
-                member.offer(delivery)
+            self._cursor.lost()
+        if was is up or never_began:
+            self._tell(link_frame(self.topic, up=up))
 
     async def run(self, backplane: Backplane) -> None:
         """Follow the topic until ``stop``; one task owns the subscription."""
-        try:
-            async with backplane.follow(self.topic, self.deliver) as head:
-                if self.last is None:
-                    self.last = head
+        while not self._stopped:
+            try:
+                async with backplane.follow(self.topic, self.arrived) as head:
+                    self._begin(head)
+                    await self._serve(backplane)
+            except AWAY:
+                self._cursor.lost()
+                self._ready.set()  # members are taken in; they get what is said here
+                await self._pause()
+            except Exception as error:
+                if self._ready.is_set():
+                    raise
+                self._error = error
+                return
+            finally:
                 self._ready.set()
-                await self._stop.wait()
-        except Exception as error:
-            if self._ready.is_set():
-                raise
-            self._error = error
-        finally:
-            self._ready.set()
 
     async def ready(self) -> None:
-        """Return when following has begun.
+        """Return when following has begun, or when the broker turned out to be away.
 
         Raises:
-            Exception: What following failed with, ``Unavailable`` for one.
+            Exception: What following failed with.
         """
         if not self._ready.is_set():
             await self._ready.wait()
@@ -87,4 +158,67 @@ class LiveTopic:
 
     def stop(self) -> None:
         """End the subscription."""
-        self._stop.set()
+        self._stopped = True
+        self._rouse()
+
+    def _begin(self, head: Position) -> None:
+        if self._cursor.begin(head) is Step.RESET and self._members:
+            self._cursor.reason = "epoch"  # they joined while nobody knew the place
+            self._reset(head)
+
+    async def _serve(self, backplane: Backplane) -> None:
+        while not self._stopped:
+            self._ready.set()
+            signal = self._signal
+            if self._cursor.state is State.CATCHING_UP:
+                try:
+                    async with self._limit:
+                        await self._catch_up(backplane)
+                except AWAY:
+                    # Asked again after a pause, or as soon as the link is up.
+                    await self._pause()
+                continue
+            await signal.wait()
+
+    async def _catch_up(self, backplane: Backplane) -> None:
+        while self._cursor.state is State.CATCHING_UP and not self._stopped:
+            after = self._cursor.last
+            part = await backplane.read(self.topic, after, PAGE)
+            step, told = self._cursor.read(part)
+            if step is Step.RESET:
+                self._reset(part.head)
+            for message in told:
+                self._deliver(message)
+
+    async def _pause(self) -> None:
+        if not self._stopped:
+            signal = self._signal
+            with anyio.move_on_after(_AGAIN_S):
+                await signal.wait()
+
+    def _rouse(self) -> None:
+        signal, self._signal = self._signal, anyio.Event()
+        signal.set()
+
+    def _deliver(self, arrived: Arrived) -> None:
+        delivery = Delivery(arrived)
+        told = self._local.get(arrived.id) if self._local else None
+        self._offer(delivery, delivery.exclude if told is None else delivery.exclude | told[1])
+
+    def _offer(self, delivery: Delivery, exclude: frozenset[str]) -> None:
+        if exclude:
+            for member in self.members:
+                if member.socket not in exclude:
+                    member.offer(delivery)
+        else:
+            for member in self.members:
+                member.offer(delivery)
+
+    def _reset(self, head: Position) -> None:
+        self._tell(reset_frame(self.topic, head, self._cursor.reason))
+
+    def _tell(self, frame: Message) -> None:
+        if self._tagged and not self._quiet:
+            for member in self.members:
+                if member.tagged:
+                    member.tell(frame)

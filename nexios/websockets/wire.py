@@ -1,4 +1,4 @@
-"""What travels on the backplane, and the bare form in which clients get it.
+"""What travels on the backplane, and the two forms in which clients get it.
 
 A payload is one byte of flags, then with ``EXCLUDES`` two bytes of length and the excluded socket
 ids joined by commas, then the body: JSON text, or with ``BINARY`` the bytes themselves.
@@ -7,16 +7,16 @@ ids joined by commas, then the body: JSON text, or with ``BINARY`` the bytes the
 from collections.abc import Collection
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+import pydantic
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from nexios.adapters.asgi.types import Message
-from nexios.application.backplane import Arrived, Position
+from nexios.application.backplane import PAYLOAD_BYTES, Arrived, Position, Topic
+from nexios.websockets.frames import frame, message_frame
 
 BINARY: Final = 1
 EXCLUDES: Final = 2
-PAYLOAD_BYTES: Final = 2**20
-"""What every backplane takes (application/backplane.py)."""
+PRESENCE: Final = 4
 
 
 def encode(message: object) -> tuple[int, bytes]:
@@ -37,7 +37,7 @@ def pack(flags: int, body: bytes, exclude: Collection[str] = ()) -> bytes:
     """Return the payload for the backplane.
 
     Raises:
-        ValueError: It is over 1 MiB.
+        ValueError: It is over what every backplane takes.
     """
     if not exclude:
         payload = bytes((flags,)) + body
@@ -54,10 +54,21 @@ def pack(flags: int, body: bytes, exclude: Collection[str] = ()) -> bytes:
 class Delivery:
     """One message on its way to the members of a topic; frames are made once, when first asked."""
 
-    __slots__ = ("_body", "_frame", "binary", "exclude", "id", "key", "position", "size")
+    __slots__ = (
+        "_body",
+        "_frame",
+        "_tagged",
+        "binary",
+        "exclude",
+        "id",
+        "key",
+        "position",
+        "presence",
+        "size",
+    )
 
-    def __init__(self, arrived: Arrived) -> None:
-        """Read what came from the backplane."""
+    def __init__(self, arrived: Arrived, *, degraded: bool = False) -> None:
+        """Read what came from the backplane, or with ``degraded`` did not: it has no place."""
         payload = arrived.payload
         flags, start = payload[0], 1
         self.exclude: frozenset[str] = frozenset()
@@ -67,10 +78,12 @@ class Delivery:
         self.binary = bool(flags & BINARY)
         self.id = arrived.id
         self.key = arrived.key
-        self.position: Position = arrived.position
+        self.position: Position | None = None if degraded else arrived.position
+        self.presence = bool(flags & PRESENCE)
         self.size = len(payload)
         self._body = payload[start:]
         self._frame: Message | None = None
+        self._tagged: Message | None = None
 
     @property
     def body(self) -> bytes:
@@ -84,6 +97,17 @@ class Delivery:
             self._frame = bare(self._body, binary=self.binary)
         return self._frame
 
+    def tagged(self, topic: Topic) -> Message:
+        """The ASGI message of ``nexios.v1``, as above."""
+        if self._tagged is None:
+            if self.presence:
+                self._tagged = frame("presence", topic, **from_json(self._body))
+            else:
+                self._tagged = message_frame(
+                    topic, self.position, self.id, self._body, binary=self.binary
+                )
+        return self._tagged
+
 
 def bare(body: bytes, *, binary: bool) -> Message:
     """Return the ASGI message of the bare form: the message and nothing else."""
@@ -92,7 +116,7 @@ def bare(body: bytes, *, binary: bool) -> Message:
     return {"type": "websocket.send", "text": body.decode("utf-8")}
 
 
-def decode(delivery: Delivery, adapter: TypeAdapter[Any] | None = None) -> Any:
+def decode(delivery: Delivery, adapter: "pydantic.TypeAdapter[Any] | None" = None) -> Any:
     """Return the value that was broadcast; ``adapter`` gives it its type back."""
     if delivery.binary:
         return delivery.body

@@ -109,12 +109,12 @@ class Printing:
         return "printing"
 
 
-@pytest.mark.parametrize(("env", "name"), [("prod", b"smtp"), ("dev", b"printing")])
+@pytest.mark.parametrize(("env", "name"), [("staging", b"smtp"), ("dev", b"printing")])
 async def test_the_configured_environment_is_the_profile(env: Environment, name: bytes) -> None:
     mail = Module("mail").export(Mailer)
     mail.bind(Mailer, when=profile("prod", "staging")).to(Smtp)
     mail.bind(Mailer, when=~profile("prod", "staging")).to(Printing)
-    app = NexiosApp(mail, config=MakeConfig(env=env, secret_key="s" * 32))
+    app = NexiosApp(mail, config=MakeConfig(env=env))
 
     @app.get("/name")
     async def show(mailer: Mailer = Depend()) -> str:

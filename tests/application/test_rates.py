@@ -105,3 +105,10 @@ def test_a_million_keys_stay_within_bounds() -> None:
 )
 def test_who_counts_for_an_address(address: str, counts: str) -> None:
     assert network_of(address) == counts
+
+
+def test_what_is_left_is_told_right_when_one_that_costs_too_much_is_refused() -> None:
+    for count in range(1, 50):
+        rate = Rate(count, 3600.0, count)
+        refused = rate.decide(0.0, 1_700_000_000.123, count + 1)
+        assert (refused.allowed, refused.remaining) == (False, count)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from nexios.adapters.asgi.event_desk import EventDesk
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.controller import get as verb
 from nexios.adapters.websocket.socket import WebSocket
@@ -21,7 +22,6 @@ from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
 from nexios.auth.backends.session import SessionAuthBackend
 from nexios.auth.decorator import auth, fresh, has_permission, has_role, public
-from nexios.auth.events import EventDesk
 from nexios.auth.middleware import AuthenticationMiddleware, AuthenticationSetup, roles_in
 from nexios.auth.users import SimpleUser
 from nexios.config import MakeConfig

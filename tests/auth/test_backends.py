@@ -205,6 +205,40 @@ async def test_login_and_logout_need_evidence_too(
         assert (await client.get("/me")).status_code == (401 if passes else 200)
 
 
+@pytest.mark.parametrize("name", ["origin", "sec-fetch-site"])
+async def test_two_fields_of_evidence_are_foreign_whatever_they_say(name: str) -> None:
+    ours, theirs = (OURS, THEIRS) if name == "origin" else ("same-origin", "cross-site")
+    async with AsyncTestClient(shop(by_session())) as client:
+        await client.post("/login/7")
+        for told in ([ours, ours], [theirs, ours], [ours, theirs]):
+            fields = [(name, value) for value in told]
+            assert (await client.post("/me", headers=fields)).status_code == 403
+            assert (await client.post("/login/7", headers=fields)).status_code == 403
+
+
+@pytest.mark.parametrize("first", ["session", "jwt"])
+async def test_a_cookie_of_a_foreign_page_does_not_hide_a_token(first: str) -> None:
+    backends = [by_session(), JWTAuthBackend(load_user)]
+    app = shop(*(backends if first == "session" else backends[::-1]))
+
+    @app.post("/by-session", guards=[auth(["session"])])
+    async def only_session() -> str:
+        return "in"
+
+    token = {"authorization": f"Bearer {create_jwt({'sub': '7'}, SECRET)}"}
+    foreign = fields("cross-site", THEIRS)
+    async with AsyncTestClient(app) as client:
+        await client.post("/login/7")
+        both = await client.post("/me", headers=token | foreign)
+        assert (both.status_code, both.json()["scheme"]) == (200, "jwt")
+        # Where only the cookie counts it is refused for what it is, token or none.
+        for headers in (foreign, token | foreign):
+            refused = await client.post("/by-session", headers=headers)
+            assert refused.status_code == 403
+            assert refused.json()["type"].endswith("cross-site-request")
+        assert (await client.post("/me", headers=foreign)).status_code == 403
+
+
 async def test_clients_that_are_no_browsers_can_be_asked_for_evidence() -> None:
     async with AsyncTestClient(shop(by_session(), csrf={"require_origin": True})) as client:
         assert (await client.post("/login/7")).status_code == 403

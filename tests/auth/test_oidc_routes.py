@@ -19,6 +19,7 @@ from nexios.application.identity_provider import (
     ProviderUnavailable,
 )
 from nexios.application.one_time import OneTime
+from nexios.application.security_events import SecurityEvent, SecurityEvents
 from nexios.application.sessions import SessionStore, StoredSession
 from nexios.auth.backends.oidc import OIDCAuthBackend
 from nexios.auth.decorator import auth
@@ -90,10 +91,14 @@ def shop(
     *providers: FakeProvider,
     store: SessionStore | None = None,
     one_time: OneTime | None = None,
+    events: SecurityEvents | None = None,
     **config: Any,
 ) -> NexiosApp:
     USERS.gone.clear()
     module = Module("users")
+    if events is not None:
+        module.bind(SecurityEvents).value(events)  # type: ignore[type-abstract]
+        module.export(SecurityEvents)
     module.bind(Users).value(USERS)
     if one_time is not None:
         module.bind(OneTime).value(one_time)  # type: ignore[type-abstract]
@@ -139,6 +144,22 @@ async def log_in(
         params={"state": state, "code": subject},
         follow_redirects=False,
     )
+
+
+class Away:
+    """Keeps no event."""
+
+    async def record(self, event: SecurityEvent) -> None:
+        raise Unavailable
+
+
+@pytest.mark.parametrize("server_side", [True, False])
+async def test_a_login_that_cannot_be_recorded_is_none(server_side: bool) -> None:
+    store = MemorySessions() if server_side else None
+    app = shop(FakeProvider(), store=store, events=Away())
+    async with AsyncTestClient(app) as client:
+        assert (await log_in(client)).status_code == 503
+        assert (await client.get("/me")).status_code == 401
 
 
 async def test_whoever_comes_back_is_logged_in_under_a_new_session() -> None:

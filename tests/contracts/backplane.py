@@ -6,7 +6,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 import pytest
 
-from nexios.application.backplane import Arrived, Backplane, Keep, Position, Slice, Stored, Topic
+from nexios.application.backplane import (
+    PAYLOAD_BYTES,
+    Arrived,
+    Backplane,
+    Keep,
+    Position,
+    Present,
+    Slice,
+    Stored,
+    Topic,
+)
+from nexios.testing.skips import lacks
 
 ALL = Keep(count=1000, size=2**20, age_s=300.0)
 TEA = Topic("chat", "tea")
@@ -24,17 +35,31 @@ class Heard(list[Arrived]):
             self.came.set()
 
     async def until(self, count: int) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while len(self) < count:
                 self.came = anyio.Event()
                 await self.came.wait()
 
 
 class BackplaneContract:
-    """Subclasses say how to make the adapter; ``moved`` lets its clock pass."""
+    """Subclasses say how to make the adapter; ``moved`` lets its clock pass.
+
+    Attributes:
+        window_s: How long the adapter remembers an id.
+        age_s: An age the adapter can be watched at.
+        several_processes: Two adapters may share what is stored.
+    """
+
+    window_s = 120.0
+    age_s = 60.0
+    several_processes = True
 
     def make(self) -> AbstractAsyncContextManager[Backplane]:
-        """Return a started adapter with nothing stored."""
+        """Return an adapter with nothing stored; ``running`` starts it."""
+        raise NotImplementedError
+
+    def second(self, first: Backplane) -> Backplane:
+        """Return what another process has beside ``first``."""
         raise NotImplementedError
 
     async def moved(self, backplane: Backplane, seconds: float) -> None:
@@ -49,6 +74,18 @@ class BackplaneContract:
                 yield backplane
             finally:
                 await backplane.close()
+
+    @asynccontextmanager
+    async def two(self) -> AsyncIterator[tuple[Backplane, Backplane]]:
+        if not self.several_processes:
+            lacks(type(self).__name__.removeprefix("Test"), "several processes")
+        async with self.running() as one:
+            other = self.second(one)
+            await other.start()
+            try:
+                yield one, other
+            finally:
+                await other.close()
 
     @staticmethod
     async def told(
@@ -110,7 +147,7 @@ class BackplaneContract:
             other = await backplane.publish(Topic("chat"), b"c", id="7", key=None, keep=ALL)
             last = await backplane.publish(TEA, b"d", id="8", key="k", keep=ALL)
             await seen.until(2)
-            await self.moved(backplane, 121.0)
+            await self.moved(backplane, self.window_s + 1)
             late = await backplane.publish(TEA, b"e", id="7", key=None, keep=ALL)
         assert (first.duplicate, other.duplicate, last.duplicate) == (False, False, False)
         assert (again.duplicate, again.position) == (True, first.position)
@@ -156,12 +193,12 @@ class BackplaneContract:
         assert [item.payload for item in kept.messages] == left
 
     async def test_history_respects_age(self) -> None:
-        keep = Keep(9, 2**20, 60.0)
+        keep = Keep(9, 2**20, self.age_s)
         async with self.running() as backplane:
             await self.told(backplane, 1, keep=keep)
-            await self.moved(backplane, 60.0)
+            await self.moved(backplane, self.age_s / 10)
             kept = await backplane.read(TEA, None, 10)
-            await self.moved(backplane, 0.5)
+            await self.moved(backplane, self.age_s)
             gone = await backplane.read(TEA, kept.messages[0].position, 10)
             lost: Slice = await backplane.read(
                 TEA, Position(kept.head.epoch, kept.messages[0].previous), 10
@@ -218,8 +255,107 @@ class BackplaneContract:
             assert [item.payload for item in seen[name]] == [name.encode()]
 
     async def test_payloads_are_opaque(self) -> None:
-        payload = bytes(range(256)) * 4096
+        payload = bytes(range(256)) * (PAYLOAD_BYTES // 256)
         async with self.running() as backplane:
             await backplane.publish(TEA, payload, id="1", key=None, keep=Keep(9, 2**21, 300.0))
             kept = await backplane.read(TEA, None, 1)
         assert kept.messages[0].payload == payload
+
+    async def test_two_processes_see_one_order(self) -> None:
+        here, there = Heard(), Heard()
+
+        async def speak(backplane: Backplane, name: str) -> None:
+            for n in range(20):
+                await backplane.publish(TEA, b"x", id=f"{name}-{n}", key=None, keep=ALL)
+
+        async with (
+            self.two() as (one, other),
+            one.follow(TEA, here),
+            other.follow(TEA, there),
+        ):
+            async with anyio.create_task_group() as tasks:
+                for n in range(2):
+                    tasks.start_soon(speak, one, f"one{n}")
+                    tasks.start_soon(speak, other, f"other{n}")
+            await here.until(80)
+            await there.until(80)
+            kept = await other.read(TEA, None, 100)
+        assert here == there == list(kept.messages)
+        assert [item.previous for item in here[1:]] == [i.position.offset for i in here[:-1]]
+
+    async def test_an_id_is_stored_once_for_all_processes(self) -> None:
+        async with self.two() as (one, other):
+            first = await one.publish(TEA, b"a", id="7", key=None, keep=ALL)
+            again = await other.publish(TEA, b"a", id="7", key=None, keep=ALL)
+        assert (again.position, again.duplicate) == (first.position, True)
+
+    async def test_the_same_id_at_once_is_stored_once(self) -> None:
+        seen, stored = Heard(), []
+
+        async def speak(backplane: Backplane) -> None:
+            stored.append(await backplane.publish(TEA, b"a", id="7", key=None, keep=ALL))
+
+        async with self.running() as backplane, backplane.follow(TEA, seen):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(speak, backplane)
+            await backplane.publish(TEA, b"b", id="8", key=None, keep=ALL)
+            await seen.until(2)
+        assert [item.id for item in seen] == ["7", "8"]
+        assert sorted(item.duplicate for item in stored) == [False, True, True, True, True]
+        assert len({item.position for item in stored}) == 1
+
+    async def test_a_cancelled_publish_leaves_the_adapter_clean(self) -> None:
+        async with self.running() as backplane:
+            for n in range(20):
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    await backplane.publish(TEA, b"x", id=f"cut-{n}", key=None, keep=ALL)
+                stored = await backplane.publish(TEA, b"%d" % n, id=str(n), key=None, keep=ALL)
+                kept = await backplane.read(TEA, None, 1)
+                assert kept.messages[-1].position == stored.position
+                assert kept.messages[-1].payload == b"%d" % n
+
+    async def test_a_slice_has_its_limit_and_the_rest_follows(self) -> None:
+        async with self.running() as backplane:
+            start = (await backplane.read(TEA, None, 1)).head
+            await self.told(backplane, 7)
+            got: list[bytes] = []
+            at = start
+            for _ in range(4):
+                part = await backplane.read(TEA, at, 3)
+                assert part.complete
+                got += [item.payload for item in part.messages]
+                at = part.messages[-1].position if part.messages else at
+        assert got == [b"%d" % n for n in range(7)]
+
+    async def test_presence_is_what_was_noted_until_it_is_forgotten(self) -> None:
+        ada = Present(TEA, "s1", "ada", {"name": "Ada", "n": [1, None]}, 1.5)
+        bob = Present(TEA, "s2", None, {}, 2.5)
+        odd = [Present(Topic("chat", name), "s3", name, {"n": name}, 3.0) for name in ODD]
+        async with self.running() as backplane:
+            assert list(await backplane.present(TEA)) == []
+            await backplane.touch([bob, ada, *odd], 60.0)
+            await backplane.touch([ada], 60.0)
+            assert list(await backplane.present(TEA)) == [ada, bob]
+            for entry in odd:
+                assert list(await backplane.present(entry.topic)) == [entry]
+            await backplane.forget([ada])
+            await backplane.forget([ada])
+            assert list(await backplane.present(TEA)) == [bob]
+
+    async def test_presence_ends_by_itself(self) -> None:
+        ada = Present(TEA, "s1", "ada", {}, 1.5)
+        async with self.running() as backplane:
+            await backplane.touch([ada], self.age_s)
+            assert list(await backplane.present(TEA)) == [ada]
+            await self.moved(backplane, self.age_s + 1)
+            assert list(await backplane.present(TEA)) == []
+
+    async def test_presence_is_seen_by_other_processes(self) -> None:
+        ada = Present(TEA, "s1", "ada", {"name": "Ada"}, 1.5)
+        bob = Present(TEA, "s2", "bob", {}, 2.5)
+        async with self.two() as (one, other):
+            await one.touch([ada], 60.0)
+            await other.touch([bob], 60.0)
+            assert list(await one.present(TEA)) == list(await other.present(TEA)) == [ada, bob]

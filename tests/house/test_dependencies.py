@@ -18,6 +18,9 @@ INSTALLED_AS = {
     "pydantic_core": "pydantic",
     "pytest_asyncio": "pytest-asyncio",
     "python_multipart": "python-multipart",
+    "opentelemetry": "opentelemetry-api",
+    "prometheus_client": "prometheus-client",
+    "sentry_sdk": "sentry-sdk",
     "typing_extensions": "typing-extensions",
 }
 # Loaded where it runs already: nobody needs it who does not use it.

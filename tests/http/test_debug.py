@@ -9,8 +9,10 @@ import pytest
 
 from nexios import Depend, NexiosApp, Request
 from nexios.adapters.http.accept import preferred
-from nexios.adapters.http.debug import MASK, facts_of, scrubbed, seen
+from nexios.adapters.http.debug import facts_of
 from nexios.adapters.http.debug_page import debug_answer
+from nexios.application.scrub import MASK
+from nexios.application.showing import fit, seen
 from nexios.container.errors import MissingBinding, Step
 from tests.support.asgi import Answer, ask, http_scope
 
@@ -200,7 +202,7 @@ def test_what_cannot_be_seen_is_written_out() -> None:
         "a\\u001b[31mb\\u202ec\\u0085\\u2028\\udc80"
     )
     assert seen("a\tb\nc é") == "a\tb\nc é"
-    assert scrubbed("x://u:p@h y Basic dXNlcjpwYXNz") == f"x://u:{MASK}@h y Basic {MASK}"
+    assert fit("x://u:p@h y Basic dXNlcjpwYXNz") == f"x://u:{MASK}@h y Basic {MASK}"
 
 
 def test_a_deep_recursion_is_a_short_page() -> None:

@@ -12,7 +12,6 @@ from nexios.adapters.asgi.errors import (
     TooManyQueryFields,
 )
 from nexios.adapters.http import errors as http
-from nexios.adapters.http.debug import MASK, is_secret, shown
 from nexios.adapters.http.debug_page import debug_answer
 from nexios.adapters.http.problems import (
     internal_error,
@@ -20,6 +19,8 @@ from nexios.adapters.http.problems import (
     problem_for,
 )
 from nexios.application import errors as application
+from nexios.application.scrub import MASK, is_secret
+from nexios.application.showing import shown
 from nexios.domain import errors as domain
 
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/orders", "headers": []}
@@ -135,7 +136,7 @@ def test_401_has_one_challenge_per_backend() -> None:
     class Failed(application.Unauthenticated):
         challenges: tuple[str, ...] = ()
 
-    scope = {**SCOPE, "nexios.challenges": ("Bearer", 'Basic realm="x"')}
+    scope = {**SCOPE, "nexios.challenges": lambda: ("Bearer", 'Basic realm="x"')}
     answer = problem_for(Failed(), scope)
     assert answer is not None
     assert answer.headers.getlist("www-authenticate") == ["Bearer", 'Basic realm="x"']

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexios.adapters.asgi.dates import http_date
 from nexios.adapters.asgi.headers import Headers
 from nexios.adapters.http.ranges import (
     Span,
     Unsatisfiable,
     Verdict,
-    http_date,
     parse_ranges,
     verdict,
     wanted_spans,

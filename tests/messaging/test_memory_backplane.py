@@ -21,6 +21,8 @@ class Clock:
 
 
 class TestMemoryBackplane(BackplaneContract):
+    several_processes = False
+
     @asynccontextmanager
     async def make(self) -> AsyncIterator[Backplane]:
         self.clock = Clock()
@@ -84,3 +86,12 @@ async def test_a_start_has_an_epoch_of_its_own() -> None:
     await backplane.close()
     await backplane.start()
     assert not (await backplane.read(TEA, before.position, 9)).complete
+
+
+async def test_remembered_ids_are_bounded() -> None:
+    backplane = MemoryBackplane(process_ids=10)
+    for number in range(50):
+        await backplane.publish(TEA, b"x", id=str(number), key=None, keep=ALL)
+    assert len(backplane._ids) <= 11
+    assert (await backplane.publish(TEA, b"x", id="49", key=None, keep=ALL)).duplicate
+    assert not (await backplane.publish(TEA, b"x", id="0", key=None, keep=ALL)).duplicate

@@ -8,8 +8,13 @@ import pytest
 
 from nexios.adapters.http.errors import HTTPException
 from nexios.app import NexiosApp
+from nexios.auth.backends.base import AuthenticationBackend
+from nexios.auth.decorator import auth
+from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.config import ConfigWarning, MakeConfig
-from nexios.middleware.cors import CORSMiddleware
+from nexios.middleware.cors import CORSMiddleware, CredentialsForEverybody
+from nexios.middleware.rate_limit import RateLimitMiddleware
+from nexios.middleware.security import SecurityMiddleware
 from tests.support.asgi import Answer, ask
 
 pytestmark = pytest.mark.asyncio
@@ -169,6 +174,59 @@ async def test_star_echoes_and_never_with_credentials() -> None:
             assert granted(answer) == OURS
             assert answer.header("access-control-allow-credentials") is None
             assert "Origin" in varies(answer)
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+async def test_star_and_credentials_written_out_refuse_production(env: str) -> None:
+    def app(middleware: Any, **sections: Any) -> NexiosApp:
+        made = NexiosApp(config=MakeConfig(env=env, secret_key="s" * 32, **sections))
+        made.add_middleware(middleware)
+        return made
+
+    security = {"cors_enabled": True, "allowed_origins": ["*"]}
+    contradicting = (
+        app(CORSMiddleware(), cors={"allow_origins": ["*"], "allow_credentials": True}),
+        app(CORSMiddleware(allow_origins=[OURS, "*"], allow_credentials=True)),
+        app(SecurityMiddleware(), security={**security, "allow_credentials": True}),
+    )
+    for made in contradicting:
+        if env == "prod":
+            with pytest.raises(CredentialsForEverybody, match="fix: name the origins"):
+                made.check()
+        else:
+            made.check()
+            assert (await get(made, OURS)).header("access-control-allow-credentials") is None
+    for sound in (
+        app(CORSMiddleware(), cors={"allow_origins": ["*"]}),
+        app(CORSMiddleware(), cors={"allow_origins": ["*"], "allow_credentials": False}),
+        app(CORSMiddleware(), cors={"allow_origins": [OURS], "allow_credentials": True}),
+        app(SecurityMiddleware(), security=security),
+    ):
+        sound.check()
+
+
+async def test_a_preflight_needs_no_identity_and_is_not_limited() -> None:
+    class Nobody(AuthenticationBackend):
+        scheme = "nobody"
+        asked = 0
+
+        async def authenticate(self, connection: Any) -> None:
+            self.asked += 1
+
+    backend = Nobody()
+    app = app_with(allow_origins=[OURS])
+    app.add_middleware(AuthenticationMiddleware(backend))
+    app.add_middleware(RateLimitMiddleware("1/hour"))
+    app.get("/in", guards=[auth()])(lambda request, response: "")
+    fields = {"origin": OURS, "access-control-request-method": "GET"}
+    for _ in range(5):
+        assert (await ask(app, "OPTIONS", "/in", headers=fields)).status == 204
+    assert backend.asked == 0
+    refused = await get(app, OURS, "/in")
+    assert (refused.status, granted(refused)) == (401, OURS)
+    limited = await get(app, OURS, "/in")
+    assert (limited.status, granted(limited)) == (429, OURS)
+    assert (await ask(app, "OPTIONS", "/in", headers=fields)).status == 204
 
 
 async def test_the_regex_must_match_all_of_it_and_case_counts() -> None:

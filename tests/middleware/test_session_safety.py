@@ -1,6 +1,5 @@
 """What neither a client nor another request can do to a session."""
 
-import logging
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,12 +14,14 @@ from nexios.adapters.security.redis_sessions import RedisSessions
 from nexios.adapters.security.signing import SignedValues
 from nexios.application import Caller
 from nexios.application.keyring import Keyring
+from nexios.application.security_events import SecurityEvent, SecurityEvents
 from nexios.application.sessions import SessionStore
 from nexios.auth.backends.session import SessionAuthBackend, login, logout
 from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.middleware.session import SessionMiddleware
 from nexios.testing.client import AsyncTestClient
+from nexios.testing.security import KeptSecurityEvents
 from tests.support.asgi import ask
 
 pytestmark = pytest.mark.asyncio
@@ -40,8 +41,15 @@ class Meeting:
         await self.go_on.wait()
 
 
-def shop(store: SessionStore | None, meeting: Meeting | None = None) -> NexiosApp:
+def shop(
+    store: SessionStore | None,
+    meeting: Meeting | None = None,
+    events: SecurityEvents | None = None,
+) -> NexiosApp:
     module = Module("sessions")
+    if events is not None:
+        module.bind(SecurityEvents).value(events)
+        module.export(SecurityEvents)
     if store is not None:
         module.bind(SessionStore).value(store)
         module.export(SessionStore)
@@ -157,22 +165,29 @@ async def test_tampered_cookie_is_no_session(kind: str) -> None:
         assert await answered(other.encode()) == (200, b"{}")
 
 
+@pytest.mark.parametrize("number", range(4))
 async def test_two_session_cookies_prove_nothing_and_leave_an_event(
-    store: SessionStore, caplog: pytest.LogCaptureFixture
+    store: SessionStore, number: int
 ) -> None:
-    async with AsyncTestClient(shop(store)) as client:
+    kept = KeptSecurityEvents()
+    async with AsyncTestClient(shop(store, events=kept)) as client:
         await client.post("/login/7")
         mine = of(client)["cookie"]
         assert (await client.get("/me")).status_code == 200
-        for twice in (f"{mine}; {mine}", f"{mine}; session_id=planted", f"session_id=; {mine}"):
-            caplog.clear()
-            got = await client.get("/me", headers={"cookie": twice})
-            assert got.status_code == 401
-            (record,) = [one for one in caplog.records if one.name == "nexios.session"]
-            assert record.levelno == logging.WARNING
-            assert record.getMessage() == "2 cookies 'session_id' came at once"
-        apart = [("cookie", mine), ("cookie", mine)]
-        assert (await client.get("/me", headers=apart)).status_code == 401
+        assert kept.events == []
+        twice = (
+            [("cookie", f"{mine}; {mine}")],
+            [("cookie", f"{mine}; session_id=planted")],
+            [("cookie", f"session_id=; {mine}")],
+            [("cookie", mine), ("cookie", mine)],
+        )[number]
+        for _ in range(3):  # whoever knocks on fills no log
+            assert (await client.get("/me", headers=twice)).status_code == 401
+        assert kept.events == [
+            SecurityEvent(
+                "session.ambiguous", "denied", reason="2 cookies 'session_id' came at once"
+            )
+        ]
 
 
 async def test_id_changes_at_login_elevation_and_logout(store: SessionStore) -> None:

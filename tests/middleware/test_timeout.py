@@ -1,4 +1,4 @@
-"""A time limit for the head of an answer."""
+"""A time limit for the head of an answer, as middleware."""
 
 from collections.abc import AsyncIterator
 

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import anyio
+import httpx2
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from examples.accounts.appoint import appoint
+from examples.accounts.main import application as accounts
 from examples.seed_page.authentication import SECRET
 from examples.seed_page.authentication import app as authentication
 from examples.shop.main import shop
@@ -49,6 +53,23 @@ def test_the_authentication_example_answers_as_declared(tmp_path: Path, known: b
     given = ("-H", f"Authorization: Bearer {token}") if known else ()
 
     fuzz(authentication, tmp_path, *given)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_accounts_answer_as_declared(tmp_path: Path, known: bool) -> None:
+    secret = "only-for-these-tests-and-never-in-production"
+    url = f"sqlite:///{tmp_path / 'accounts.db'}"
+    app = accounts(MakeConfig(database_url=url, secret_key=secret))
+    given: tuple[str, ...] = ()
+    if known:
+        with serving(app) as address:
+            told = {"name": "ada", "password": "correct horse battery"}
+            httpx2.post(f"http://{address}/members", json=told)
+            pair = httpx2.post(f"http://{address}/tokens", json=told).json()
+        anyio.run(appoint, app, "ada", ["admin"])
+        given = ("-H", f"Authorization: Bearer {pair['access_token']}")
+
+    fuzz(app, tmp_path, *given)
 
 
 class Colour(Enum):

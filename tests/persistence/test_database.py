@@ -379,7 +379,9 @@ class TestStreams:
 @pytest.mark.asyncio
 class TestPool:
     async def test_many_tasks_share_few_connections(self, database_url: str) -> None:
-        async with Database(database_url, pool_size=2, pool_timeout_s=30) as database:
+        async with Database(
+            database_url, pool_size=2, pool_timeout_s=30, max_waiting=40
+        ) as database:
             await database.execute("CREATE TABLE t (n integer)")
             await asyncio.gather(
                 *(database.execute("INSERT INTO t VALUES (?)", [n]) for n in range(40))

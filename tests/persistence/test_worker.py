@@ -29,6 +29,13 @@ from nexios.application import (
     after_commit,
     subscribe,
 )
+from nexios.application.listening import Signals
+from nexios.application.signals import (
+    DeliveryDead,
+    DeliveryDone,
+    DeliveryFailed,
+    DeliveryStarted,
+)
 from nexios.application.subscribers import SubscribedServices
 from nexios.domain import DomainEvent
 from tests.support.shop import (
@@ -268,11 +275,15 @@ async def test_a_poison_event_dies_after_its_attempts_and_the_stream_goes_on(sho
             raise ZeroDivisionError
 
     recorder.fail = fail
+    died: list[tuple[type[BaseException], str]] = []
     await shop.note("bad", "after")
     for _ in range(3):
+        assert died == []
         await shop.later()
-        await shop.worker().deliver_ready()
+        worker = shop.worker(died=lambda error, consumer: died.append((type(error), consumer)))
+        await worker.deliver_ready()
 
+    assert died == [(ZeroDivisionError, "recorder")]
     assert recorder.told == ["bad", "bad", "bad", "after"]
     assert [(one["state"], one["attempts"]) for one in await shop.deliveries()] == [("dead", 3)]
     assert await shop.outbox.pending() == {}
@@ -282,6 +293,32 @@ async def test_a_poison_event_dies_after_its_attempts_and_the_stream_goes_on(sho
     assert await shop.outbox.redrive("recorder") == 1
     await shop.worker().deliver_ready()
     assert await _effects(shop) == ["after", "bad"]
+
+
+async def test_deliveries_are_told_to_who_listens(shop: Shop) -> None:
+    recorder = Recorder(shop)
+    shop.services = subscribe(recorder)
+
+    def fail(text: str) -> None:
+        raise ZeroDivisionError
+
+    signals, heard = Signals(), list[object]()
+    for kind in (DeliveryStarted, DeliveryDone, DeliveryFailed, DeliveryDead):
+        signals.on(kind, heard.append)
+    order = await shop.note("good")
+    await shop.worker(signals=signals).deliver_ready()
+    recorder.fail = fail
+    await shop.note("bad", order=order)
+    for _ in range(3):
+        await shop.worker(signals=signals).deliver_ready()
+        await shop.later()
+    kinds = [type(one) for one in heard]
+    failed = [DeliveryStarted, DeliveryFailed]
+    assert kinds == [DeliveryStarted, DeliveryDone, *failed * 3, DeliveryDead]
+    assert [one.attempt for one in heard if isinstance(one, DeliveryStarted)] == [1, 1, 2, 3]
+    assert {one[0] for one in heard if isinstance(one, tuple)} == {"recorder"}
+    (reason,) = {one.failure for one in heard if isinstance(one, DeliveryFailed)}
+    assert reason == "ZeroDivisionError"
 
 
 async def test_redriven_deliveries_of_one_stream_keep_their_order(shop: Shop) -> None:

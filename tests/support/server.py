@@ -1,5 +1,6 @@
 """A real server on a free port, in a thread of its own."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ import uvicorn
 
 from nexios.adapters.asgi.types import ASGIApp
 from nexios.adapters.servers.uvicorn import ServerOptions, server
+
+Engine = Literal["auto", "h11", "httptools"] | type[asyncio.Protocol]
 
 
 class _Server(uvicorn.Server):
@@ -29,11 +32,12 @@ class NotStarted(RuntimeError):
 
 
 @contextmanager
-def serving(app: ASGIApp, *, http: Literal["auto", "h11", "httptools"] = "auto") -> Iterator[str]:
+def serving(app: ASGIApp, *, http: Engine = "auto") -> Iterator[str]:
     """Serve ``app`` with its lifespan and yield ``host:port``; stopped and joined at the end.
 
     Args:
-        http: Which of uvicorn's parsers reads the requests, in a bare engine of its own.
+        http: What reads the requests: one of uvicorn's parsers in a bare engine of its own, or
+            an engine.
 
     Raises:
         NotStarted: The start failed.

@@ -67,6 +67,7 @@ async def running_hub(
     *,
     limits: Limits | None = None,
     backplane: Backplane | None = None,
+    required: bool = True,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[Hub]:
     """Run a hub as the app's lifespan does; nothing may be left of it afterwards."""
@@ -77,6 +78,7 @@ async def running_hub(
             tasks=tasks,
             limits=limits or Limits(),
             report=app.report,
+            required=required,
             clock=clock,
         )
         await hub.start()

@@ -102,7 +102,7 @@ def test_statuses_are_those_of_http() -> None:
 
 async def test_challenges_and_retry_advice_reach_the_client() -> None:
     async def anonymous(websocket: WebSocket) -> None:
-        websocket.scope["nexios.challenges"] = ("Bearer", 'Basic realm="x"')
+        websocket.scope["nexios.challenges"] = lambda: ("Bearer", 'Basic realm="x"')
         raise Unauthenticated
 
     async def busy(websocket: WebSocket) -> None:

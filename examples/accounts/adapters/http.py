@@ -1,8 +1,8 @@
 """Accounts over HTTP."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from examples.accounts.application.joining import Joining
 from examples.accounts.application.passwords import Passwords
@@ -17,34 +17,50 @@ from nexios.domain import Page
 from nexios.http import Controller, Query, get, post, put
 from nexios.middleware.rate_limit import rate_limit
 
-Name = Annotated[str, Field(max_length=320)]
-Password = Annotated[str, Field(max_length=1024)]
+# No text reaches a store with a NUL in it; said here, the document says so too.
+TEXT: Final = "^[^\\x00]+$"
+Name = Annotated[str, Field(max_length=320, pattern=TEXT)]
+Password = Annotated[str, Field(min_length=8, max_length=256, pattern=TEXT)]
+Secret = Annotated[str, Field(max_length=200, pattern="^[A-Za-z0-9_-]*$")]
 
 
-class NamePassword(BaseModel):
+class Told(BaseModel):
+    """Base of what clients send: nothing but what is written here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewMember(Told):
+    """Somebody who wants to join."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{1,30}[a-z0-9]$")]
+    password: Password
+
+
+class NamePassword(Told):
     """Who somebody says they are, and how they prove it."""
 
     name: Name
     password: Password
 
 
-class Change(BaseModel):
+class Change(Told):
     """The password as it is, and as it should be."""
 
     old: Password
     new: Password
 
 
-class Refresh(BaseModel):
+class Refresh(Told):
     """What came with the last access token."""
 
-    refresh_token: Annotated[str, Field(max_length=200)]
+    refresh_token: Secret
 
 
-class Appointment(BaseModel):
+class Appointment(Told):
     """The roles from now on."""
 
-    roles: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=10)]
+    roles: Annotated[list[Literal["moderator", "admin"]], Field(max_length=10)]
 
 
 class MemberOut(BaseModel):
@@ -144,7 +160,7 @@ class MemberController(Controller, path="/members", tags=["members"]):
     @post(status=201)
     @public
     @rate_limit("60/minute")
-    async def sign_up(self, told: NamePassword) -> MemberOut:
+    async def sign_up(self, told: NewMember) -> MemberOut:
         """Become a member."""
         return MemberOut.of(await self._joining.sign_up(told.name, told.password))
 

@@ -35,6 +35,15 @@ class MaySee(Policy[Member]):
         return deny("somebody else", hide=True)
 
 
+class MayAppoint(Policy[Member]):
+    """Everybody but oneself: the last admin cannot step down by mistake."""
+
+    audit = True
+
+    async def __call__(self, caller: Caller, loaded: Member) -> Decision:
+        return deny("oneself") if caller.actor == loaded.identity else allow()
+
+
 class Roster(ApplicationService):
     """Shows members and appoints them."""
 
@@ -63,9 +72,10 @@ class Roster(ApplicationService):
         Raises:
             InvalidValue: There is no such role.
             NotFound: There is no such member.
+            Forbidden: It is oneself.
         """
         _check(roles)
-        member = await self._members.get(id)
+        member = await self._policies.require(MayAppoint, await self._members.get(id))
         member.appoint(tuple(roles))
         return member
 

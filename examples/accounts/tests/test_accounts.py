@@ -62,6 +62,10 @@ class Person:
             self.use(answer.json())
         return answer
 
+    def refresh(self, pair: dict[str, Any] | None = None) -> httpx2.Response:
+        told = {"refresh_token": (pair or self.pair)["refresh_token"]}
+        return self.http.post("/tokens/refresh", json=told)
+
     def use(self, pair: dict[str, Any]) -> None:
         self.pair = pair
         self.http.headers["authorization"] = f"Bearer {pair['access_token']}"
@@ -88,12 +92,12 @@ def test_a_member_signs_up_logs_in_refreshes_and_logs_out(person: People) -> Non
     assert ada.log_in().status_code == 201
     assert ada.http.get("/me").json() == member == {"id": member["id"], "name": "ada", "roles": []}
 
-    first = ada.pair
-    ada.use(ada.http.post("/tokens/refresh", json=first).json())
+    ada.use(ada.refresh().json())
     assert ada.http.get("/me").status_code == 200
 
-    assert ada.http.post("/tokens/revoke", json=ada.pair).status_code == 204
-    assert ada.http.post("/tokens/refresh", json=ada.pair).status_code == 401
+    told = {"refresh_token": ada.pair["refresh_token"]}
+    assert ada.http.post("/tokens/revoke", json=told).status_code == 204
+    assert ada.refresh().status_code == 401
     until = time.monotonic() + 10
     while ada.http.get("/me").status_code != 401:  # within a second, on a machine that is free
         assert time.monotonic() < until
@@ -104,12 +108,12 @@ def test_a_refresh_token_that_comes_twice_closes_the_login(person: People) -> No
     ada.sign_up()
     ada.log_in()
     stolen = ada.pair
-    good = ada.http.post("/tokens/refresh", json=stolen).json()
+    good = ada.refresh().json()
 
-    again = ada.http.post("/tokens/refresh", json=stolen)
+    again = ada.refresh(stolen)
     assert again.status_code == 401
     assert again.json()["type"] == "urn:nexios:problem:invalid-grant"
-    assert ada.http.post("/tokens/refresh", json=good).status_code == 401
+    assert ada.refresh(good).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -119,8 +123,8 @@ def test_a_refresh_token_that_comes_twice_closes_the_login(person: People) -> No
         ("Ada", PASSWORD, 422),
         ("x", PASSWORD, 422),
         ("bob", "short", 422),
-        ("bob", "x" * 1024, 201),
-        ("bob", "x" * 1025, 422),
+        ("bob", "x" * 256, 201),
+        ("bob", "x" * 257, 422),
         ("bob\0", PASSWORD, 422),
     ],
 )
@@ -158,6 +162,8 @@ def test_roles_open_what_they_stand_for_at_once(person: People, url: str) -> Non
     assert {one["name"]: one["roles"] for one in listed} == {"ada": ["admin"], "bob": []}
     assert ada.http.get(f"/members/{ids['bob']}").status_code == 200
 
+    own = f"/members/{ids['ada']}/roles"
+    assert ada.http.put(own, json={"roles": []}).status_code == 403
     change = f"/members/{ids['bob']}/roles"
     assert bob.http.put(change, json={"roles": ["admin"]}).status_code == 403
     assert ada.http.put(change, json={"roles": ["king"]}).status_code == 422
@@ -178,7 +184,7 @@ def test_a_changed_password_ends_the_other_logins(person: People) -> None:
     told = {"old": PASSWORD, "new": "another horse"}
     assert ada.http.put("/me/password", json=told).status_code == 204
 
-    assert thief.http.post("/tokens/refresh", json=thief.pair).status_code == 401
+    assert thief.refresh().status_code == 401
     assert thief.log_in().status_code == 401
     assert person("ada", "another horse").log_in().status_code == 201
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import SchemaValidator, from_json, to_json
+import pydantic
+from pydantic_core import SchemaValidator, ValidationError, from_json, to_json
 
 from nexios.adapters.asgi.keyed import TABLES, capped
 
@@ -40,7 +40,7 @@ class BoundedValidator:
 
     __slots__ = ("_each", "_full", "_hasty", "_schema", "_strict")
 
-    def __init__(self, adapter: TypeAdapter[Any], keyed_items: int) -> None:
+    def __init__(self, adapter: "pydantic.TypeAdapter[Any]", keyed_items: int) -> None:
         """Look the schema through, once.
 
         Args:

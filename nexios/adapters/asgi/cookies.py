@@ -9,9 +9,9 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import format_datetime, formatdate
 from typing import Final, Literal
 
+from nexios.adapters.asgi.dates import http_date
 from nexios.adapters.asgi.errors import CookiesTooLarge
 from nexios.adapters.asgi.headers import InvalidHeader
 
@@ -169,7 +169,7 @@ def _moment(key: str, expires: float | datetime | str, now: Callable[[], float])
         return expires
     if isinstance(expires, datetime):
         aware = expires if expires.tzinfo is not None else expires.replace(tzinfo=UTC)
-        return format_datetime(aware.astimezone(UTC), usegmt=True)
+        return http_date(aware.timestamp())
     if not math.isfinite(expires):
         raise InvalidCookie(key, "expires is not a finite number of seconds")
-    return formatdate(now() + expires, usegmt=True)
+    return http_date(now() + expires)

@@ -41,9 +41,13 @@ class Evidence:
             return True
         if connection.scope["type"] != "http":
             return True  # the handshake has its own, stricter rule
+        sites = connection.headers.getlist("sec-fetch-site")
+        origins = connection.headers.getlist("origin")
+        if len(sites) > 1 or len(origins) > 1:
+            return False  # no browser sends two; which one counts would be a guess
         return has_same_origin(
-            fetch_site=connection.headers.get("sec-fetch-site"),
-            origin=connection.headers.get("origin"),
+            fetch_site=sites[0] if sites else None,
+            origin=origins[0] if origins else None,
             own=own_origin(connection.scheme, connection.host),
             trusted=self._trusted,
             required=self._required,

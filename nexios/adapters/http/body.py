@@ -17,7 +17,7 @@ from nexios.adapters.http.errors import (
     JsonTooComplex,
     MalformedBody,
 )
-from nexios.adapters.http.idle import ANY_LOOP, Elapsed, Waits
+from nexios.adapters.http.idle import ANY_LOOP, Begun, Elapsed, Waits
 from nexios.application.limits import Limits
 
 # What a stream has handed out is kept up to here, so that the body can still be read after it.
@@ -27,7 +27,8 @@ _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 # A number beyond a float's range has a long exponent, or very many digits before a short one.
 # With every digit a zero that is found in 2 us a KiB, against 6 by a pattern (CPython 3.11);
 # so is the "1e234" within an identifier, hence the pattern: it stands where a value may.
-_FOLDED: Final = bytes.maketrans(b"123456789E", b"000000000e")
+# Brackets become one as well: what may be too deep is counted in the same copy.
+_FOLDED: Final = bytes.maketrans(b"123456789E{", b"000000000e[")
 _MANY_DIGITS: Final = b"0" * 200
 _N, _I = b"NI"
 _FAR: Final = re.compile(rb"(?:^|[\[,:\s])-?(?:[0-9][0-9.]*+[eE]\+?[0-9]{3}|[0-9]{200})")
@@ -40,6 +41,7 @@ class BodyReader:
     """The body of one request. The wire is read once, whatever is asked for and how often."""
 
     __slots__ = (
+        "_begun",
         "_chunks",
         "_dropped",
         "_finished",
@@ -77,6 +79,27 @@ class BodyReader:
         self._reading = False
         self._refused: BodyTooLarge | None = None
         self._waiting: anyio.Event | None = None
+        self._begun: Begun | None = None
+
+    def hold(self, body: bytes) -> None:
+        """Take the whole body, which somebody has received who needed no reader for it."""
+        self._chunks.append(body)
+        self._total = len(body)
+        self._finished = True
+        self._whole = body
+
+    def take_first(self, message: Message) -> None:
+        """Take the first message, received by somebody who saw that there are more.
+
+        Raises:
+            BodyTooLarge: It is over the limit.
+            ClientDisconnect: The peer has left.
+        """
+        self._take(message, keep=True)
+
+    def go_on(self, begun: Begun) -> None:
+        """Wait for the first message with a ``receive`` that has been called already."""
+        self._begun = begun
 
     async def read(self) -> bytes:
         """Return the whole body.
@@ -205,8 +228,9 @@ class BodyReader:
         if limit is not None and length is not None and length > limit:
             raise BodyTooLarge(limit)
         self._reading = True
+        begun, self._begun = self._begun, None
         try:
-            message = await self._waits.within(self._receive(), self._idle_s)
+            message = await self._waits.within(begun or self._receive(), self._idle_s)
             return self._take(message, keep=keep)
         except Elapsed:
             raise BodyStalled(self._idle_s) from None
@@ -274,20 +298,22 @@ def content_length(headers: Iterable[RawHeader]) -> int | None:
 def check_json(body: bytes, limits: Limits) -> None:
     """Refuse JSON that is too complex, or holds NaN or what would become an infinity.
 
-    The engine refuses everything else that is no JSON. Four C-level counts and a scan decide
-    almost always; only a body that may be over a limit is looked at more closely.
+    The engine refuses everything else that is no JSON. A few C-level scans decide almost always;
+    only a body that may be over a limit is looked at more closely.
 
     Raises:
         JsonTooComplex: Over ``limits.json_depth`` or ``limits.json_tokens``.
         MalformedBody: There is a NaN or an infinity, which are no JSON, or a number such as
             ``1e999`` that no float holds (RFC 8259, 6).
     """
-    deep = body.count(b"[") + body.count(b"{") > limits.json_depth
+    # Without the plus sign there is one word to look for instead of two.
+    folded = body.translate(_FOLDED, b"+")
+    deep = folded.count(b"[") > limits.json_depth
     # Each token is a byte at least, so most bodies are too short to have too many.
     many = len(body) > limits.json_tokens and sum(map(body.count, _STRUCTURE)) > limits.json_tokens
     # One letter is found in a tenth of the time of a word.
     odd = (_N in body and b"NaN" in body) or (_I in body and b"Infinity" in body)
-    far = _may_be_far(body) and _FAR.search(body) is not None
+    far = (b"0e000" in folded or _MANY_DIGITS in folded) and _FAR.search(body) is not None
     if not (deep or many or odd or far):
         return
     bare = _STRING.sub(b'""', body)
@@ -299,12 +325,6 @@ def check_json(body: bytes, limits: Limits) -> None:
         raise JsonTooComplex(f"the body is nested deeper than {limits.json_depth} levels")
     if far and any(map(_is_infinite, _NUMBER.findall(bare))):
         raise MalformedBody("the body holds a number that is too large")
-
-
-def _may_be_far(body: bytes) -> bool:
-    # Without the plus sign there is one word to look for instead of two.
-    folded = body.translate(_FOLDED, b"+")
-    return b"0e000" in folded or _MANY_DIGITS in folded
 
 
 def _is_infinite(number: bytes) -> bool:

@@ -25,6 +25,7 @@ from nexios.adapters.http.readers import request_of, response_of, tasks_of
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.targets import target_of
+from nexios.adapters.http.timing import Timing, told_of
 from nexios.adapters.routing.errors import RouteWarning
 from nexios.adapters.routing.names import Names
 from nexios.adapters.routing.sockets import SocketRoute
@@ -59,6 +60,7 @@ class Unit:
     Attributes:
         source: Sealed by the gateway once the container has asked it everything.
         limits: Of this route, where they differ from the app's.
+        timing: How long it may take, where that differs from the app's.
     """
 
     flat: Flat
@@ -67,6 +69,7 @@ class Unit:
     source: RequestSource
     guards: tuple[Any, ...]
     limits: Limits | None
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,7 +190,10 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         handler = cancelled_on_disconnect(handler)
     target = target_of(handler, types, threaded=options.get("threaded"))
     methods = frozenset(route.methods)
-    limits = _limits(around.limits, options, settings.limits)
+    told = {**around.limits, **(options.get("limits") or {})}
+    line = (*around.middleware, *route.middleware)
+    seconds = told_of(route.handler, around.owner, line, told)
+    limits = _limits({**told, **seconds}, options, settings.limits)
     by_name = around.owner is not None and issubclass(around.owner, Controller)
     hold = limits or settings.limits
     source = RequestSource(Reading(target, by_name, types, methods, hold))
@@ -209,7 +215,11 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         streams=may_stream,
         internal=route.internal,
     )
-    return Unit(flat, templates, point, source, guards, limits)
+    timing = None
+    if seconds or options.get("cancel_on_disconnect"):
+        lasts = (limits or settings.limits).request_s
+        timing = Timing(lasts, bool(seconds), bool(options.get("cancel_on_disconnect")))
+    return Unit(flat, templates, point, source, guards, limits, timing)
 
 
 def _guards(flat: Flat) -> tuple[Any, ...]:
@@ -238,10 +248,8 @@ def _body_check(model: Any, content_type: str | None) -> tuple[Callable[..., Non
     return (request_model,)
 
 
-def _limits(
-    around: Mapping[str, Any], options: Mapping[str, Any], limits: Limits
-) -> Limits | None:
-    given = {**around, **(options.get("limits") or {})}
+def _limits(told: Mapping[str, Any], options: Mapping[str, Any], limits: Limits) -> Limits | None:
+    given = dict(told)
     if options.get("limit_body") is not None:
         given["body"] = options["limit_body"]
         given.setdefault("multipart", options["limit_body"])  # a body of whatever kind

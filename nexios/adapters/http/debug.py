@@ -1,36 +1,21 @@
 """What a developer is told of an error: only with ``debug=True``, with secrets masked."""
 
-import dataclasses
 import linecache
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from nexios.adapters.asgi.types import Scope
+from nexios.application.scrub import MASK, is_secret, said_by
+from nexios.application.showing import DEPTH, LONGEST, cut, fit, seen, shown_as
 from nexios.container.errors import Step
 
-MASK: Final = "********"
-_SECRET: Final = (
-    *("password", "passwd", "secret", "token", "authorization", "cookie", "key", "dsn"),
-    "credential",
-)
 _FRAMES: Final = 30
+_CAUSES: Final = 8
 _LOCALS: Final = 24
-_ITEMS: Final = 8
-_DEPTH: Final = 3
-_CHARS: Final = 200
-_TEXT: Final = 4000
 _AROUND: Final = 3  # lines of source on either side of the one that failed
 _LEAVES: Final = 10
-_SCALARS: Final = (str, bytes, int, float, complex, bool, type(None))
-_USERINFO: Final = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
-_CREDENTIAL: Final = re.compile(r"(?i)\b(bearer|basic) +[A-Za-z0-9\-._~+/]{8,}=*")
-# Control characters but line end and tab, and what changes the direction of what follows.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 # Of the scope, what stands elsewhere on the page or is no value of this request.
 _ELSEWHERE: Final = frozenset(
     ("app", "base_app", "headers", "method", "path", "query_string", "raw_path", "extensions")
@@ -57,81 +42,18 @@ def facts_of(error: BaseException, scope: Scope, *, route: str | None = None) ->
         "route": route,
         "request": _request(scope),
         "scope": {
-            str(name): _masked(name, value, _DEPTH)
+            str(name): shown_as(name, value, DEPTH)
             for name, value in scope.items()
             if name not in _ELSEWHERE
         },
     }
 
 
-def is_secret(name: object) -> bool:
-    """Return whether values of this name are masked."""
-    text = _text(name).lower() if isinstance(name, (str, bytes)) else ""
-    return any(word in text for word in _SECRET)
-
-
-def shown(value: object, depth: int = _DEPTH) -> str:
-    """Return a short text of a value; of objects that cannot be looked into only their class."""
-    try:
-        return _shown(value, depth)
-    except Exception:
-        # A mapping of the application's own, say, whose items cannot be listed just now.
-        return f"<{type(value).__qualname__}>"
-
-
-def _shown(value: object, depth: int) -> str:
-    if isinstance(value, _SCALARS):
-        return _cut(scrubbed(repr(value)))
-    kind = type(value).__qualname__
-    if depth == 0:
-        return f"<{kind}>"
-    if isinstance(value, Mapping):
-        pairs = list(_first(value.items()))
-        return _cut("{" + ", ".join(_pair(name, part, depth) for name, part in pairs) + "}")
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return _cut("[" + ", ".join(_item(part, depth) for part in _first(value)) + "]")
-    fields = _fields(value)
-    if fields is None:
-        return f"<{kind}>"
-    inner = (f"{name}={_masked(name, part, depth)}" for name, part in fields)
-    return _cut(f"{kind}({', '.join(inner)})")
-
-
-def _pair(name: object, part: object, depth: int) -> str:
-    return f"{shown(name, 0)}: {_masked(name, part, depth)}"
-
-
-def _item(part: object, depth: int) -> str:
-    # A header or form field as a pair of name and value.
-    if isinstance(part, tuple) and len(part) == 2 and is_secret(part[0]):
-        return f"[{shown(part[0], 0)}, {MASK}]"
-    return shown(part, depth - 1)
-
-
-def _masked(name: object, part: object, depth: int) -> str:
-    return MASK if is_secret(name) else shown(part, depth - 1)
-
-
-def _fields(value: object) -> list[tuple[str, object]] | None:
-    names = getattr(type(value), "model_fields", None)
-    if names is None and dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value) if field.repr]
-    if names is None:
-        return None
-    held: dict[str, Any] = getattr(value, "__dict__", {})
-    return [(name, held.get(name, MASK)) for name in _first(names)]
-
-
-def _first(items: Any) -> list[Any]:
-    # Any: mappings, sets and lists are walked alike, and none of them to its end.
-    return [item for item, _ in zip(items, range(_ITEMS), strict=False)]
-
-
 def _request(scope: Scope) -> Facts:
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     return {
         "method": scope.get("method"),
-        "path": seen(_text(scope.get("path", ""))),
+        "path": fit(_text(scope.get("path", ""))),
         "query": [[seen(name), _value(name, text)] for name, text in query],
         "headers": [
             [seen(_text(name)), _value(name, value)] for name, value in scope.get("headers", ())
@@ -140,16 +62,16 @@ def _request(scope: Scope) -> Facts:
 
 
 def _value(name: str | bytes, value: str | bytes) -> str:
-    return MASK if is_secret(name) else _cut(scrubbed(_text(value)))
+    return MASK if is_secret(name) else cut(fit(_text(value)))
 
 
 def _about(error: BaseException) -> Facts:
     kind = type(error)
-    message = _cut(scrubbed(_safe_str(error)), _TEXT)
+    message = cut(seen(said_by(error)), LONGEST)
     about: Facts = {
         "class": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "message": message,
-        "notes": [scrubbed(str(note)) for note in getattr(error, "__notes__", ())],
+        "notes": [fit(str(note)) for note in getattr(error, "__notes__", ())],
     }
     steps = getattr(error, "asked_by", ())
     if isinstance(steps, Sequence) and steps and all(isinstance(one, Step) for one in steps):
@@ -176,7 +98,7 @@ def _first_leaves(error: BaseException) -> list[BaseException]:
 def _causes(error: BaseException) -> list[BaseException]:
     causes: list[BaseException] = []
     current: BaseException | None = error
-    while current is not None and len(causes) < _ITEMS:
+    while current is not None and len(causes) < _CAUSES:
         following = current.__cause__
         if following is None and not current.__suppress_context__:
             following = current.__context__
@@ -212,31 +134,9 @@ def _frame(frame: FrameType, line: int) -> Facts:
         "function": code.co_qualname,
         "source": lines[line].strip(),
         "around": [[number, text] for number, text in lines.items() if text or number <= line],
-        "locals": {name: _masked(name, value, _DEPTH + 1) for name, value in held},
+        "locals": {name: shown_as(name, value, DEPTH + 1) for name, value in held},
     }
-
-
-def scrubbed(text: str) -> str:
-    """Return the text with passwords of addresses and credentials of headers masked."""
-    text = _CREDENTIAL.sub(rf"\1 {MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
-    return seen(text)
-
-
-def seen(text: str) -> str:
-    """Return the text with what cannot be seen, or moves what can, written as an escape."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-def _safe_str(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "(its text cannot be made)"
-
-
-def _cut(text: str, longest: int = _CHARS) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}..."

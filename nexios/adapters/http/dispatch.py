@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Mapping
 from functools import partial
+from typing import Any
 
 from nexios.adapters.asgi.firewall import METHODS
+from nexios.adapters.asgi.types import Scope
 from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
+from nexios.adapters.http.encode import Parts
 from nexios.adapters.http.endpoint import Endpoint, join
 from nexios.adapters.http.errors import (
     HttpError,
@@ -21,6 +24,7 @@ from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain
 from nexios.adapters.http.problems import not_found
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse, RedirectResponse
 from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.http.timing import Clocking, without_limits
 from nexios.adapters.routing.table import ANY_METHOD, Found, MethodMiss, Table
 from nexios.adapters.routing.template import Template
 from nexios.container.entry import Entry, EntryPoint
@@ -52,6 +56,7 @@ class Dispatcher:
         entries: Mapping[EntryPoint, Entry],
         handlers: Handlers,
         settings: HttpSettings,
+        clocks: Clocking,
     ) -> None:
         """Put endpoints into a table.
 
@@ -60,6 +65,7 @@ class Dispatcher:
             entries: What the container made of their points.
             handlers: The app's exception handlers; those of routers stand before them.
             settings: Of the app.
+            clocks: Bound the time of what can wait.
         """
         self._errors = ErrorPolicy([handlers], settings)
         self._message = settings.not_found.custom_message
@@ -76,7 +82,7 @@ class Dispatcher:
         table: Table[Endpoint] = Table(
             (template, method, endpoint)
             for unit in routes.units
-            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings)]
+            for endpoint in [_endpoint(unit, entries[unit.point], handlers, settings, clocks)]
             for template in unit.templates
             for method in unit.flat.route.methods
         )
@@ -98,7 +104,7 @@ class Dispatcher:
         endpoint, params = known
         return endpoint.serve(endpoint.enter(exchange, params))
 
-    def look(self, exchange: Exchange) -> Awaitable[Answer]:
+    def look(self, exchange: Exchange) -> Awaitable[Any]:
         """Return what serves the request, found by every means; what says why there is none."""
         scope = exchange.scope
         if scope["path"] == "*":
@@ -114,13 +120,24 @@ class Dispatcher:
             return self._miss(exchange, path, found)
         return found.target.serve(found.target.enter(exchange, found.params))
 
+    def route_of(self, scope: Scope) -> str | None:
+        """Return the template that serves a request, for those who watch; None for a miss."""
+        path, method = path_below(scope["path"], scope.get("root_path", "")), scope["method"]
+        known = self.plain(path, method)
+        if known is not None:
+            return known[0].template
+        found = self._find(path, method)
+        if found is None and self._slash == "ignore" and path != "/":
+            found = self._find(path[:-1] if path.endswith("/") else f"{path}/", method)
+        return found.target.template if isinstance(found, Found) else None
+
     async def _of_the_server(self) -> Answer:
         """Answer ``OPTIONS *``, which asks about the server as a whole (RFC 9110, 9.3.7)."""
         answer = BaseResponse.made(b"", 204, NO_BLOCK)
         answer.headers["allow"] = ", ".join(METHODS)
         return answer
 
-    async def _nothing(self, exchange: Exchange, path: str) -> Answer:
+    async def _nothing(self, exchange: Exchange, path: str) -> Answer | Parts:
         scope = exchange.scope
         at_socket = self._socket_at is not None and self._socket_at(path)
         if at_socket or self._other_slash(path, scope["method"]) is not None:
@@ -186,14 +203,17 @@ async def refuse(exchange: Exchange, errors: ErrorPolicy, page: Page | None) -> 
     return answer
 
 
-def _endpoint(unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings) -> Endpoint:
+def _endpoint(
+    unit: Unit, entry: Entry, handlers: Handlers, settings: HttpSettings, clocks: Clocking
+) -> Endpoint:
     around, route = unit.flat.around, unit.flat.route
     return Endpoint(
         entry,
         unit.templates[0].raw,
         ErrorPolicy([*reversed(around.handlers), handlers], settings),
-        (*around.middleware, *route.middleware),
+        without_limits((*around.middleware, *route.middleware)),
         limits=unit.limits,
         status=route.options.get("status"),
         path_only=unit.source.path_only,
+        clock=clocks.of(unit.point, unit.timing),
     )

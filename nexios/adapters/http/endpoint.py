@@ -9,6 +9,7 @@ from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse
+from nexios.adapters.http.timing import Clock, TimedEntry
 from nexios.application.limits import Limits
 from nexios.container.entry import Entry, Held
 
@@ -46,24 +47,29 @@ class Endpoint:
         limits: Limits | None,
         status: int | None,
         path_only: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         """Put the layers around the plan.
 
         Args:
             status: What the route says its answers have.
             path_only: See above.
+            clock: Bounds its time; None where it cannot wait.
 
         Raises:
             NotMiddleware: One of ``middleware`` cannot stand there.
         """
         self._entry = entry
-        self.entry = None if middleware else entry
+        self.entry: Entry | TimedEntry | None = None
+        if not middleware:
+            self.entry = entry if clock is None else TimedEntry(entry, clock)
         self.errors = errors
         self.path_only = path_only
         self._nothing = BaseResponse.made(b"", status or 204, NO_BLOCK)
         self.template = template
         self.limits = limits
-        self.serve: Serve = chain(middleware, self._call, depth=ROUTE_DEPTH)
+        serve = chain(middleware, self._call, depth=ROUTE_DEPTH)
+        self.serve: Serve = serve if clock is None else clock.around(serve, self.rescue)
 
     def enter(self, exchange: Exchange, params: Mapping[str, Any]) -> Exchange:
         """Tell the exchange which endpoint its request has come to; return it."""

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
+import pydantic
 import typing_extensions
-from pydantic import AliasChoices, BaseModel, TypeAdapter
 
 from nexios.adapters.asgi.annotations import (
     MANY,
     UNIONS,
     Member,
+    is_model,
     is_parsed,
     members_adapter,
     without_none,
@@ -24,11 +25,7 @@ def is_structure(annotation: object) -> bool:
     cls = get_origin(inner) or inner
     if not isinstance(cls, type):
         return False
-    return (
-        issubclass(cls, BaseModel)
-        or dataclasses.is_dataclass(cls)
-        or typing_extensions.is_typeddict(cls)
-    )
+    return is_model(cls) or dataclasses.is_dataclass(cls) or typing_extensions.is_typeddict(cls)
 
 
 def is_body(annotation: object) -> bool:
@@ -51,7 +48,7 @@ def members_of(annotation: object) -> list[tuple[str, Any]]:
     """Return each member of a structure: its name on the wire and its annotation."""
     inner = without_none(annotation)
     cls = get_origin(inner) or inner
-    if isinstance(cls, type) and issubclass(cls, BaseModel):
+    if isinstance(cls, type) and is_model(cls):
         return [
             (on_wire, info.annotation)
             for name, info in cls.model_fields.items()
@@ -65,7 +62,7 @@ def members_of(annotation: object) -> list[tuple[str, Any]]:
 
 def _wire_names(name: str, info: Any) -> list[str]:
     alias = info.validation_alias if info.validation_alias is not None else info.alias
-    if isinstance(alias, AliasChoices):
+    if isinstance(alias, pydantic.AliasChoices):
         return [choice for choice in alias.choices if isinstance(choice, str)] or [name]
     return [alias if isinstance(alias, str) else name]
 
@@ -77,7 +74,7 @@ def body_validator(annotation: Any, keyed_items: int) -> BoundedValidator:
         annotation: What the parameter says.
         keyed_items: ``limits.keyed_items`` of the route.
     """
-    return BoundedValidator(TypeAdapter(annotation), keyed_items)
+    return BoundedValidator(pydantic.TypeAdapter(annotation), keyed_items)
 
 
 def embedded_validator(members: Sequence[Member], keyed_items: int) -> BoundedValidator:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from anyio import to_thread
 
 from nexios.adapters.asgi.connection import DEFAULT_LIMITS
+from nexios.adapters.asgi.dates import http_date
 from nexios.adapters.asgi.headers import Headers, MutableHeaders
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.http.errors import (
@@ -25,7 +26,6 @@ from nexios.adapters.http.ranges import (
     Span,
     Unsatisfiable,
     Verdict,
-    http_date,
     quoted_tag,
     verdict,
     wanted_spans,

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.firewall import Firewall
+from nexios.adapters.asgi.inflight import InFlight
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.background import Background
@@ -30,6 +31,7 @@ from nexios.adapters.http.response import (
 from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.sse import OpenStreams
+from nexios.adapters.http.timing import SECONDS, Clocking, Timing, told_of, without_limits
 from nexios.adapters.routing.table import Plain
 from nexios.application.caller import ANONYMOUS
 from nexios.container.entry import Entry, EntryPoint
@@ -52,6 +54,9 @@ class Planner(Protocol):
 
     def entry(self, point: EntryPoint) -> Entry:
         """Return the plan of an entry point; wiring errors are raised here."""
+
+    def waits(self, point: EntryPoint) -> bool:
+        """Return whether a call of it may let others run."""
 
 
 class Gateway:
@@ -98,6 +103,7 @@ class Gateway:
         self._door = door
         self.streams = OpenStreams()
         self.waits = Waits()
+        self.flights = InFlight(self.waits)
         self._limits = settings.limits
         self._firewall = Firewall(settings.limits).check
         self._middleware = tuple(middleware)
@@ -105,6 +111,7 @@ class Gateway:
         errors = ErrorPolicy([self._handlers], settings)
         self._rescue = Rescue(errors, settings, report, server_error_handler)
         self._entries: dict[EntryPoint, Entry] = {}
+        self._waiting: frozenset[EntryPoint] = frozenset()
         self._find: Callable[[str, str], Plain[Endpoint] | None] | None = None
         self.routes = routes
         self._serve: Serve = self._compile(routes)
@@ -147,17 +154,30 @@ class Gateway:
         self._rescue.errors = ErrorPolicy([self._handlers], self._settings)
 
     def _compile(self, routes: CompiledRoutes) -> Serve:
-        line = ordered(self._middleware)
+        around = ordered(self._middleware)
+        line = without_limits(around)
         entries = dict(self._entries)
         for unit in routes.units:
             if unit.point not in entries:
                 entries[unit.point] = self._container.entry(unit.point)
                 unit.source.seal(unit.limits or self._limits)
         entries = {unit.point: entries[unit.point] for unit in routes.units}
-        dispatcher = Dispatcher(routes, entries, self._handlers, self._settings)
+        waiting = frozenset(
+            point
+            for point in entries
+            if point in self._waiting
+            or (point not in self._entries and self._container.waits(point))
+        )
+        told = told_of(None, None, around, {})
+        timing = Timing(told.get(SECONDS, self._limits.request_s), bool(told))
+        clocks = Clocking(self.flights, waiting, timing)
+        dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clocks)
         self._find = None if line else dispatcher.plain
-        serve = chain(line, dispatcher.dispatch, depth=APP_DEPTH) if line else dispatcher.look
-        self._entries = entries
+        self._route_of = dispatcher.route_of
+        serve: Serve = dispatcher.look
+        if line:
+            serve = clocks.always().around(chain(line, dispatcher.dispatch, depth=APP_DEPTH))
+        self._entries, self._waiting = entries, waiting
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve
 
@@ -266,6 +286,8 @@ class Gateway:
                     self._start_work(exchange)
         finally:
             if exchange is not None:
+                if exchange.flight is not None:
+                    exchange.flight.land()
                 if exchange.form is not None:
                     exchange.form.close()
                 # They know the exchange: a circle, which only the collector would find.
@@ -280,6 +302,13 @@ class Gateway:
     ) -> Exchange:
         exchange = Exchange(scope, receive, send, self._limits, self.waits)
         return exchange if found is None else found[0].enter(exchange, found[1])
+
+    def route_of(self, scope: Scope) -> str | None:
+        """Return the template that serves a request, a probe's path included; None for a miss."""
+        route = self._route_of(scope)
+        if route is None and self._door is not None and self._door.serves(scope):
+            return str(path_below(scope["path"], scope.get("root_path", "")))
+        return route
 
     async def answer_error(
         self, scope: Scope, receive: Receive, send: Send, error: Exception

@@ -10,7 +10,7 @@ from nexios.adapters.asgi.types import Scope
 from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.response import BaseResponse, JSONResponse
 from nexios.application.health import CheckState, Health, HealthBoard, Report
-from nexios.application.settings import masked
+from nexios.application.scrub import scrubbed
 
 FOLDER: Final = "/health/"
 LIVE: Final = "/health/live"
@@ -108,7 +108,7 @@ def _shown(state: CheckState) -> dict[str, Any]:
         "since": state.since.isoformat(timespec="seconds"),
     }
     if state.says:
-        shown["error"] = masked(state.says)
+        shown["error"] = scrubbed(state.says)
     return shown
 
 

@@ -25,22 +25,50 @@ class Waits:
     Attributes:
         open: Returns a fresh cancel scope.
         within: Awaits with a bound.
+        steps: Whether the first step of something awaited may be taken outside of ``within``.
     """
 
-    __slots__ = ("open", "within")
+    __slots__ = ("open", "steps", "within")
 
     def __init__(self) -> None:
         self.open: Callable[[], anyio.CancelScope] = anyio.CancelScope
         self.within: Within = _in_scope
+        self.steps = False
 
     def settle(self) -> None:
         """Keep to the kind of the running event loop: the application starts on it."""
         self.open = type(anyio.CancelScope())
-        self.within = _in_asyncio if self.open.__module__.endswith("._asyncio") else _in_scope
+        self.steps = self.open.__module__.endswith("._asyncio")
+        self.within = _in_asyncio if self.steps else _in_scope
 
     def unsettle(self) -> None:
         """Ask anyio again: the next start may be on another event loop."""
-        self.open, self.within = anyio.CancelScope, _in_scope
+        self.open, self.within, self.steps = anyio.CancelScope, _in_scope, False
+
+
+class Begun:
+    """Something awaited whose first step has been taken and has to wait: goes on with it."""
+
+    __slots__ = ("_step", "_waited")
+
+    def __init__(self, step: Any, waited: Any) -> None:
+        """Take the iterator of the step, and what it yielded."""
+        self._step = step
+        self._waited = waited
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Hand on what the step waits for until it is done."""
+        step, waited = self._step, self._waited
+        while True:
+            try:
+                try:
+                    sent = yield waited
+                except BaseException as thrown:  # by the event loop, into the step
+                    waited = step.throw(thrown)
+                else:
+                    waited = step.send(sent)
+            except StopIteration as done:
+                return done.value
 
 
 async def _in_scope(awaitable: Awaitable[Any], seconds: float) -> Any:

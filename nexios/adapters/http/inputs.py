@@ -79,10 +79,33 @@ class JsonBody:
         if not content:
             faults = [dict(fault) for fault in self._missing]  # who answers may change them
             return self._defaults(), faults, len(faults)
-        limits = exchange.limits
+        value, faults, total = self._checked(content, exchange.limits)
+        if total:
+            return dict.fromkeys(self._keys()), faults, total
+        if not self._embedded:
+            return {self._parts[0].key: value}, [], 0
+        return {p.key: value.get(p.name, p.default) for p in self._parts}, [], 0
+
+    def only(self, content: bytes, limits: Limits) -> object:
+        """Return the value of the only part, from what was read; for a part that is the body.
+
+        Raises:
+            MalformedBody: It says it is JSON and is not.
+            RequestInvalid: With its faults.
+        """
+        if not content:
+            if self._missing:
+                raise RequestInvalid([dict(fault) for fault in self._missing], len(self._missing))
+            return fresh(self._parts[0].default)
+        value, faults, total = self._checked(content, limits)
+        if total:
+            raise RequestInvalid(faults[: limits.errors], total)
+        return value
+
+    def _checked(self, content: bytes, limits: Limits) -> tuple[Any, list[Fault], int]:
         check_json(content, limits)
         value: Any = None
-        faults = []
+        faults: list[Fault] = []
         total = 0
         try:
             value = self._validate(content)
@@ -91,11 +114,7 @@ class JsonBody:
         if may_hold_nul(content):
             of_nul, more = nul_in_body(from_json(content), limits.errors)
             faults, total = faults + of_nul, total + more
-        if total:
-            return dict.fromkeys(self._keys()), faults, total
-        if not self._embedded:
-            return {self._parts[0].key: value}, [], 0
-        return {p.key: value.get(p.name, p.default) for p in self._parts}, [], 0
+        return value, faults, total
 
     def _keys(self) -> list[str]:
         return [part.key for part in self._parts]
@@ -161,6 +180,7 @@ class Inputs:
     """
 
     __slots__ = (
+        "_alone",
         "_body",
         "_defaults",
         "_first",
@@ -183,6 +203,7 @@ class Inputs:
         self._form: list[Simple] = []
         self._late_body = False
         self._body: JsonBody | FormBody | None = None
+        self._alone: JsonBody | None = None
         self._readers: tuple[tuple[str, Raw], ...] = ()
         self._validate: Callable[[dict[str, object]], dict[str, object]] = dict
         self._places: Mapping[str, tuple[str, str]] = {}
@@ -245,6 +266,15 @@ class Inputs:
         async def read(exchange: Exchange) -> object:
             inputs = exchange.inputs
             if inputs is None or key not in inputs:
+                alone = self._alone
+                if alone is not None:
+                    # What is done for several, in one coroutine instead of three.
+                    value = alone.only(await exchange.read_json(), exchange.limits)
+                    if inputs is None:
+                        exchange.inputs = {key: value}
+                    else:
+                        inputs[key] = value
+                    return value
                 inputs = await check(exchange)
             return inputs[key]
 
@@ -266,7 +296,9 @@ class Inputs:
             members = [Member(s.key, s.annotation, s.default is MISSING) for s in simple]
             self._validate = members_validator(members).validate_python
         if self._parts:
-            self._body = JsonBody(self._parts, limits.keyed_items)
+            body = self._body = JsonBody(self._parts, limits.keyed_items)
+            whole = len(self._parts) == 1 and not self._parts[0].embed
+            self._alone = body if whole and not simple else None
         elif self._form:
             self._body = FormBody(self._form)
 

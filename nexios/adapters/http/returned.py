@@ -14,7 +14,8 @@ from collections.abc import (
 )
 from typing import Annotated, Any, Final, get_args, get_origin
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+import pydantic
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, ValidationError
 
 from nexios.adapters.http.builder import Response
@@ -44,7 +45,7 @@ def to_json_of(annotation: object, handler: str, write: ToJson | None) -> ToJson
     if wanted is MISSING or wanted in _PLAIN or _of_anything(wanted):
         return write or encode_json
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(wanted)
+        adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(wanted)
         if not adapter.pydantic_complete:
             adapter.rebuild()
     except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
@@ -54,7 +55,7 @@ def to_json_of(annotation: object, handler: str, write: ToJson | None) -> ToJson
 
 
 def _serializer(
-    adapter: TypeAdapter[Any], wanted: Any, handler: str, write: ToJson | None
+    adapter: "pydantic.TypeAdapter[Any]", wanted: Any, handler: str, write: ToJson | None
 ) -> ToJson:
     dump: Callable[..., bytes] = adapter.serializer.to_json
     validate = adapter.validator.validate_python

@@ -12,6 +12,7 @@ from nexios.adapters.http.gateway import Gateway
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.settings import HttpSettings
 from nexios.application.caller import Caller
+from nexios.application.tracking import tell
 from nexios.container.container import Container
 from nexios.container.module import Module
 
@@ -64,4 +65,4 @@ class StandAlone:
 
 
 def _report(error: BaseException, _connection: Connection, _error_id: str, where: str) -> None:
-    _log.error("a request to %s failed", where, exc_info=error)
+    tell(_log, logging.ERROR, error, "a request to %s failed", where)

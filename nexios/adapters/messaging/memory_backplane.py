@@ -3,18 +3,30 @@
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
-from nexios.application.backplane import Arrived, Keep, Link, Position, Slice, Stored, Topic
+from nexios.application.backplane import (
+    Arrived,
+    Keep,
+    Link,
+    Position,
+    Present,
+    Slice,
+    Stored,
+    Topic,
+)
 
-DUPLICATE_WINDOW_S = 120.0
-SWEEP_S = 30.0
-PROCESS_BYTES = 64 * 2**20
+DUPLICATE_WINDOW_S: Final = 120.0
+SWEEP_S: Final = 30.0
+PROCESS_BYTES: Final = 64 * 2**20
+PROCESS_IDS: Final = 65_536
+"""So many ids at most: above 546 messages a second they are remembered for less than 120 s."""
 
 
 class _Log:
-    """What one topic remembers."""
+    """What one topic remembers; ``ids`` counts those of its ids that are remembered."""
 
     __slots__ = ("epoch", "followers", "ids", "keep", "kept_bytes", "last", "ring", "trimmed")
 
@@ -25,7 +37,7 @@ class _Log:
         self.ring: deque[tuple[float, Arrived]] = deque()
         self.kept_bytes = 0
         self.keep = Keep(count=0, size=0, age_s=0.0)
-        self.ids: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self.ids = 0
         self.followers: tuple[Callable[[Arrived], None], ...] = ()
 
 
@@ -37,10 +49,17 @@ class MemoryBackplane:
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, process_bytes: int = PROCESS_BYTES
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        process_bytes: int = PROCESS_BYTES,
+        process_ids: int = PROCESS_IDS,
     ) -> None:
         self._clock = clock
         self._process_bytes = process_bytes
+        self._process_ids = process_ids
+        self._ids: OrderedDict[tuple[Topic, str], tuple[float, int]] = OrderedDict()
+        self._present: dict[Topic, dict[str, tuple[float, Present]]] = {}
         self._epoch = secrets.token_hex(8)
         self._logs: OrderedDict[Topic, _Log] = OrderedDict()
         self._kept_bytes = 0
@@ -52,6 +71,8 @@ class MemoryBackplane:
     async def close(self) -> None:
         """Forget everything; what comes after is another epoch."""
         self._logs.clear()
+        self._ids.clear()
+        self._present.clear()
         self._kept_bytes = 0
         self._epoch = secrets.token_hex(8)
 
@@ -66,12 +87,13 @@ class MemoryBackplane:
         self._sweep(now)
         log = self._log(topic)
         self._logs.move_to_end(topic)
-        self._forget_ids(log, now)
-        seen = log.ids.get(id)
+        self._forget_ids(now)
+        seen = self._ids.get((topic, id))
         if seen is not None:
             return Stored(Position(log.epoch, seen[1]), duplicate=True)
         previous, log.last = log.last, log.last + 1
-        log.ids[id] = (now, log.last)
+        self._ids[topic, id] = (now, log.last)
+        log.ids += 1
         log.keep = keep
         message = Arrived(Position(log.epoch, log.last), previous, id, key, payload)
         log.ring.append((now, message))
@@ -112,6 +134,35 @@ class MemoryBackplane:
         beyond = [message for message in kept if message.position.offset > after.offset]
         return Slice(tuple(beyond[:limit]), head, complete=after.offset >= log.trimmed)
 
+    async def touch(self, entries: Sequence[Present], ttl_s: float) -> None:
+        """Note them; who was there keeps its place."""
+        until = self._clock() + ttl_s
+        self._sweep(self._clock())
+        for entry in entries:
+            self._present.setdefault(entry.topic, {})[entry.socket] = (until, entry)
+
+    async def forget(self, entries: Sequence[Present]) -> None:
+        """Drop them at once."""
+        for entry in entries:
+            here = self._present.get(entry.topic)
+            if here is not None:
+                here.pop(entry.socket, None)
+                if not here:
+                    del self._present[entry.topic]
+
+    async def present(self, topic: Topic) -> Sequence[Present]:
+        """Return who was noted and whose time is not over."""
+        self._stay(topic, self._clock())
+        found = [entry for _, entry in self._present.get(topic, {}).values()]
+        return sorted(found, key=lambda entry: entry.since)
+
+    def _stay(self, topic: Topic, now: float) -> None:
+        here = self._present.get(topic, {})
+        for socket in [socket for socket, (until, _) in here.items() if until <= now]:
+            del here[socket]
+        if not here:
+            self._present.pop(topic, None)
+
     def _log(self, topic: Topic) -> _Log:
         log = self._logs.get(topic)
         if log is None:
@@ -141,13 +192,14 @@ class MemoryBackplane:
         log.kept_bytes -= len(message.payload)
         self._kept_bytes -= len(message.payload)
 
-    @staticmethod
-    def _forget_ids(log: _Log, now: float) -> None:
-        while log.ids:
-            oldest = next(iter(log.ids))
-            if now - log.ids[oldest][0] <= DUPLICATE_WINDOW_S:
+    def _forget_ids(self, now: float) -> None:
+        while self._ids:
+            place = next(iter(self._ids))
+            old = now - self._ids[place][0] > DUPLICATE_WINDOW_S
+            if not old and len(self._ids) <= self._process_ids:
                 return
-            del log.ids[oldest]
+            del self._ids[place]
+            self._logs[place[0]].ids -= 1
 
     def _sweep(self, now: float) -> None:
         """Trim by age each half minute, and forget topics of which nothing is left.
@@ -158,9 +210,11 @@ class MemoryBackplane:
         if now - self._swept_at < SWEEP_S:
             return
         self._swept_at = now
+        self._forget_ids(now)
+        for topic in tuple(self._present):
+            self._stay(topic, now)
         for topic, log in tuple(self._logs.items()):
             self._trim(log, now)
-            self._forget_ids(log, now)
             if not (log.ring or log.ids or log.followers):
                 del self._logs[topic]
                 self._epoch = secrets.token_hex(8)

@@ -15,6 +15,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from nexios.adapters.messaging.cloudevents import NotAnEvent, from_wire, to_wire
 from nexios.adapters.messaging.nats_link import NatsLink
+from nexios.adapters.messaging.nats_streams import made, token
 from nexios.application.broker import DELIVERIES, Buried, Incoming, Outgoing
 from nexios.application.errors import OutcomeUnknown, Unavailable
 
@@ -24,7 +25,6 @@ _FETCH_S: Final = 5.0
 _PAUSE_S: Final = 0.5
 _ID: Final = "Nats-Msg-Id"
 _REASON: Final = "nexios-reason"
-_NAME_IN_USE: Final = 10058
 
 
 class NatsBroker:
@@ -77,9 +77,9 @@ class NatsBroker:
         await self._prepare()
         wanted = frozenset(names)
         filters = {f"p{n}": f"{self._prefix}.event.{n}.>" for n in range(PARTITIONS)}
-        filters["again"] = f"{self._prefix}.again.{_token(consumer)}"
+        filters["again"] = f"{self._prefix}.again.{token(consumer)}"
         subscriptions = [
-            await self._subscribe(f"{_token(consumer)}-{part}", subject, visible_s)
+            await self._subscribe(f"{token(consumer)}-{part}", subject, visible_s)
             for part, subject in filters.items()
         ]
         send, receive = anyio.create_memory_object_stream[Incoming](0)
@@ -112,14 +112,14 @@ class NatsBroker:
         self, consumer: str, event: Outgoing, headers: dict[str, str], sequence: int, js: Any
     ) -> None:
         _, body = to_wire(event, self._source)
-        await js.publish(f"{self._prefix}.again.{_token(consumer)}", body, headers=headers)
+        await js.publish(f"{self._prefix}.again.{token(consumer)}", body, headers=headers)
         await js.delete_msg(self._graves, sequence)
 
     async def bury(self, message: Any, consumer: str, reason: str) -> None:
         """Store a message with a reason, then take it from the consumer."""
         headers = {**(message.headers or {}), _REASON: quote(reason)}
         headers[_ID] = f"{consumer}:{message.metadata.sequence.stream}"
-        subject = f"{self._prefix}.buried.{_token(consumer)}"
+        subject = f"{self._prefix}.buried.{token(consumer)}"
         await self._link.ask(lambda js: js.publish(subject, message.data, headers=headers))
         await self._link.ask(lambda _: message.term())
 
@@ -133,7 +133,7 @@ class NatsBroker:
 
     def _subject(self, event: Outgoing) -> str:
         part = zlib.crc32(event.key.encode()) % PARTITIONS
-        return f"{self._prefix}.event.{part}.{_token(event.name, dots=True)}"
+        return f"{self._prefix}.event.{part}.{token(event.name, dots=True)}"
 
     async def _prepare(self) -> None:
         if self._known:
@@ -150,7 +150,7 @@ class NatsBroker:
                 max_age=self._keep_s,
                 duplicate_window=_DUPLICATE_WINDOW_S,
             )
-            await self._link.ask(partial(_made, config))
+            await self._link.ask(partial(made, config=config))
         self._known = True
 
     async def _subscribe(self, durable: str, subject: str, visible_s: float) -> Any:
@@ -215,7 +215,7 @@ class NatsBroker:
         self, consumer: str, limit: int
     ) -> list[tuple[int, Buried, dict[str, str]]]:
         await self._prepare()
-        subject = f"{self._prefix}.buried.{_token(consumer)}"
+        subject = f"{self._prefix}.buried.{token(consumer)}"
 
         async def read(js: Any) -> list[Any]:
             info = await js.stream_info(self._graves, subjects_filter=subject)
@@ -259,24 +259,3 @@ class _Delivery:
 
     async def bury(self, reason: str) -> None:
         await self.broker.bury(self.message, self.consumer, reason)
-
-
-async def _made(config: Any, js: Any) -> None:
-    from nats.js.errors import BadRequestError
-
-    try:
-        await js.add_stream(config)
-    except BadRequestError as error:
-        if error.err_code != _NAME_IN_USE:
-            raise
-
-
-def _token(text: str, *, dots: bool = False) -> str:
-    """Return a text as part of a subject or of a consumer's name; no two give the same."""
-    kept = "-." if dots else "-"
-    token = "".join(
-        char if (char.isascii() and char.isalnum()) or char in kept else f"_{ord(char):x}_"
-        for char in text
-    )
-    # A subject has no empty part (NATS, "Subject-Based Messaging").
-    return re.sub(r"(?<![^.])\.|\.(?=\.|$)", "_2e_", token) if dots else token

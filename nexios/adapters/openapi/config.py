@@ -3,14 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pydantic import BaseModel
-
-from nexios.adapters.openapi.words import Requirement, Word
+import pydantic
 
 Written = dict[str, Any]  # one object of the format, as JSON has it
-# An object of nexios.adapters.openapi.models, or what it would be as JSON. The models themselves
-# are loaded by who uses them: they would be a tenth of the time an application takes to start.
+Requirement = Mapping[str, Sequence[str]]
+"""Names of security schemes with their scopes; all of them have to be met."""
+
+
+class Word(Protocol):
+    """An object of nexios.adapters.openapi.models.
+
+    The models themselves are loaded by who uses them: they would be a tenth of the time an
+    application takes to start.
+    """
+
+    def written(self) -> Written:
+        """Return it as the document has it."""
+
+
 Given = Word | Mapping[str, Any]
+"""An object of the format, or what it would be as JSON."""
 
 
 class OpenAPIConfig:
@@ -54,7 +66,7 @@ class OpenAPIConfig:
         """Add a way to prove who is calling, for ``security=`` of routes to name."""
         self._add("securitySchemes", name, _written(scheme))
 
-    def add_schema(self, name: str, schema: type[BaseModel] | Given) -> None:
+    def add_schema(self, name: str, schema: "type[pydantic.BaseModel] | Given") -> None:
         """Add a schema; of a class its own one, under this name."""
         if isinstance(schema, type):
             written = schema.model_json_schema(
@@ -155,4 +167,4 @@ def docs_of(app: Any, wired: Callable[[], Drawn]) -> Docs:
 
 
 def _written(given: Given | None) -> Any:
-    return given.written() if isinstance(given, Word) else given and dict(given)
+    return dict(given) if isinstance(given, Mapping) else given and given.written()

@@ -8,6 +8,7 @@ from typing import Final
 from nexios.adapters.asgi.url import quote_path
 from nexios.adapters.http.compile import Unit
 from nexios.adapters.http.controller import Controller
+from nexios.adapters.openapi.config import Requirement
 from nexios.adapters.routing.template import Template
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -170,3 +171,9 @@ def _written(template: Template, names: Mapping[str, str]) -> str:
             text += f"{{{names.get(field.name, field.name)}}}{quote_path(literal)}"
         segments.append(text)
     return "/" + "/".join(segments)
+
+
+def asked_for(unit: Unit) -> Sequence[Requirement] | None:
+    """Return what ``security=`` says of a route; None where it says nothing."""
+    own = unit.flat.route.options.get("security")
+    return unit.flat.around.security if own is None else own

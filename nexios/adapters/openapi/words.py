@@ -1,12 +1,8 @@
 """What every object of the format is, and the one that is part of every document: a problem."""
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-Requirement = Mapping[str, Sequence[str]]
-"""Names of security schemes with their scopes; all of them have to be met."""
 
 
 class Word(BaseModel):

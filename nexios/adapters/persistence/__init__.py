@@ -3,6 +3,7 @@
 from nexios.adapters.persistence.audit import SqlAuditTrail
 from nexios.adapters.persistence.changes import replay
 from nexios.adapters.persistence.database import Database
+from nexios.adapters.persistence.error_log import SqlErrors
 from nexios.adapters.persistence.errors import (
     BadParameter,
     BadStatement,
@@ -20,6 +21,7 @@ from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.migrations import Migrations
 from nexios.adapters.persistence.outbox import SqlOutbox
 from nexios.adapters.persistence.rows import Rows
+from nexios.adapters.persistence.security_events import QueuedSecurityEvents, SqlSecurityEvents
 from nexios.adapters.persistence.sql import SqlRepository, SqlUnitOfWork
 from nexios.adapters.persistence.tables import create_tables, tables
 from nexios.adapters.persistence.types import ExactDecimal, IdentityType, UtcDateTime
@@ -42,11 +44,14 @@ __all__ = [
     "MemoryStore",
     "MemoryUnitOfWork",
     "Migrations",
+    "QueuedSecurityEvents",
     "Rows",
     "SqlAuditTrail",
+    "SqlErrors",
     "SqlInbox",
     "SqlOutbox",
     "SqlRepository",
+    "SqlSecurityEvents",
     "SqlUnitOfWork",
     "StaleWrite",
     "TransactionFailed",

@@ -14,16 +14,17 @@ _REFUSE: Final = (
 )
 
 
-def append_only_statements(store: Store) -> tuple[str, ...]:
-    """Return the SQL that makes UPDATE, DELETE and TRUNCATE of the audit's tables fail.
+def append_only_statements(store: Store, *names: str) -> tuple[str, ...]:
+    """Return the SQL that makes UPDATE, DELETE and TRUNCATE of tables fail.
 
     It stops mistakes and the application's own login; who owns the tables can drop the triggers,
     and then the seals show what was done.
 
     Args:
         store: Whose SQL.
+        names: Of the tables; those of the audit unless told.
     """
-    tables = (AUDIT.name, SEAL.name)
+    tables = names or (AUDIT.name, SEAL.name)
     if store is Store.POSTGRESQL:
         triggers = tuple(
             f"CREATE TRIGGER nx_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
@@ -39,11 +40,12 @@ def append_only_statements(store: Store) -> tuple[str, ...]:
     )
 
 
-def append_only(op: Operations) -> None:
-    """Make the audit's tables append-only, in a migration after the one that makes them.
+def append_only(op: Operations, *names: str) -> None:
+    """Make tables append-only, in the migration that makes them or a later one.
 
     Args:
         op: Alembic's ``op``.
+        names: As for `append_only_statements`; ``nx_security`` is made so by its name.
     """
-    for statement in append_only_statements(_STORES[op.get_context().dialect.name]):
+    for statement in append_only_statements(_STORES[op.get_context().dialect.name], *names):
         op.execute(statement)

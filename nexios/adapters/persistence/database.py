@@ -10,6 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from nexios.adapters.persistence.blocks import Block
+from nexios.adapters.persistence.budget import refuse_oversize
 from nexios.adapters.persistence.drivers import Row
 from nexios.adapters.persistence.engines import make_schema_engine
 from nexios.adapters.persistence.errors import BadParameter, TransactionOptions
@@ -28,8 +29,10 @@ from nexios.adapters.persistence.statements import (
 )
 from nexios.adapters.persistence.streaming import Rows, Stream
 from nexios.adapters.persistence.tenancy import refuse_bypass
+from nexios.adapters.persistence.told import StoreTold
 from nexios.adapters.persistence.transactions import Transaction, TransactionSettings
-from nexios.adapters.persistence.url import DatabaseOptions, parse_options, parse_url
+from nexios.adapters.persistence.url import DatabaseOptions, Options, parse_options, parse_url
+from nexios.application.listening import Signals
 
 T = TypeVar("T")
 
@@ -44,12 +47,16 @@ class Database:
         url: ``postgresql://user:password@host/name``, ``sqlite:///file.db`` or ``sqlite://``.
         options: See `DatabaseOptions`.
 
+    Attributes:
+        server_limit: How many connections the server has, as it was told at the start.
+
     Raises:
         UnknownDriver: The URL names another database.
         UnknownOption: A keyword does not exist.
     """
 
     def __init__(self, url: str, **options: Unpack[DatabaseOptions]) -> None:
+        self.server_limit: int | None = None
         self._url = parse_url(url)
         self._pool = Pool(self._url, parse_options(options))
         self._line = Line(self._url, self._pool.options)
@@ -62,6 +69,11 @@ class Database:
     def store(self) -> Store:
         """Which kind of database this is."""
         return self._url.store
+
+    @property
+    def options(self) -> Options:
+        """What it was made with, defaults filled in."""
+        return self._pool.options
 
     def schema_engine(self) -> AsyncEngine:
         """Return an engine beside the pool for changes of the schema; its user disposes of it."""
@@ -78,6 +90,15 @@ class Database:
         return self._pool.status
 
     @property
+    def told(self) -> StoreTold:
+        """Whom it tells of what it does."""
+        return self._pool.told
+
+    def tell_to(self, signals: Signals) -> None:
+        """Tell these of statements, waits and use cases; an application does so at its start."""
+        self.told.tell_to(signals)
+
+    @property
     def current(self) -> Block | None:
         """The block this task runs in, if any."""
         return self._current.get()
@@ -88,10 +109,16 @@ class Database:
         Raises:
             DatabaseUnavailable: Not reached within ``start_timeout_s``; at once for a wrong
                 password or database.
+            PoolTooLarge: All workers together would take more connections than there are.
             TenancyBypassed: Tenants are kept apart by row security, and this login ignores it.
         """
         await self._pool.start()
-        if self.store is Store.POSTGRESQL and not self._pool.options.ignores_tenants:
+        if self.store is not Store.POSTGRESQL:
+            return
+        options = self._pool.options
+        if not options.pooler:
+            self.server_limit = await refuse_oversize(self, options, self._url.masked)
+        if not options.ignores_tenants:
             await refuse_bypass(self, self._url.masked)
 
     async def stop(self) -> None:

@@ -11,6 +11,7 @@ from nexios.adapters.persistence.memory_store import MemoryStore
 from nexios.adapters.persistence.operations import Operation
 from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
+from nexios.adapters.persistence.told import StoreTold
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.application.audit import Change
 from nexios.application.caller import ANONYMOUS, Caller
@@ -122,6 +123,11 @@ class MemoryUnitOfWork(TrackingUnitOfWork):
         """Take the store and what all units of work take."""
         super().__init__(caller, subscribers, clock)
         self._store = store
+
+    @property
+    def told(self) -> StoreTold:
+        """Whom the store tells."""
+        return self._store.told
 
     def begin(self, options: RunOptions) -> MemoryTransaction:  # noqa: ARG002  # the port's shape
         """Return a transaction that has staged nothing."""

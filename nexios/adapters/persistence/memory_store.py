@@ -23,7 +23,9 @@ from nexios.adapters.persistence.operations import (
 )
 from nexios.adapters.persistence.rows import Key, Row
 from nexios.adapters.persistence.runs import Recorded, Stored
+from nexios.adapters.persistence.told import StoreTold
 from nexios.application.audit import Change, Seal
+from nexios.application.listening import Signals
 from nexios.domain.errors import AlreadyExists, RuleViolated
 from nexios.domain.values import Identity
 
@@ -52,6 +54,11 @@ class MemoryStore:
         self.seals: list[Seal] = []
         # Consumer and message of what came from outside; see inbox.py.
         self.accepted: set[tuple[str, str]] = set()
+        self.told = StoreTold("memory")
+
+    def tell_to(self, signals: Signals) -> None:
+        """Tell these of use cases; an application does so at its start."""
+        self.told.tell_to(signals)
 
     def rows(self, table: Table) -> list[Row]:
         """Return all rows of a table, for tests."""

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
+import math
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from nexios.adapters.persistence.drivers import Wire
@@ -20,8 +19,10 @@ from nexios.adapters.persistence.errors import (
     WrongEventLoop,
 )
 from nexios.adapters.persistence.finishing import to_the_end
+from nexios.adapters.persistence.lending import HeldWatch, Lent
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.places import Place, asking_place
+from nexios.adapters.persistence.told import StoreTold
 from nexios.adapters.persistence.url import DatabaseUrl, Options
 
 RELEASE_TIMEOUT_S: Final = 2.0
@@ -29,6 +30,8 @@ _CLOSE_TIMEOUT_S: Final = 5.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _DRIVER_INFO: Final = "nexios.wire"
+_WAITING_EACH: Final = 4
+_STACK: Final = 12
 
 _log: Final = logging.getLogger("nexios.persistence")
 
@@ -42,33 +45,14 @@ class PoolStatus:
         in_use: Lent now.
         waiting: Tasks that wait for one.
         replaced: Dead connections that were replaced since the start.
+        held_long: Those that were held beyond ``held_warning_s`` since the start.
     """
 
     size: int
     in_use: int
     waiting: int
     replaced: int
-
-
-@dataclass(eq=False, slots=True)
-class Lent:
-    """One connection in somebody's hands."""
-
-    fairy: PoolProxiedConnection
-    wire: Wire
-    engine: AsyncEngine
-    gate: asyncio.Semaphore
-    place: Place
-    pool: object
-    since: float = field(default_factory=time.monotonic)
-    _core: Connection | None = None
-
-    @property
-    def core(self) -> Connection:
-        """SQLAlchemy's view of the same connection; it begins and ends nothing itself."""
-        if self._core is None:
-            self._core = Connection(self.engine.sync_engine, connection=self.fairy)
-        return self._core
+    held_long: int = 0
 
 
 class Pool:
@@ -79,8 +63,11 @@ class Pool:
         self.options = options
         self.engine = make_engine(url, options)
         self.size = 1 if url.in_memory else options.pool_size
+        self.told = StoreTold(url.store.value)
         self._gate = asyncio.Semaphore(self.size)
         self._lent: set[Lent] = set()
+        self._watch = HeldWatch(self._lent, options.held_warning_s, url.masked)
+        self._most_waiting = _most_waiting(url, options, self.size)
         # At rest here and not in SQLAlchemy's queue: its way in and out needs a task and a
         # greenlet each time. 2.1 -> 0.9 times asyncpg's pool, benchmarks/persistence.py.
         self._idle: list[PoolProxiedConnection] = []
@@ -97,7 +84,9 @@ class Pool:
 
     @property
     def status(self) -> PoolStatus:
-        return PoolStatus(self.size, len(self._lent), self._waiting, self._replaced)
+        return PoolStatus(
+            self.size, len(self._lent), self._waiting, self._replaced, self._watch.found
+        )
 
     async def borrow(self, *, probe: bool) -> Lent:
         """Return a connection that was alive when it was last seen.
@@ -106,11 +95,12 @@ class Pool:
             probe: Ask one that was idle for long whether it is; a BEGIN asks for itself.
 
         Raises:
-            DatabaseUnavailable: None came free in time, or the server cannot be reached.
+            DatabaseUnavailable: None came free in time, too many wait already, or the server
+                cannot be reached.
             WrongEventLoop: The pool is at work in another loop.
         """
         self._enter_loop()
-        place = asking_place()
+        place = asking_place(_STACK)
         gate = self._gate
         if gate.locked():
             await self._wait(gate)
@@ -175,6 +165,7 @@ class Pool:
 
     async def stop(self) -> None:
         """Close what is not lent; what is lent is closed when it comes back."""
+        self._watch.end()
         if self._loop is None:
             return
         if self._loop is not asyncio.get_running_loop():
@@ -186,21 +177,31 @@ class Pool:
         self._loop = None
 
     async def _wait(self, gate: asyncio.Semaphore) -> None:
+        if self._waiting >= self._most_waiting:
+            # Whoever stood at the end of this queue would be refused when its time is up.
+            raise DatabaseUnavailable(
+                f"{self._waiting} wait for a connection already; {self._held()}"
+            )
         self._waiting += 1
+        begun, given = time.perf_counter(), False
         try:
             async with asyncio.timeout(self.options.pool_timeout_s or None):
                 await gate.acquire()
+            given = True
         except TimeoutError:
             raise DatabaseUnavailable(self._exhausted()) from None
         finally:
             self._waiting -= 1
+            if self.told.waited:
+                self.told.wait(begun, given=given)
 
     def _exhausted(self) -> str:
+        limit = self.options.pool_timeout_s
+        return f"no connection came free within {limit:g} s: {self._held()}"
+
+    def _held(self) -> str:
         held = self._lent
-        text = (
-            f"no connection came free within {self.options.pool_timeout_s:g} s: "
-            f"{len(held)} of {self.size} in use"
-        )
+        text = f"{len(held)} of {self.size} in use"
         if not held:
             return text
         oldest = min(held, key=lambda lent: lent.since)
@@ -211,7 +212,8 @@ class Pool:
         for _ in range(self.size + 1):
             fairy = await self._connected()
             wire = self._wire_of(fairy)
-            lent = Lent(fairy, wire, self.engine, self._gate, place, self.engine.sync_engine.pool)
+            sync_pool = self.engine.sync_engine.pool
+            lent = Lent(fairy, wire, self.engine, self._gate, place, sync_pool, self.told)
             try:
                 alive = not wire.closed and (not probe or await self._answers(wire))
             except BaseException:
@@ -220,6 +222,7 @@ class Pool:
                 raise
             if alive:
                 self._lent.add(lent)
+                self._watch.begin()
                 return lent
             self._replaced += 1
             fairy.invalidate()
@@ -327,7 +330,15 @@ class Pool:
             self.engine.sync_engine.dispose(close=False)
         self._gate = asyncio.Semaphore(self.size)
         self._lent.clear()
+        self._watch.end()
         self._loop = None
+
+
+def _most_waiting(url: DatabaseUrl, options: Options, size: int) -> float:
+    if options.max_waiting is not None:
+        return options.max_waiting
+    # The one connection of a database in memory is no server's: there everybody takes a turn.
+    return math.inf if url.in_memory else _WAITING_EACH * size
 
 
 def _cannot_connect(error: Exception, url: DatabaseUrl) -> DatabaseUnavailable:

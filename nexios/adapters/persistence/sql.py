@@ -44,6 +44,7 @@ from nexios.adapters.persistence.repository import MappedRepository
 from nexios.adapters.persistence.rows import Rows
 from nexios.adapters.persistence.runs import Recorded, RunOptions, Stored, StoreTransaction
 from nexios.adapters.persistence.tenancy import SETTING
+from nexios.adapters.persistence.told import StoreTold
 from nexios.adapters.persistence.transactions import ISOLATIONS, Transaction
 from nexios.adapters.persistence.unit import TrackingUnitOfWork
 from nexios.application.audit import Change
@@ -268,6 +269,11 @@ class SqlUnitOfWork(TrackingUnitOfWork):
     ) -> None:
         super().__init__(caller, subscribers, clock)
         self.database = database
+
+    @property
+    def told(self) -> StoreTold:
+        """Whom the database tells."""
+        return self.database.told
 
     def begin(self, options: RunOptions) -> SqlTransaction:
         return SqlTransaction(self.database, options, self.caller.tenant)

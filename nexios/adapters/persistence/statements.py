@@ -1,11 +1,12 @@
 """One statement on one connection: text with ``?``, the driver's own text, or a Core statement."""
 
+import math
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from anyio import CancelScope
+from anyio import CancelScope, current_effective_deadline, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 from sqlalchemy import Executable
 from sqlalchemy.engine import CursorResult
@@ -18,14 +19,17 @@ from nexios.adapters.persistence.errors import (
     BadStatement,
     DatabaseError,
     PlaceholderMismatch,
+    StatementTimedOut,
 )
+from nexios.adapters.persistence.lending import Lent
 from nexios.adapters.persistence.parameters import to_sqlite
 from nexios.adapters.persistence.placeholders import Store, check_count, scan
-from nexios.adapters.persistence.pool import Lent
 from nexios.application.errors import ApplicationError
 from nexios.domain.errors import DomainError
 
 T = TypeVar("T")
+
+_AFTER_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,24 @@ async def carry(lent: Lent, ask: Ask[T], statement: Statement, timeout_s: float 
         DatabaseError, Unavailable, TimedOut, DomainError: As the table in `errors` says.
     """
     await checkpoint_if_cancelled()
-    return await finish(lent, ask, statement, timeout_s)
+    try:
+        return await finish(lent, ask, statement, within_scope(timeout_s))
+    except StatementTimedOut:
+        await checkpoint_if_cancelled()
+        raise
+
+
+def within_scope(timeout_s: float | None) -> float | None:
+    """Return what is left of a statement's time when the deadline of its scope comes first.
+
+    A little more than that, so that the scope has been cancelled when the statement is: to
+    whoever set the deadline that is what happened.
+    """
+    ends = current_effective_deadline()
+    if ends == math.inf:
+        return timeout_s
+    left = max(ends - current_time(), 0.0) + _AFTER_S
+    return left if timeout_s is None else min(left, timeout_s)
 
 
 async def finish(lent: Lent, ask: Ask[T], statement: Statement, timeout_s: float | None) -> T:
@@ -112,6 +133,10 @@ async def _run(lent: Lent, ask: Ask[T], statement: Statement, timeout_s: float |
     wire = lent.wire
     timer = wire.alarm(timeout_s)
     try:
+        if lent.told.ran:
+            text = statement.text if statement.core is None else str(statement.core)
+            with lent.told.statement(text):
+                return await ask(lent, statement, timeout_s)
         return await ask(lent, statement, timeout_s)
     except CancelledError:
         # anyio's shield does not hold Task.cancel(); the driver has stopped the server.

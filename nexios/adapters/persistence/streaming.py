@@ -12,7 +12,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from nexios.adapters.persistence.blocks import Block
 from nexios.adapters.persistence.drivers import Cursor, Row
 from nexios.adapters.persistence.errors import StreamClosed
-from nexios.adapters.persistence.pool import Lent
+from nexios.adapters.persistence.lending import Lent
 from nexios.adapters.persistence.statements import Statement
 
 

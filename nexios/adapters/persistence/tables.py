@@ -1,11 +1,12 @@
 """The tables Nexios itself needs, and their creation for development and tests."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Identity as Numbered
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, CreateEnumType
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from nexios.adapters.persistence.database import Database
@@ -205,6 +207,106 @@ ONE_TIME: Final = Table(
 """What may be used once, by the digest of its key."""
 
 Index("nx_one_time_ends_at", ONE_TIME.c.ends_at)
+
+RATE: Final = Table(
+    "nx_rate",
+    _OURS,
+    Column("key", Text, primary_key=True),
+    Column("tat", Double, nullable=False),
+    Column("was", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    # Each hit leaves a dead tuple; with room on the page it costs no index entry.
+    postgresql_with={"fillfactor": 50},
+    info={"unlogged": True},
+)
+"""When what was used of a rate is worked off, and what the last hit found; epoch seconds."""
+
+Index("nx_rate_tat", RATE.c.tat)
+
+
+@compiles(CreateTable, "postgresql")
+def _create_table(element: CreateTable, compiler: Any, **options: Any) -> str:
+    text: str = compiler.visit_create_table(element, **options)
+    if element.element.info.get("unlogged"):
+        return text.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
+    return text
+
+
+ERROR: Final = Table(
+    "nx_error",
+    _OURS,
+    Column("seq", _SEQ, Numbered(), primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("repeated", Integer, nullable=False),
+    Column("report", _JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Reports of errors, for a while."""
+
+Index("nx_error_id", ERROR.c.id)
+Index("nx_error_fingerprint", ERROR.c.fingerprint, ERROR.c.seq)
+Index("nx_error_at", ERROR.c.at)
+
+SECURITY: Final = Table(
+    "nx_security",
+    _OURS,
+    Column("id", _SEQ, Numbered(), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("actor", Text),
+    Column("scheme", Text),
+    Column("reason", Text, nullable=False),
+    Column("details", _JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Security events, one row each; see `nexios.application.security_events`."""
+
+Index("nx_security_actor", SECURITY.c.actor, SECURITY.c.id)
+Index("nx_security_at", SECURITY.c.at)
+
+TOPIC: Final = Table(
+    "nx_topic",
+    _OURS,
+    Column("id", _SEQ, Numbered(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("epoch", Text, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("kept_count", Integer, nullable=False),
+    Column("kept_size", Integer, nullable=False),
+    Column("kept_age_s", Double, nullable=False),
+    postgresql_with={"fillfactor": 50},
+)
+"""Topics of channels, where PostgreSQL carries them: how far each is, and what it keeps."""
+
+MESSAGE: Final = Table(
+    "nx_message",
+    _OURS,
+    Column("topic", _SEQ, ForeignKey(TOPIC.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("said", Text),
+    Column("id", Text, nullable=False),
+    Column("key", Text),
+    Column("payload", LargeBinary, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("topic", "said"),
+)
+"""What topics keep; ``said`` is the id while no other message may have it."""
+
+PRESENT: Final = Table(
+    "nx_present",
+    _OURS,
+    Column("topic", Text, primary_key=True),
+    Column("socket", Text, primary_key=True),
+    Column("told", Text, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+"""Which sockets are in which topic, on all processes."""
+
+Index("nx_present_until", PRESENT.c.until)
 
 
 def tables(metadata: MetaData) -> None:

@@ -24,9 +24,10 @@ from nexios.adapters.persistence.errors import (
     TransactionOptions,
 )
 from nexios.adapters.persistence.finishing import to_the_end
+from nexios.adapters.persistence.lending import Lent
 from nexios.adapters.persistence.placeholders import Store
 from nexios.adapters.persistence.places import asking_place
-from nexios.adapters.persistence.pool import RELEASE_TIMEOUT_S, Lent, Pool
+from nexios.adapters.persistence.pool import RELEASE_TIMEOUT_S, Pool
 from nexios.adapters.persistence.statements import (
     Ask,
     Sql,
@@ -37,6 +38,7 @@ from nexios.adapters.persistence.statements import (
     read_row,
     read_rows,
     touch,
+    within_scope,
 )
 from nexios.adapters.persistence.tenancy import SETTING, quoted
 
@@ -131,13 +133,17 @@ class Transaction(Root, Block):
         lent = await self._connection()
         await checkpoint_if_cancelled()
         try:
-            return await finish(lent, ask, statement, self._left())
+            return await finish(lent, ask, statement, within_scope(self._left()))
         except ConnectionLost as error:
             known = self._broken_by(lent) or error
             block.spend(known)
             if known is error:
                 raise
             raise known from error
+        except StatementTimedOut as error:
+            block.spend(error)
+            await checkpoint_if_cancelled()
+            raise
         except BaseException as error:
             block.spend(error)
             raise

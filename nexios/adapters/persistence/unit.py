@@ -28,11 +28,13 @@ from nexios.adapters.persistence.runs import (
     RunOptions,
     StoreTransaction,
 )
+from nexios.adapters.persistence.told import StoreTold
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.clock import SystemClock
 from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
 from nexios.application.idempotency import Attempt
+from nexios.application.signals import UseCaseFinished, UseCaseStarted
 from nexios.application.subscribers import NoSubscribers, Subscribers
 from nexios.application.unit_of_work import Isolation, UnitOfWork
 from nexios.domain.clock import Clock
@@ -85,6 +87,11 @@ class TrackingUnitOfWork(UnitOfWork):
         self._run: Run | None = None
         self._turn: anyio.Lock | None = None
 
+    @property
+    @abstractmethod
+    def told(self) -> StoreTold:
+        """Whom the store tells."""
+
     @abstractmethod
     def begin(self, options: RunOptions) -> StoreTransaction:
         """Return the transaction of one try; no I/O yet."""
@@ -122,6 +129,9 @@ class TrackingUnitOfWork(UnitOfWork):
         if self._turn is None:
             self._turn = anyio.Lock(fast_acquire=True)
         async with self._turn:
+            if self.told.signals.hears(UseCaseStarted, UseCaseFinished):
+                with self.told.use_case(options.name):
+                    return await self._tries(work, options, retries)
             return await self._tries(work, options, retries)
 
     async def _tries(

@@ -27,10 +27,18 @@ _PASSWORD_FIELD: Final = re.compile(r"([?&](?:password|sslpassword)=)[^&#]*", re
 
 
 class DatabaseOptions(TypedDict, total=False):
-    """Keywords of ``Database``; times are in seconds, 0 switches a limit off."""
+    """Keywords of ``Database``; times are in seconds, 0 switches a limit off.
+
+    ``max_waiting`` is how many may wait for a connection, 4 for each by default; one more is
+    `Unavailable` at once. ``workers`` is how many processes have a pool like this, by default
+    what ``WEB_CONCURRENCY`` says. Who holds a connection for ``held_warning_s`` is logged.
+    """
 
     pool_size: int
     pool_timeout_s: float
+    max_waiting: int | None
+    workers: int | None
+    held_warning_s: float
     connect_timeout_s: float
     start_timeout_s: float
     statement_timeout_s: float
@@ -49,6 +57,9 @@ class Options:
 
     pool_size: int = 10
     pool_timeout_s: float = 2.0
+    max_waiting: int | None = None
+    workers: int | None = None
+    held_warning_s: float = 10.0
     connect_timeout_s: float = 5.0
     start_timeout_s: float = 10.0
     statement_timeout_s: float = 5.0
@@ -63,7 +74,7 @@ class Options:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and value < (field.name == "pool_size"):
+            if isinstance(value, int | float) and value < (field.name in ("pool_size", "workers")):
                 raise UnknownOption(f"{field.name}={value!r} is too small")
 
 

@@ -14,8 +14,12 @@ from nexios.adapters.persistence.errors import is_repeatable
 from nexios.application.codec import check_events, load_event
 from nexios.application.errors import TimedOut
 from nexios.application.events import Envelope
+from nexios.application.listening import Signals
 from nexios.application.outbox import Claim, OutboxStore
+from nexios.application.scrub import said_by
 from nexios.application.subscribers import Consumer
+from nexios.application.telling import ToldDeliveries
+from nexios.application.tracking import tell
 from nexios.domain.events import DomainEvent
 
 Deliver = Callable[[Consumer, DomainEvent, Envelope], Awaitable[None]]
@@ -49,6 +53,8 @@ class Worker:
         workers: int = 2,
         poll_interval_s: float = 1.0,
         keep_s: float | None = None,
+        signals: Signals | None = None,
+        died: Callable[[BaseException, str], None] | None = None,
     ) -> None:
         """Take everything; nothing runs before ``run``.
 
@@ -59,6 +65,8 @@ class Worker:
             workers: How many deliveries at a time.
             poll_interval_s: The longest wait when a wake-up is lost.
             keep_s: How long delivered events are kept; None for ever.
+            signals: Told of deliveries.
+            died: Told of the error of a last attempt and its consumer. Must not raise.
 
         Raises:
             SameEventName: Two classes of one event name.
@@ -85,6 +93,8 @@ class Worker:
         self._workers = workers
         self._poll_interval_s = poll_interval_s
         self._keep_s = keep_s
+        self._told = ToldDeliveries(signals or Signals())
+        self._died = died
         self._purged_at = -math.inf
         self._event = anyio.Event()
         self._stopping = False
@@ -202,8 +212,9 @@ class Worker:
             return
         mark = (claim.delivery.seq, name)
         try:
-            async with claim.handling():
-                await self._handle(consumer, claim)
+            with self._told.attempt(claim.delivery):
+                async with claim.handling():
+                    await self._handle(consumer, claim)
         except Exception as error:
             if is_repeatable(error) and self._races[mark] < _AGAIN_AT_ONCE:
                 # The store's doing, not the handler's: undo the claim, count nothing. Not for
@@ -228,18 +239,25 @@ class Worker:
     async def _failed(self, consumer: Consumer, claim: Claim, error: Exception) -> None:
         delivery = claim.delivery
         last = delivery.attempts + 1 >= consumer.attempts
-        _log.warning(
+        tell(
+            _log,
+            logging.WARNING,
+            error,
             "delivery %s to %s failed, attempt %s of %s%s",
             delivery.seq,
             consumer.name,
             delivery.attempts + 1,
             consumer.attempts,
             ", the last" if last else "",
-            exc_info=error,
         )
-        text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_ERROR_CHARACTERS]
+        if last:
+            self._told.dead(delivery)
+        text = f"{type(error).__name__}: {said_by(error)}".replace("\x00", "")
+        text = text[:_ERROR_CHARACTERS]
         delay_s = None if last else _delay_s(claim)
         await claim.fail(text, delay_s=delay_s, block=consumer.on_dead == "block")
+        if last and self._died is not None:
+            self._died(error, consumer.name)
 
     def _log_undone(self, error: Exception) -> None:
         # An outage is one line a minute, not one a poll and worker.
@@ -252,7 +270,7 @@ class Worker:
                 error,
                 self._poll_interval_s,
             )
-        _log.debug("why", exc_info=error)
+        tell(_log, logging.DEBUG, error, "why")
 
     def _log_well(self) -> None:
         if self._trouble:

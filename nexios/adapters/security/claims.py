@@ -33,12 +33,7 @@ def decoded(segment: str) -> bytes:
 def json_object(data: bytes) -> dict[str, object]:
     """Read one JSON object: UTF-8, no double names, no NaN, no text a store would choke on."""
     try:
-        found = json.loads(
-            data.decode("utf-8"),
-            parse_constant=_refused,
-            parse_float=_finite,
-            object_pairs_hook=_single_names,
-        )
+        found = _DECODER.decode(data.decode("utf-8"))
         if b"\\" in data:
             # Without an escape there is neither a NUL nor half of a surrogate pair.
             told = json.dumps(found, ensure_ascii=False)
@@ -68,6 +63,11 @@ def _single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a name comes twice")
     return found
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_constant=_refused, parse_float=_finite, object_pairs_hook=_single_names
+)
 
 
 def date(claims: Mapping[str, object], name: str) -> float | None:

@@ -101,7 +101,7 @@ class CodeFlowProvider(ABC):
         self._scope = " ".join(scopes)
         self._auth_method = auth_method
         self._authorize_params = dict(authorize_params or {})
-        self._allow_private = allow_private
+        self.allow_private: Final = allow_private
         self._outbound = outbound or Outbound(allow_private=allow_private)
         self._clock = clock
         # An old refresh token may still be in a session that is saved a moment later.
@@ -219,7 +219,7 @@ class CodeFlowProvider(ABC):
         if not isinstance(url, str) or len(url) > _URL_CHARACTERS or not VISIBLE.fullmatch(url):
             raise ValueError(f"{what} is no address")
         parts = urlsplit(url)
-        schemes = ("https", "http") if self._allow_private else ("https",)
+        schemes = ("https", "http") if self.allow_private else ("https",)
         if parts.scheme not in schemes:
             raise ValueError(f"{what} is not https")
         if not parts.hostname or "@" in parts.netloc or "\\" in url or parts.fragment:

@@ -99,7 +99,7 @@ class OIDCProvider(CodeFlowProvider):
             raise ValueError(
                 f"algorithms are some of {', '.join(_ALGORITHMS)}, not {', '.join(unknown)}"
             )
-        self._issuer = self._checked_url("issuer", issuer)
+        self.issuer: Final = self._checked_url("issuer", issuer)
         self._algorithms = tuple(algorithms)
         self._profile = Profile(
             issuer=issuer,
@@ -141,7 +141,7 @@ class OIDCProvider(CodeFlowProvider):
             if userinfo.get("sub") != subject:
                 raise LoginRefused("the userinfo is of another subject than the ID token")
         kept = {name: value for name, value in claims.items() if name not in _SPENT}
-        return ExternalIdentity(self.name, self._issuer, subject, kept, userinfo)
+        return ExternalIdentity(self.name, self.issuer, subject, kept, userinfo)
 
     async def _refreshed(self, tokens: ProviderTokens, old: str) -> ProviderTokens:
         fresh = await super()._refreshed(tokens, old)
@@ -172,11 +172,11 @@ class OIDCProvider(CodeFlowProvider):
         return claims
 
     async def _known(self) -> _Found:
-        return await self._finding.do(self._issuer, self._find)
+        return await self._finding.do(self.issuer, self._find)
 
     async def _find(self) -> _Found:
         try:
-            told = await discover(self._issuer, self._outbound)
+            told = await discover(self.issuer, self._outbound)
         except Unavailable as error:
             raise ProviderUnavailable(f"discovery: {error}") from error
         try:
@@ -201,7 +201,7 @@ class OIDCProvider(CodeFlowProvider):
             token=self._checked_url("token_endpoint", told.get("token_endpoint")),
             userinfo=optional("userinfo_endpoint"),
             end_session=optional("end_session_endpoint"),
-            issuer=self._issuer,
+            issuer=self.issuer,
             names_issuer=told.get("authorization_response_iss_parameter_supported") is True,
             auth_method=self._method(told),
         )

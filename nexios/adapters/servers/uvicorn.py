@@ -1,8 +1,7 @@
 """Runs an application on uvicorn: the door of that library."""
 
 import contextlib
-import gc
-import socket
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,45 +10,21 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from nexios.adapters.asgi.types import ASGIApp
-from nexios.adapters.servers.corking import CorkedTransport
+from nexios.adapters.servers.engines import http_protocol
+from nexios.adapters.servers.listening import bind, shown
+from nexios.adapters.servers.server import START_FAILED, Server
+from nexios.adapters.servers.shell import Shell
 from nexios.adapters.servers.uvicorn_sockets import EngineBounds, engine
+from nexios.adapters.servers.workers import Workers
 from nexios.application.limits import Limits
 from nexios.application.sections import ServerSettings
 
-_START_FAILED: Final = 3
+_log: Final = logging.getLogger("uvicorn.error")
 
-# httptools where it is installed, else h11: a class, though its type is that of a variable.
-_Http: Final[Any] = AutoHTTPProtocol
-
-
-class HttpProtocol(_Http):  # type: ignore[misc]  # see above
-    """uvicorn's own engine for requests, with two things changed.
-
-    * An app is told to end what would never end: the server waits for every connection before it
-      stops an app, and event streams go on for ever.
-    * Head and body of an answer leave in one write, 1.1 times as many requests a second.
-    """
-
-    transport: Any  # uvicorn's type is asyncio's, which ours only looks like
-
-    def connection_made(self, transport: Any) -> None:
-        """Take a connection."""
-        super().connection_made(CorkedTransport(transport, self.loop))
-
-    def handle_websocket_upgrade(self, *event: Any) -> None:
-        """Hand the connection to the engine for sockets, as it is."""
-        self.transport = self.transport.raw
-        super().handle_websocket_upgrade(*event)
-
-    def shutdown(self) -> None:
-        """Close when the request under way is answered, because the server stops."""
-        drain = getattr(self.app, "drain", None)
-        if drain is not None:
-            drain()
-        super().shutdown()
+HttpProtocol: Final[type[Shell]] = http_protocol()
+"""uvicorn's engine for requests inside our shell: httptools where it is installed, else h11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +35,8 @@ class ServerOptions:
         host: Address to listen on; loopback unless told.
         port: TCP port, 0 takes a free one.
         uds: Path of a Unix socket instead of host and port.
+        fd: Number of an open socket instead, as a supervisor hands it over.
+        workers: Processes that serve; above one the application must be an import string.
         reload: Start again when a file changes; the application must be an import string.
         reload_dirs: Folders to watch, the working directory unless told.
         log_level: uvicorn's own, one of critical, error, warning, info, debug, trace.
@@ -72,6 +49,8 @@ class ServerOptions:
     host: str = "127.0.0.1"
     port: int = 8000
     uds: str | None = None
+    fd: int | None = None
+    workers: int = 1
     reload: bool = False
     reload_dirs: Sequence[str] = ()
     log_level: str = "info"
@@ -87,12 +66,14 @@ class ServerOptions:
         limits: Limits,
         host: str | None,
         port: int | None,
+        workers: int | None = None,
         **others: Any,
     ) -> Self:
-        """Return what the configuration says; ``host`` and ``port`` overrule it where given."""
+        """Return what the configuration says; ``host`` and kin overrule it where given."""
         return cls(
             host=settings.host if host is None else host,
             port=settings.port if port is None else port,
+            workers=settings.workers if workers is None else workers,
             message_bytes=limits.message_bytes,
             bounds=EngineBounds(
                 limits.fragments, limits.control_frames_per_s, limits.control_frames_burst
@@ -112,10 +93,21 @@ class ReloadNeedsImportString(ValueError):
         )
 
 
+class WorkersNeedImportString(ValueError):
+    """Each worker is a new process, which cannot be given an object of this one."""
+
+    def __str__(self) -> str:
+        return (
+            "workers need the application as an import string, because each is a new process"
+            "\n  fix: nexios run shop.main:app --workers 4"
+        )
+
+
 class _Settings(TypedDict):
     host: str
     port: int
     uds: str | None
+    fd: int | None
     log_level: str
     http: Any  # uvicorn's type for it is an alias of its own
     ws: Any  # called for each socket
@@ -136,10 +128,14 @@ def serve(app: ASGIApp | str, options: ServerOptions) -> None:
 
     Raises:
         ReloadNeedsImportString: ``options.reload`` with an application object.
+        WorkersNeedImportString: More than one worker with an application object.
         SystemExit: The start failed (code 3): wiring, configuration, a dependency, the port.
     """
-    if options.reload and not isinstance(app, str):
-        raise ReloadNeedsImportString
+    if not isinstance(app, str):
+        if options.reload:
+            raise ReloadNeedsImportString
+        if options.workers > 1:
+            raise WorkersNeedImportString
     if options.reload:
         uvicorn.run(
             app,
@@ -149,29 +145,39 @@ def serve(app: ASGIApp | str, options: ServerOptions) -> None:
             **_settings(options),
         )
         return
-    running = _Server(uvicorn.Config(app, **_settings(options)))
-    with contextlib.suppress(KeyboardInterrupt):
-        running.run()
+    config = uvicorn.Config(app, workers=options.workers, **_settings(options))
+    started = _served_by_workers(config) if options.workers > 1 else _served(config)
     if options.uds is not None:
         Path(options.uds).unlink(missing_ok=True)
-    if not running.started:
-        raise SystemExit(_START_FAILED)
+    if not started:
+        raise SystemExit(START_FAILED)
 
 
-class _Server(uvicorn.Server):
-    """A server of a process that does nothing else."""
+def _served(config: uvicorn.Config) -> bool:
+    running = Server(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        running.run()
+    return running.started
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then spare the collector what stays until the end."""
-        await super().startup(sockets)
-        # Modules, routes and plans are never garbage; each full collection would walk them.
-        gc.collect()
-        gc.freeze()
+
+def _served_by_workers(config: uvicorn.Config) -> bool:
+    try:
+        sockets = bind(config.host, config.port, uds=config.uds, fd=config.fd)
+    except OSError as error:
+        _log.error("%s", error)
+        return False
+    for one in sockets:
+        one.set_inheritable(True)
+        one.listen(config.backlog)  # who comes while the first worker starts waits for it
+    _log.info("Uvicorn running on %s (Press CTRL+C to quit)", shown(sockets))
+    workers = Workers(config, sockets)
+    workers.run()
+    return not workers.failed
 
 
 def server(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
     """Return a server that the caller runs in its own event loop (tests, embedding)."""
-    return uvicorn.Server(uvicorn.Config(app, **_settings(options)))
+    return Server(uvicorn.Config(app, **_settings(options)))
 
 
 def _settings(options: ServerOptions) -> _Settings:
@@ -181,6 +187,7 @@ def _settings(options: ServerOptions) -> _Settings:
         host=options.host,
         port=options.port,
         uds=options.uds,
+        fd=options.fd,
         log_level=options.log_level,
         http=HttpProtocol,
         ws=engine(options.bounds),

@@ -122,6 +122,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             bounds: Of the application.
         """
         super().__init__(*args, **named)
+        # While the server drains its answers end connections, ours do not.
+        self.default_headers = [one for one in self.default_headers if one[0] != b"connection"]
         self.conn.parser.close()  # it and its protocol hold each other
         self.conn = _Wire(
             extensions=[_deflating()] if self.config.ws_per_message_deflate else [],
@@ -276,6 +278,7 @@ _LOGGER: Final = logging.getLogger("uvicorn.error")
 
 USED: Final = (
     *("close_sent", "close_timer", "close_timeout", "config", "conn", "curr_msg_data_type"),
+    "default_headers",
     *("disconnected", "frames", "handshake_complete", "loop", "queue", "read_paused"),
     *("transport", "writable"),
     *("connection_lost", "connection_made", "data_received", "handle_close", "handle_connect"),

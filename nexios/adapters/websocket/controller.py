@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, Field
+import pydantic
 
+from nexios.adapters.asgi.annotations import is_model
 from nexios.adapters.asgi.controllers import ControllerRefused, is_method, note_keywords
 from nexios.adapters.asgi.guards import guards_of, in_order
 from nexios.adapters.routing.sockets import SocketRoute
@@ -66,7 +67,7 @@ class SocketControllerError(ControllerRefused):
     """A socket controller that cannot serve."""
 
 
-def on(model: type[BaseModel]) -> Callable[[F], F]:
+def on(model: "type[pydantic.BaseModel]") -> Callable[[F], F]:
     """Mark the method that takes messages of this model; it stays a plain method.
 
     With several of them, each model names itself by a field of one ``Literal``.
@@ -259,7 +260,7 @@ def _taken_by(controller: type, method: Callable[..., Any]) -> Any:
     return Any if hint is inspect.Parameter.empty else Plain.of(hint) or hint
 
 
-def _told_apart(controller: type, marked: Mapping[str, type[BaseModel]]) -> Any:
+def _told_apart(controller: type, marked: "Mapping[str, type[pydantic.BaseModel]]") -> Any:
     """Return the union of the models, told apart by their tag.
 
     Raises:
@@ -290,10 +291,10 @@ def _told_apart(controller: type, marked: Mapping[str, type[BaseModel]]) -> Any:
                     "give one of the models another tag",
                 )
             seen[value] = name
-    return Annotated[Union[tuple(models)], Field(discriminator=tag)]  # noqa: UP007
+    return Annotated[Union[tuple(models)], pydantic.Field(discriminator=tag)]  # noqa: UP007
 
 
-def _tags(model: type[BaseModel]) -> dict[str, Sequence[object]]:
+def _tags(model: "type[pydantic.BaseModel]") -> dict[str, Sequence[object]]:
     return {
         name: get_args(info.annotation)
         for name, info in model.model_fields.items()
@@ -337,7 +338,7 @@ class _OccasionSource(SocketSource):
             return None
         # A type of its own, as @on models are, says it whatever the name; text does not.
         model = told.model if isinstance(told.model, type) and inner is told.model else None
-        of_its_type = model is not None and issubclass(model, BaseModel)
+        of_its_type = model is not None and is_model(model)
         if told.model is not None and (parameter.name == "message" or of_its_type):
             return Getter(_Named("message"))
         return None

@@ -78,7 +78,7 @@ class SocketGateway:
             over: Whether what a socket was opened with has ended; asked about once a second.
         """
         self._sockets = sockets
-        self._table = sockets.table
+        self._use(sockets)
         self._entries = {point: container.entry(point) for point in sockets.points}
         self._container = container
         self._allowed = settings.allowed_origins
@@ -113,7 +113,11 @@ class SocketGateway:
         both = CompiledSockets([*self._sockets.endpoints, *mounts.endpoints], [])
         fresh = {point: self._container.entry(point) for point in mounts.points}
         self._entries = {**self._entries, **fresh}
-        self._table = both.table
+        self._use(both)
+
+    def _use(self, sockets: CompiledSockets) -> None:
+        self._table = sockets.table
+        self._any = bool(sockets.endpoints)
 
     async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Serve one `websocket` scope (ASGI 3.0)."""
@@ -146,7 +150,13 @@ class SocketGateway:
 
     def serves(self, path: str) -> bool:
         """Return whether there is a socket at this path, less any root path: for a 426."""
-        return isinstance(self._table.find(path, METHOD), Found)
+        return self._any and isinstance(self._table.find(path, METHOD), Found)
+
+    def route_of(self, scope: WireScope) -> str | None:
+        """Return the template that serves a socket, for those who watch; None for a miss."""
+        path = path_below(scope["path"], scope.get("root_path", ""))
+        found = self._table.find(path, METHOD)
+        return found.template.raw if isinstance(found, Found) else None
 
     async def watch(self) -> None:
         """Notice for handlers that do not receive that their peer has gone; runs till cancelled.

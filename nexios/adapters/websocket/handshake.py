@@ -170,6 +170,7 @@ def _advice(error: BaseException, socket: WebSocket) -> list[tuple[str, str]]:
         headers.append(("retry-after", str(max(0, math.ceil(wait)))))
     if isinstance(error, Unauthenticated):
         own = getattr(error, "challenges", None)
-        challenges = own or socket.scope.get("nexios.challenges") or ()
+        told = socket.scope.get("nexios.challenges")
+        challenges = own or (() if told is None else told())
         headers += [("www-authenticate", text) for text in challenges]
     return headers

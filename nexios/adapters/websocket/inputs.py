@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, ValidationError
+import pydantic
+from pydantic_core import ValidationError
 
 from nexios.adapters.asgi.annotations import (
     Member,
@@ -191,7 +192,8 @@ class SocketSource:
             return Getter(lambda socket, *_: socket.path_params[name])
         shape: Any = from_text(annotation)
         if of_path and without_none(annotation) is str:
-            shape = Annotated[shape, BeforeValidator(str)]  # the converter may have made an int
+            # The converter may have made an int.
+            shape = Annotated[shape, pydantic.BeforeValidator(str)]
         shape = constrained(shape, marker.constraints)
         reason = check_annotation(shape)
         if reason is not None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NewType, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, from_json, to_json
+import pydantic
+from pydantic_core import PydanticSerializationError, ValidationError, from_json, to_json
 
 from nexios.adapters.asgi.annotations import UNIONS, without_metadata, without_none
 from nexios.adapters.asgi.bounds import BoundedValidator
@@ -50,7 +50,7 @@ class Plain:
     """
 
     kinds: frozenset[type]
-    adapter: TypeAdapter[Any]
+    adapter: "pydantic.TypeAdapter[Any]"
 
     @classmethod
     def of(cls, annotation: Any) -> "Plain | None":
@@ -59,7 +59,7 @@ class Plain:
         members = get_args(bare) if get_origin(bare) in UNIONS else (bare,)
         kinds = frozenset(_behind(member) for member in members if member is not type(None))
         plain = kinds and kinds <= {str, bytes}
-        return cls(kinds, TypeAdapter(annotation)) if plain else None
+        return cls(kinds, pydantic.TypeAdapter(annotation)) if plain else None
 
     def read(self, payload: str | bytes, limits: Limits) -> Any:
         """Return the payload, once it meets the annotation.
@@ -148,7 +148,7 @@ def write_json(value: object) -> str:
 @lru_cache(maxsize=512)
 def validator_of(model: Any, keyed_items: int) -> BoundedValidator:
     """Return the compiled validator of a type, by the rules of JSON bodies; made once."""
-    return BoundedValidator(TypeAdapter(model), keyed_items)
+    return BoundedValidator(pydantic.TypeAdapter(model), keyed_items)
 
 
 def field_error(loc: tuple[int | str, ...], kind: str, text: str) -> dict[str, object]:

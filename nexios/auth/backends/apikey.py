@@ -74,6 +74,11 @@ class APIKeyAuthBackend(LoadingBackend):
         """Return a header."""
         return {"type": "apiKey", "in": "header", "name": self.header_name}
 
+    def malformed(self, connection: Connection) -> str | None:
+        """Return whether two keys came."""
+        twice = len(connection.headers.getlist(self.header_name)) > 1
+        return f"two {self.header_name} fields" if twice else None
+
     async def authenticate(self, connection: Connection) -> Proof | None:
         """Return whose key it is, or None when there is not exactly one.
 

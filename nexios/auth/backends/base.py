@@ -60,6 +60,10 @@ class AuthenticationBackend:
         """Return the ``WWW-Authenticate`` value that asks for this credential, or None."""
         return None
 
+    def malformed(self, connection: Connection) -> str | None:  # noqa: ARG002  # the port's name
+        """Return why a credential proves nothing because of how it came; asked when none did."""
+        return None
+
     def security_scheme(self) -> Mapping[str, object] | None:
         """Return how OpenAPI describes the credential; None where the challenge says enough."""
         return None

@@ -43,6 +43,11 @@ class BasicAuthBackend(LoadingBackend):
         """Return the challenge; names and passwords are UTF-8 (RFC 7617, 2.1)."""
         return f'Basic realm="{self._realm}", charset="UTF-8"'
 
+    def malformed(self, connection: Connection) -> str | None:
+        """Return whether two credentials came."""
+        twice = len(connection.headers.getlist("authorization")) > 1
+        return "two Authorization fields" if twice else None
+
     async def authenticate(self, connection: Connection) -> Proof | None:
         """Return whose password it is, or None when none was sent.
 

@@ -21,6 +21,7 @@ from nexios.adapters.security.outbound import Outbound
 from nexios.adapters.security.profile import Profile
 from nexios.application.grants import scopes_in
 from nexios.application.keyring import Secret
+from nexios.application.limits import Limits
 from nexios.application.replica import RevocationReplica
 from nexios.application.revocations import Credential, Revocations
 from nexios.application.token_pairs import SESSION_CLAIM
@@ -36,6 +37,7 @@ from nexios.container.entry import Entry, EntryPoint
 _DEFAULT_LIFETIME_S: Final = 3600
 _FETCH_S: Final = 3.0
 _BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
+_IN_QUERY: Final = b"access_token="  # RFC 6750, 2.3, which RFC 9700, 4.3.2 forbids
 _REFUSED: Final = 'Bearer error="invalid_token"'
 
 SecretKey = str | Secret | Sequence[str | Secret]
@@ -131,6 +133,7 @@ class JWTAuthBackend(LoadingBackend):
         self._strict = self._profile.strict or codec is not None
         self._revocable = False
         self._revocations: RevocationReplica | None = None
+        self._max_bytes = Limits().token_bytes
         if codec is None and self._secret is not None and algorithms is not None:
             # Everything is known, so a mistake shows where it was written.
             self._codec = JwtVerifier(hmac_keys(self._secret, algorithms), self._profile)
@@ -151,11 +154,12 @@ class JWTAuthBackend(LoadingBackend):
             UnusableKey: A key is short and ``env`` is ``prod``, or it is none at all.
         """
         self._revocations = getattr(app, "revocations", None)
+        self._max_bytes = app.limits.token_bytes
         if self._codec is not None or self._bound is not None:
             return
-        config, limit = app.config, app.limits.token_bytes
+        config = app.config
         if self._secret is None and self._is_discovered():
-            self._codec = self._discovered(limit)
+            self._codec = self._discovered(self._max_bytes)
             return
         secrets = self._secret or (None if app.keyring is None else app.keyring.all)
         if not secrets:
@@ -163,9 +167,20 @@ class JWTAuthBackend(LoadingBackend):
         self._codec = JwtVerifier(
             hmac_keys(secrets, self._algorithms or config.jwt_algorithms),
             self._profile,
-            max_bytes=limit,
+            max_bytes=self._max_bytes,
             refuse_short=config.env == "prod",
         )
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The shared keys of its own; the app's are not among them."""
+        told = self._secret or ()
+        return tuple(one if isinstance(one, Secret) else Secret(one) for one in told)
+
+    @property
+    def issuer(self) -> str | None:
+        """Whose tokens alone it believes."""
+        return self._profile.issuer
 
     def challenge(self) -> str:
         """Return the bare challenge (RFC 6750, 3)."""
@@ -174,6 +189,17 @@ class JWTAuthBackend(LoadingBackend):
     def security_scheme(self) -> Mapping[str, object]:
         """Return a bearer token that is a JWT."""
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+    def malformed(self, connection: Connection) -> str | None:
+        """Return whether a token came twice, too long, or where others read it."""
+        fields = connection.headers.getlist("authorization")
+        if len(fields) > 1:
+            return "two Authorization fields"
+        if fields:
+            long = len(bearer_token(connection) or "") > self._max_bytes
+            return "a token over its limit" if long else None
+        query: bytes = connection.scope.get("query_string", b"")
+        return "a token in the query" if _IN_QUERY in query else None
 
     async def authenticate(self, connection: Connection) -> Proof | None:
         """Return who the token proves, or None when there is not exactly one.

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import aclosing
 
 import pytest
 
@@ -171,10 +172,22 @@ async def test_a_wrong_name_fails_at_once(server: PostgresServer, who: str) -> N
         await Database(url, start_timeout_s=600).start()
 
 
+class Crowd:
+    """A database that is stopped in the end."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def aclose(self) -> None:
+        await self.database.stop()
+
+
 async def test_a_server_that_is_full_is_unavailable(server: PostgresServer) -> None:
     limit = int(str(run_sql(server.url(), "SHOW max_connections")[0]["max_connections"]))
     # Not watched: while it is open, nobody else gets in to look.
-    async with Database(server.url(), pool_size=limit + 2) as crowd:
+    # Not started either: a start would refuse such a pool.
+    async with aclosing(Crowd(Database(server.url(), pool_size=limit + 2))) as opened:
+        crowd = opened.database
         full, leave = asyncio.Event(), asyncio.Event()
         refused: list[DatabaseUnavailable] = []
 
@@ -198,7 +211,8 @@ async def test_a_server_that_is_full_is_unavailable(server: PostgresServer) -> N
 
 
 async def test_an_exhausted_pool_refuses_in_time_and_recovers(server: PostgresServer) -> None:
-    async with watched(server.url(), pool_size=2, pool_timeout_s=0.3) as db:
+    options = {"pool_size": 2, "pool_timeout_s": 0.3, "max_waiting": 60}
+    async with watched(server.url(), **options) as db:
         release = asyncio.Event()
         inside = asyncio.Barrier(3)
 

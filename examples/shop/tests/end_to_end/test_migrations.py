@@ -15,8 +15,13 @@ from nexios.testing.server import LifespanFailed
 pytestmark = pytest.mark.asyncio
 
 
+def in_production(url: str) -> MakeConfig:
+    """Return settings that production takes."""
+    return MakeConfig(database_url=url, env="prod", allowed_hosts=["testserver"])
+
+
 async def test_the_shop_in_production_starts_on_a_migrated_database_only(url: str) -> None:
-    config = MakeConfig(database_url=url, env="prod", secret_key="long enough to be a secret key")
+    config = in_production(url)
     with pytest.raises(LifespanFailed, match="MigrationsBehind: the database is at nothing"):
         async with AsyncTestClient(shop(config)):
             pass
@@ -30,7 +35,7 @@ async def test_the_shop_in_production_starts_on_a_migrated_database_only(url: st
 
 
 async def test_behind_its_migrations_the_shop_is_not_ready(url: str) -> None:
-    config = MakeConfig(database_url=url, env="prod", secret_key="long enough to be a secret key")
+    config = in_production(url)
     async with Database(url) as database:
         migrations = Migrations(database, catalog_tables, order_tables, folder=MIGRATIONS)
         await migrations.upgrade()

@@ -1,4 +1,4 @@
-"""Hands what guards and logins notice to the application's `SecurityEvents`."""
+"""Hands what guards, logins and sessions notice to the application's `SecurityEvents`."""
 
 import logging
 import time
@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
+from nexios.application.errors import Unavailable
 from nexios.application.security_events import SecurityEvent, SecurityEvents, note
+from nexios.application.tracking import tell
 from nexios.container.container import Container
 from nexios.container.depend import Depend
 from nexios.container.entry import Entry, EntryPoint
@@ -20,7 +22,7 @@ class EventDesk:
     """Records events: where nobody is bound, in the log ``nexios.security``.
 
     The same refusal of the same caller is told once a second: whoever knocks on a closed door
-    fills no log. What cannot be recorded is logged, and stops nobody.
+    fills no log. What cannot be recorded is logged; it stops nobody unless it is required.
 
     Args:
         clock: Seconds that only grow.
@@ -39,9 +41,16 @@ class EventDesk:
         if SecurityEvents in container:
             self._entry = container.entry(EntryPoint("the security events", _bound_events))
 
-    async def record(self, event: SecurityEvent) -> None:
-        """Tell of an event."""
-        if event.outcome == "denied" and self._told_lately(event):
+    async def record(self, event: SecurityEvent, *, seldom: bool = False) -> None:
+        """Tell of an event.
+
+        Args:
+            seldom: Once a second, as refusals are whether that is said or not.
+
+        Raises:
+            Unavailable: It is required and cannot be recorded: what it tells of must not happen.
+        """
+        if (seldom or event.outcome == "denied") and self._told_lately(event):
             return
         if self._entry is None:
             note(event)
@@ -51,9 +60,11 @@ class EventDesk:
             found: Any = plan.call()
             port: SecurityEvents = await found if plan.awaits else found
             await port.record(event)
-        except Exception:
-            _LOGGER.exception("a security event could not be recorded")
+        except Exception as error:
+            tell(_LOGGER, logging.ERROR, error, "a security event could not be recorded")
             note(event)
+            if event.required:
+                raise Unavailable("this cannot be recorded now") from error
 
     def _told_lately(self, event: SecurityEvent) -> bool:
         now, told = self._clock(), self._told

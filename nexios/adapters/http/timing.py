@@ -1,0 +1,210 @@
+"""How long a request may take to the head of its answer, and what becomes of one that may not."""
+
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nexios.adapters.asgi.inflight import Flight, InFlight
+from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.pipeline import Answer, Serve
+from nexios.container.entry import Entry, Held
+
+MARK: Final = "__nexios_deadline_s__"
+SECONDS: Final = "request_s"
+
+# RFC 9110, 9.2.1. What others do may be wanted though nobody waits for the answer.
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What holds for a route, or for what stands around all of them.
+
+    Attributes:
+        seconds: None for all the time.
+        told: Somebody said so for just this; otherwise it is the app's and may be 0.1 s late.
+        watched: Its client is watched already.
+    """
+
+    seconds: float | None
+    told: bool = False
+    watched: bool = False
+
+
+def told_of(
+    handler: object, owner: object, middleware: Iterable[object], limits: Mapping[str, Any]
+) -> Mapping[str, float | None]:
+    """Return ``{"request_s": ...}`` where somebody said it for a route, else nothing.
+
+    Args:
+        handler: May have a `deadline`, and so may its class; either counts before anything else.
+        owner: The controller class, or None.
+        middleware: Around the route, outermost first; a time limit may be among it.
+        limits: What routers and the route say; counts more than the middleware.
+    """
+    found: dict[str, float | None] = {}
+    for one in middleware:
+        if hasattr(one, SECONDS):
+            found[SECONDS] = getattr(one, SECONDS)
+    if SECONDS in limits:
+        found[SECONDS] = limits[SECONDS]
+    for marked in (owner, handler):
+        if hasattr(marked, MARK):
+            found[SECONDS] = getattr(marked, MARK)
+    return found
+
+
+def without_limits(middleware: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the middleware that has something to do itself."""
+    return tuple(one for one in middleware if not hasattr(one, SECONDS))
+
+
+Rescue = Callable[[Exchange, Exception], Awaitable[Answer]]
+
+
+class Clocking:
+    """Knows which endpoints of one app can wait, and bounds their time."""
+
+    __slots__ = ("_flights", "_rest", "_waiting")
+
+    def __init__(self, flights: InFlight, waiting: Container[object], rest: Timing) -> None:
+        """Take what holds for all.
+
+        Args:
+            flights: Where they are.
+            waiting: The entry points that can wait.
+            rest: For routes that say nothing of it.
+        """
+        self._flights = flights
+        self._waiting = waiting
+        self._rest = rest
+
+    def of(self, point: object, timing: Timing | None) -> "Clock | None":
+        """Return what bounds the time of an endpoint; None where it cannot wait."""
+        return self.always(timing) if point in self._waiting else None
+
+    def always(self, timing: Timing | None = None) -> "Clock":
+        """Return what bounds the time of whatever it is put around."""
+        return Clock(self._flights, timing or self._rest)
+
+
+class Clock:
+    """Opens a scope that ends late requests and those of clients who have left."""
+
+    __slots__ = ("_flights", "_timing")
+
+    def __init__(self, flights: InFlight, timing: Timing) -> None:
+        self._flights = flights
+        self._timing = timing
+
+    def begin(self, exchange: Exchange) -> Flight | None:
+        """Begin a flight; None where it has begun further out, which is told of this timing."""
+        timing, flight = self._timing, exchange.flight
+        if flight is None:
+            watch = exchange.scope["method"] in _SAFE and not timing.watched
+            departed = exchange.departure if watch else None
+            flight = self._flights.begin(timing.seconds, timing.told, departed)
+            exchange.flight = flight
+            return flight
+        if timing.told:
+            flight.limit(timing.seconds)
+        if timing.watched:
+            flight.departed = None
+        return None
+
+    def end(self, exchange: Exchange, flight: Flight, *, held: bool) -> None:
+        """Note that the answer is known.
+
+        Args:
+            held: A stream still needs what was opened within: the scope ends with the request.
+        """
+        self._flights.settle(flight)
+        if not held:
+            exchange.flight = None
+            flight.land()
+
+    def failed(self, exchange: Exchange, flight: Flight, error: BaseException) -> Exception | None:
+        """Return what a cancellation means; None where ``error`` is something else."""
+        exchange.flight = None
+        return self._flights.failed(flight, error)
+
+    def around(self, inner: Serve, rescue: Rescue | None = None) -> Serve:
+        """Return ``inner`` with the scope around it.
+
+        Args:
+            rescue: Answers what became of it; it is raised where there is none.
+        """
+
+        async def serve(exchange: Exchange) -> Answer:
+            flight = self.begin(exchange)
+            if flight is None:
+                return await inner(exchange)
+            try:
+                answer = await inner(exchange)
+            except BaseException as error:
+                ended = self.failed(exchange, flight, error)
+                if ended is None:
+                    raise
+            else:
+                self.end(exchange, flight, held=exchange.held is not None)
+                return answer
+            if rescue is None:
+                raise ended
+            return await rescue(exchange, ended)
+
+        return serve
+
+
+class TimedEntry:
+    """An entry whose plan runs in a scope of its own: it is its own plan.
+
+    Attributes:
+        awaits: As a plan has it; ``reads_only`` too.
+    """
+
+    __slots__ = ("_clock", "_entry")
+
+    awaits: Final = True
+    reads_only: Final = False
+
+    def __init__(self, entry: Entry, clock: Clock) -> None:
+        """Run the plan that ``entry`` has at the moment: an override swaps it."""
+        self._entry = entry
+        self._clock = clock
+
+    @property
+    def plan(self) -> "TimedEntry":
+        """Itself."""
+        return self
+
+    @property
+    def finish(self) -> Callable[[object], object] | None:
+        """What the plan leaves to the caller."""
+        return self._entry.plan.finish
+
+    async def call(self, exchange: Exchange) -> object:
+        """Run the plan, in time.
+
+        Raises:
+            TimedOut: It took too long.
+            ClientDisconnect: Nobody waits for the answer.
+            Unavailable: The application stops.
+        """
+        clock = self._clock
+        flight = clock.begin(exchange)
+        plan = self._entry.plan
+        if flight is None:
+            answer = plan.call(exchange)
+            return await answer if plan.awaits else answer  # type: ignore[misc]  # the plan says so
+        try:
+            answer = plan.call(exchange)
+            if plan.awaits:
+                answer = await answer  # type: ignore[misc]  # the plan says so
+        except BaseException as error:
+            ended = clock.failed(exchange, flight, error)
+            if ended is None:
+                raise
+        else:
+            clock.end(exchange, flight, held=type(answer) is Held)
+            return answer
+        raise ended

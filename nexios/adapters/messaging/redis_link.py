@@ -1,0 +1,305 @@
+"""The door of redis for what carries messages: calls that answer soon, and a line that hears."""
+
+import asyncio
+from collections.abc import Callable
+from hashlib import sha1
+from typing import Any, Final
+
+import anyio
+
+from nexios.adapters.messaging.links import Backoff, LinkBoard, ended
+from nexios.application.backplane import LinkState
+from nexios.application.errors import OutcomeUnknown, Unavailable
+
+CONNECTIONS: Final = 8
+_CONNECT_S: Final = 0.25
+_ANSWER_S: Final = 0.1
+_PING_EVERY_S: Final = 1.0
+_PONG_S: Final = 2.0
+_AWAY: Final = "the message broker cannot be reached"
+
+
+class RedisLink:
+    """Connections to one server of Redis or Valkey.
+
+    A call waits 250 ms for a connection and 100 ms for an answer, and nothing is tried twice.
+
+    Args:
+        url: ``redis://host:6379/0``, ``rediss://`` for TLS, ``unix://``. What its query says
+            holds instead of the limits here: ``?socket_timeout=0.5``.
+        needed_by: The class that asks, for the text of a missing library.
+
+    Raises:
+        ImportError: The extra ``redis`` is not installed.
+        ValueError: The URL is none.
+    """
+
+    def __init__(self, url: str, *, needed_by: str) -> None:
+        try:
+            import redis.asyncio as library
+            import redis.exceptions as errors
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+        except ImportError as missing:
+            raise ImportError(
+                f"{needed_by} needs redis\n  fix: pip install 'nexios[redis]'"
+            ) from missing
+        self._errors = errors
+        self._lost = (errors.RedisError, OSError, asyncio.TimeoutError)
+        self._pool: Any = library.BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=_CONNECT_S,
+            socket_connect_timeout=_CONNECT_S,
+            socket_timeout=_ANSWER_S,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+
+    async def call(self, *command: object, wait_s: float = 0.0) -> Any:
+        """Return the server's answer to a command; text comes as bytes.
+
+        A call that is cancelled or not answered takes its connection with it, so that no later
+        one reads its answer.
+
+        Args:
+            command: Its words.
+            wait_s: How long the command itself may wait on the server, beside the limit here.
+
+        Raises:
+            Unavailable: Nothing was done.
+            OutcomeUnknown: The server was asked and did not answer.
+        """
+        try:
+            # The pool loses a connection when it is cancelled; its own limits are short.
+            with anyio.CancelScope(shield=True):
+                connection = await self._pool.get_connection()
+        except self._lost as error:
+            raise Unavailable(_AWAY, retry_after_s=1.0) from error
+        clean = False
+        try:
+            answer = await self._answer(connection, command, wait_s)
+            clean = True
+        except self._errors.ResponseError as error:
+            clean = True
+            raise self._refused(error) from error
+        except self._lost as error:
+            raise OutcomeUnknown("the message broker did not answer") from error
+        finally:
+            with anyio.CancelScope(shield=True):
+                if not clean:
+                    await connection.disconnect(nowait=True)
+                await self._pool.release(connection)
+        return answer
+
+    async def _answer(self, connection: Any, command: tuple[object, ...], wait_s: float) -> Any:
+        await connection.send_command(*command)
+        if not wait_s:
+            return await connection.read_response()
+        limit = wait_s + (connection.socket_timeout or _ANSWER_S)
+        async with asyncio.timeout(limit):
+            return await connection.read_response(timeout=float("inf"))
+
+    def _refused(self, error: Exception) -> Exception:
+        if isinstance(error, self._errors.NoScriptError):
+            return NoScript()
+        if str(error).startswith(("BUSYGROUP", "NOGROUP")):
+            return Refused(str(error).partition(" ")[0])
+        return Unavailable("the message broker refused", retry_after_s=1.0)
+
+    def script(self, text: str) -> "LinkScript":
+        """Return Lua that runs on the server as one step."""
+        return LinkScript(self, text)
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life.
+
+        Raises:
+            Unavailable: There is none.
+        """
+        try:
+            await self.call("PING")
+        except OutcomeUnknown as silent:
+            raise Unavailable(_AWAY, retry_after_s=1.0) from silent
+
+    def ear(self, heard: Callable[[bytes, bytes], None], board: LinkBoard) -> "RedisEar":
+        """Return a line of its own that hears published messages."""
+        return RedisEar(self._pool, self._lost, heard, board)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.disconnect()
+
+
+class NoScript(Exception):
+    """The server has not the script, after a restart for one."""
+
+
+class Refused(Exception):
+    """The server refused with a word of its own: ``BUSYGROUP``, ``NOGROUP``."""
+
+
+class LinkScript:
+    """Lua that is sent as a whole only to a server that has not seen it."""
+
+    __slots__ = ("_digest", "_link", "_text")
+
+    def __init__(self, link: RedisLink, text: str) -> None:
+        self._link = link
+        self._text = text
+        self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: list[str], *values: object) -> Any:
+        """Run it; raises as `RedisLink.call` does."""
+        rest = (len(keys), *keys, *values)
+        try:
+            return await self._link.call("EVALSHA", self._digest, *rest)
+        except NoScript:
+            return await self._link.call("EVAL", self._text, *rest)
+
+
+class RedisEar:
+    """One connection that subscribes; it heals by itself and says UP when it hears again.
+
+    Args:
+        pool: Makes the connection; it never goes back there.
+        lost: What the library raises when a line is gone.
+        heard: Called with channel and message, on the loop, one at a time.
+        board: Told of the state.
+    """
+
+    def __init__(
+        self,
+        pool: Any,
+        lost: tuple[type[BaseException], ...],
+        heard: Callable[[bytes, bytes], None],
+        board: LinkBoard,
+    ) -> None:
+        self._pool = pool
+        self._lost = lost
+        self._heard = heard
+        self._board = board
+        self._wanted: set[str] = set()
+        self._confirmed: set[bytes] = set()
+        self._change = asyncio.Event()
+        self._connection: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def subscriptions(self) -> int:
+        """How many channels are followed."""
+        return len(self._wanted)
+
+    async def start(self) -> None:
+        """Connect for the first time; from then on it is kept up.
+
+        Raises:
+            Unavailable: The server cannot be reached.
+        """
+        try:
+            connection = await self._open()
+        except self._lost as error:
+            raise Unavailable(_AWAY, retry_after_s=1.0) from error
+        self._task = asyncio.create_task(self._keep(connection), name="nexios redis ear")
+        self._board.tell(LinkState.UP)
+
+    async def close(self) -> None:
+        """End it."""
+        await ended(self._task)
+        self._task = None
+        self._board.up = False
+
+    async def subscribe(self, channel: str) -> None:
+        """Hear a channel from now on.
+
+        Raises:
+            Unavailable: The line is down; it will hear it when it is up again.
+        """
+        self._wanted.add(channel)
+        connection = self._connection
+        if connection is None:
+            raise Unavailable(_AWAY, retry_after_s=1.0)
+        try:
+            await connection.send_command("SUBSCRIBE", channel)
+            async with asyncio.timeout(_PONG_S):
+                while channel.encode() not in self._confirmed:
+                    if self._connection is not connection:
+                        raise Unavailable(_AWAY, retry_after_s=1.0)
+                    await self._change.wait()
+        except self._lost as error:
+            raise Unavailable(_AWAY, retry_after_s=1.0) from error
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Hear a channel no more."""
+        self._wanted.discard(channel)
+        self._confirmed.discard(channel.encode())
+        connection = self._connection
+        if connection is not None:
+            try:
+                await connection.send_command("UNSUBSCRIBE", channel)
+            except self._lost:
+                return  # a new connection subscribes to what is wanted only
+
+    async def _open(self) -> Any:
+        connection = self._pool.make_connection()
+        try:
+            await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._connection = connection
+        return connection
+
+    async def _keep(self, connection: Any) -> None:
+        backoff = Backoff()
+        while True:
+            reason = "the connection was closed"
+            try:
+                if connection is None:
+                    connection = await self._open()
+                await self._listen(connection, backoff)
+            except self._lost as error:
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                self._connection = None
+                self._confirmed.clear()
+                self._changed()
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
+                    connection = None
+            self._board.tell(LinkState.DEGRADED, reason)
+            await backoff.wait()
+
+    async def _listen(self, connection: Any, backoff: Backoff) -> None:
+        wanted = {channel.encode() for channel in self._wanted}
+        if wanted:
+            await connection.send_command("SUBSCRIBE", *wanted)
+        elif not self._board.up:
+            await connection.send_command("PING")
+        asked = not self._board.up
+        while True:
+            limit = _PONG_S if asked else _PING_EVERY_S
+            answer = await connection.read_response(timeout=limit, disconnect_on_error=False)
+            if answer is None:
+                if asked:
+                    raise TimeoutError("no answer to a ping")
+                await connection.send_command("PING")
+                asked = True
+                continue
+            asked = False
+            self._take(answer)
+            if not self._board.up and wanted <= self._confirmed:
+                backoff.reset()
+                self._board.tell(LinkState.UP)
+
+    def _take(self, answer: Any) -> None:
+        kind = answer[0] if isinstance(answer, list) else b""
+        if kind == b"message":
+            self._heard(answer[1], answer[2])
+        elif kind == b"subscribe":
+            self._confirmed.add(answer[1])
+            self._changed()
+
+    def _changed(self) -> None:
+        change, self._change = self._change, asyncio.Event()
+        change.set()
