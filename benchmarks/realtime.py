@@ -318,7 +318,8 @@ async def slow(process: Process, seconds: float, stopped: int, *, sockets: int =
 
 
 def _ratio(rows: list[tuple[Row, Row]], field: str) -> float:
-    return float(round(statistics.median(ours[field] / raw[field] for ours, raw in rows), 3))
+    ratios: list[float] = [ours[field] / raw[field] for ours, raw in rows]
+    return round(statistics.median(ratios), 3)
 
 
 def _figures(name: str, rows: list[tuple[Row, Row]]) -> Row:

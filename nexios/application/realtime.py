@@ -31,6 +31,7 @@ class RealtimeSettings(Section):
         deflate: Offer to compress messages: fewer bytes for more CPU.
         required: An app whose backplane is out of reach does not start; otherwise it starts
             degraded.
+        deflate: Offer to compress messages: fewer bytes for more CPU.
     """
 
     allowed_origins: Texts = ()

@@ -1,6 +1,5 @@
 """One socket in channels: what it belongs to, what waits for it, and the task that writes it."""
 
-import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
@@ -17,6 +16,7 @@ from nexios.websockets.options import Overflow, OverflowKind
 from nexios.websockets.overflow import Item, Verdict, Waiting
 from nexios.websockets.resume import Before
 from nexios.websockets.turn import FRAMES, Due, Turn
+from nexios.websockets.waking import Wake
 from nexios.websockets.wire import Delivery
 
 
@@ -226,7 +226,7 @@ class Outgoing:
         self._due: list[Due] = []
         self._ready: list[Due] = []
         self._write_frames = socket.frame_writer
-        self._wake: asyncio.Future[None] | anyio.Event | None = None
+        self._wake = Wake()
         self._writer: anyio.CancelScope | None = None
         self._write: anyio.CancelScope | None = None
         socket.before_send = self.send
@@ -256,7 +256,7 @@ class Outgoing:
         if not (self._busy or self._queue or self._ready):
             if self._write_frames is None:
                 self._ready, dues = self._split(dues)
-                self._rouse()
+                self._wake.rouse()
             elif dues and self._write_frames(turn.joined(dues)):
                 return
         for due in dues:
@@ -285,7 +285,7 @@ class Outgoing:
             self._dropped[topic] = self._dropped.get(topic, 0) + self._queue.gave_way
         if len(self._queue) > self.limits.queue_out // 2:
             self._keeper.pressed = True
-        self._rouse()
+        self._wake.rouse()
 
     def evict(self, code: int, reason: str) -> None:
         """Give the socket up."""
@@ -306,7 +306,7 @@ class Outgoing:
             raise self._over()
         item = _Direct(frame)
         self._queue.put(item)
-        self._rouse()
+        self._wake.rouse()
         try:
             await item.done.wait()
         except BaseException:
@@ -327,7 +327,7 @@ class Outgoing:
                 continue
             item = None if self._busy else self._queue.take()
             if item is None:
-                await self._sleep()
+                await self._wake.sleep()
                 continue
             error: Exception | None = None
             try:
@@ -336,6 +336,11 @@ class Outgoing:
                 await self._transmit(item.frame)
             except Exception as broken:  # whatever a dead peer's send raises ends this socket only
                 error = broken
+            except BaseException:  # released: whoever waits for this message has to hear of it
+                if isinstance(item, _Direct):
+                    item.error = self._over()
+                    item.done.set()
+                raise
             if isinstance(item, _Direct):
                 item.error = error
                 item.done.set()
@@ -353,16 +358,6 @@ class Outgoing:
                 self.socket.cut()
                 break
         self._ready = []
-
-    async def _sleep(self) -> None:
-        try:
-            # A future of the loop: anyio's event costs more than the write it waits for.
-            wake = self._wake = asyncio.get_running_loop().create_future()
-        except RuntimeError:
-            event = self._wake = anyio.Event()
-            await event.wait()
-        else:
-            await wake
 
     def release(self) -> list[Message]:
         """Drop what waits and end the writer; later sends of the handler go straight out.
@@ -383,7 +378,7 @@ class Outgoing:
         for writing in (self._write, self._writer):
             if writing is not None:
                 writing.cancel()
-        self._rouse()
+        self._wake.rouse()
         return [item.frame for item in dropped]
 
     async def _tell_dropped(self, topic: Hashable) -> None:
@@ -400,16 +395,7 @@ class Outgoing:
             self._write = None
             self.writing_since = None
             if self._queue or self._ready:
-                self._rouse()
-
-    def _rouse(self) -> None:
-        wake, self._wake = self._wake, None
-        if wake is None:
-            return
-        if isinstance(wake, anyio.Event):
-            wake.set()
-        elif not wake.done():
-            wake.set_result(None)
+                self._wake.rouse()
 
     def _over(self) -> WebSocketDisconnect:
         protocol = self.socket.protocol

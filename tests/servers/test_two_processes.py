@@ -18,7 +18,8 @@ from nexios import Depend, MakeConfig, NexiosApp
 from nexios.container import Module
 from nexios.websockets import Channel
 
-config = MakeConfig(realtime={"backplane": BACKPLANE, "namespace": NAMESPACE})
+FREE = {"messages_per_s": None}
+config = MakeConfig(limits=FREE, realtime={"backplane": BACKPLANE, "namespace": NAMESPACE})
 MODULES
 app = NexiosApp(config, ROOT)
 chat = Channel("chat", presence=True)

@@ -278,6 +278,7 @@ _LOGGER: Final = logging.getLogger("uvicorn.error")
 
 USED: Final = (
     *("close_sent", "close_timer", "close_timeout", "config", "conn", "curr_msg_data_type"),
+    "default_headers",
     *("disconnected", "frames", "handshake_complete", "loop", "queue", "read_paused"),
     *("transport", "writable"),
     *("connection_lost", "connection_made", "data_received", "handle_close", "handle_connect"),
