@@ -3,8 +3,6 @@
 from typing import Final
 
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
-from nexios.adapters.messaging.nats_backplane import NatsBackplane
-from nexios.adapters.messaging.redis_backplane import RedisBackplane
 from nexios.application.backplane import Backplane
 from nexios.application.realtime import RealtimeSettings
 from nexios.container.container import Container
@@ -40,9 +38,14 @@ async def carrier(settings: RealtimeSettings, container: Container) -> Backplane
         return bound
     named = settings.backplane
     scheme = named.partition(":")[0]
+    # Each carrier is loaded by the app that names it: the others pay for none.
     if scheme in _REDIS:
+        from nexios.adapters.messaging.redis_backplane import RedisBackplane
+
         return RedisBackplane(named, namespace=settings.namespace)
     if scheme in _NATS:
+        from nexios.adapters.messaging.nats_backplane import NatsBackplane
+
         return NatsBackplane(named, namespace=settings.namespace)
     if scheme in _ROWS:
         return await _on_rows(settings, container)
