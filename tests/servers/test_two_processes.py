@@ -91,7 +91,8 @@ def test_two_processes_share_a_channel_and_a_client_resumes_on_the_other(
             assert [heard(bob) for _ in range(5)] == list(range(5))
             with enter(other, at=f"chat/tea@{second['at']}") as ada:
                 hello = heard(ada)
-                assert (hello["recovered"], hello["replayed"]) == (True, 5)
+                why = "" if hello["recovered"] else f"{hello} {heard(ada)} after {second}"
+                assert (hello["recovered"], hello["replayed"]) == (True, 5), why
                 assert [message(ada)["data"] for _ in range(5)] == list(range(5))
                 with enter(one, v1=False) as third:
                     who = 0
