@@ -170,7 +170,10 @@ class Backplane(Protocol):
     async def publish(
         self, topic: Topic, payload: bytes, *, id: str, key: str | None, keep: Keep
     ) -> Stored:
-        """Store one message, give it its place and bring it to all followers."""
+        """Store one message, give it its place and bring it to all followers.
+
+        ``keep`` is the same for all topics of a channel: an adapter may hold it for all at once.
+        """
         ...
 
     def follow(

@@ -14,13 +14,16 @@ GATHER_S: Final = 0.25
 REFRESH_S: Final = 20.0
 TTL_S: Final = 60.0
 
-_MARK: Final = "\x1fpresence"  # no group of a user has a control character
+_MARK: Final = "\x1fpresence"  # no channel of a user has a control character
 _NOTHING: Final = Keep(0, 0, 0.0)
 
 
 def presence_topic(topic: Topic) -> Topic:
-    """Return where joins and leaves of a topic are told; it keeps no history."""
-    return Topic(topic.channel, f"{topic.group or ''}{_MARK}")
+    """Return where joins and leaves of a topic are told.
+
+    It keeps no history, so it is of another channel: what is kept holds for a whole channel.
+    """
+    return Topic(topic.channel + _MARK, topic.group)
 
 
 class Presence:

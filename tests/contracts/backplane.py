@@ -18,6 +18,7 @@ from nexios.application.backplane import (
     Topic,
 )
 from nexios.testing.skips import lacks
+from nexios.websockets.presence import presence_topic
 
 ALL = Keep(count=1000, size=2**20, age_s=300.0)
 TEA = Topic("chat", "tea")
@@ -191,6 +192,13 @@ class BackplaneContract:
             await self.told(backplane, 3, keep=keep)
             kept = await backplane.read(TEA, None, 10)
         assert [item.payload for item in kept.messages] == left
+
+    async def test_telling_of_presence_trims_no_history(self) -> None:
+        async with self.running() as backplane:
+            stored = await self.told(backplane, 3)
+            await self.told(backplane, 3, topic=presence_topic(TEA), keep=Keep(0, 0, 0.0))
+            kept = await backplane.read(TEA, stored[0].position, 10)
+        assert (len(kept.messages), kept.complete) == (2, True)
 
     async def test_history_respects_age(self) -> None:
         keep = Keep(9, 2**20, self.age_s)
