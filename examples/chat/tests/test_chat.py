@@ -117,6 +117,7 @@ def test_two_people_talk_in_a_browser_and_one_comes_back_after_a_cut(
     page.run("document.querySelector('[name=room]').value = 'tea'")
     page.run("document.querySelector('#enter button').click()")
     page.wait_for("document.querySelector('#state').textContent === 'in tea as Ada'")
+    assert page.run("getComputedStyle(document.querySelector('#enter')).display") == "none"
     with enter(address, "tea", "Bob") as bob:
         heard(bob, "joined")
         page.wait_for("document.querySelector('#present').innerText.includes('Bob')")
