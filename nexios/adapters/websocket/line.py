@@ -157,6 +157,11 @@ class SocketLine(Connection):
                     return message
                 if self._inbox is inbox:
                     self._inbox = None
+            elif self._protocol.state is SocketState.OPEN:
+                # Most handlers wait here: each coroutine between them and the server would cost.
+                message = await self._receive()
+                if self._is_plain(message) or await self._sifted(message):
+                    return message
             return await self._next()
         finally:
             self._receiving -= 1
@@ -292,22 +297,36 @@ class SocketLine(Connection):
             self.raise_if_ended()
         while True:
             message = await self._receive()
-            if message["type"] != "websocket.receive" or not protocol.passes(message):
-                await self._take(message)
-                if protocol.state is not SocketState.OPEN:
-                    self.raise_if_ended()
-                    continue
-            if self._pace_s:
-                await self._count()
-            if self.screen is None or not await self.screen(message):
+            if self._is_plain(message) or await self._sifted(message):
                 return message
 
-    async def _take(self, message: Message) -> None:
-        """Take the step of a message, by the tables.
+    def _is_plain(self, message: Message) -> bool:
+        """Tell whether a message can be handed on as it is; it was counted then."""
+        return (
+            message["type"] == "websocket.receive"
+            and self._protocol.passes(message)
+            and self.screen is None
+            and (not self._pace_s or self._is_in_time())
+        )
+
+    async def _sifted(self, message: Message) -> bool:
+        """Take any message; tell whether it is one for the handler.
 
         Raises:
-            ServerFault: There is none.
+            WebSocketDisconnect: It is the end, or messages come too fast.
+            ServerFault: The tables do not have it.
         """
+        protocol = self._protocol
+        if message["type"] != "websocket.receive" or not protocol.passes(message):
+            await self._take(message)
+            if protocol.state is not SocketState.OPEN:
+                self.raise_if_ended()
+                return False
+        if self._pace_s and not self._is_in_time():
+            await self.refuse(4429, "too many messages")
+        return self.screen is None or not await self.screen(message)
+
+    async def _take(self, message: Message) -> None:
         protocol = self._protocol
         was_open = protocol.state is SocketState.OPEN
         try:
@@ -320,8 +339,8 @@ class SocketLine(Connection):
         if protocol.state is SocketState.CLOSED:
             self.end()
 
-    async def _count(self) -> None:
-        """Note one message, and close with 4429 when they come too fast."""
+    def _is_in_time(self) -> bool:
+        """Count one message; False, and not counted, when they come too fast."""
         now = self._clock()
         due = self._paid_until
         if due <= now:
@@ -329,7 +348,8 @@ class SocketLine(Connection):
         elif due - now < self._burst_s:
             self._paid_until = due + self._pace_s
         else:
-            await self.refuse(4429, "too many messages")
+            return False
+        return True
 
     async def _pass(self, message: Message) -> None:
         outlet = self.before_send

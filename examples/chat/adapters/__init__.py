@@ -1,0 +1,1 @@
+"""Where the chat meets sockets and HTTP."""
