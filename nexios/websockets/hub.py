@@ -114,6 +114,7 @@ class Hub:
             raise
         RUNNING.enter(self)
         self._spawn(self._watch)
+        self._spawn(self.turn.run)
 
     async def stop(self) -> None:
         """Let all members go, end all tasks, close the backplane; idempotent."""
@@ -262,6 +263,10 @@ class Hub:
 
     # Asked by members
 
+    def begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a task that ends with the hub."""
+        self._spawn(work)
+
     def evict(self, outgoing: Outgoing, code: int, reason: str) -> None:
         """Close a socket that cannot keep up, in a task of its own; nobody waits for it."""
         socket = outgoing.socket
@@ -323,7 +328,6 @@ class Hub:
         if outgoing is None:
             outgoing = self._sockets[socket.id] = Outgoing(socket, self)
             socket.when_gone(partial(self._forget, outgoing))
-            self._spawn(outgoing.run)
         member = Member(outgoing, live.topic, channel.overflow, meta=meta, joining=joining)
         outgoing.members[live.topic] = member
         live.users += 1

@@ -1,7 +1,7 @@
 """One socket in channels: what it belongs to, what waits for it, and the task that writes it."""
 
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Protocol
 
 import anyio
@@ -163,6 +163,10 @@ class Keeper(Protocol):
     pressed: bool
     turn: Turn
 
+    def begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a task that ends with the hub."""
+        ...
+
     def evict(self, outgoing: "Outgoing", code: int, reason: str) -> None:
         """Close a socket that cannot keep up, without waiting for it."""
         ...
@@ -192,6 +196,7 @@ class Outgoing:
     """
 
     __slots__ = (
+        "_begun",
         "_busy",
         "_dropped",
         "_due",
@@ -227,6 +232,7 @@ class Outgoing:
         self._ready: list[Due] = []
         self._write_frames = socket.frame_writer
         self._wake = Wake()
+        self._begun = False
         self._writer: anyio.CancelScope | None = None
         self._write: anyio.CancelScope | None = None
         socket.before_send = self.send
@@ -243,7 +249,7 @@ class Outgoing:
         if self.released or not self.socket.is_connected():
             return
         turn = self._keeper.turn
-        if self._busy or self._queue or self._ready or not turn.able:
+        if self._busy or self._queue or self._ready:
             self._enqueue(frame, size, topic, policy, key)
             return
         if not self._due:
@@ -256,7 +262,7 @@ class Outgoing:
         if not (self._busy or self._queue or self._ready):
             if self._write_frames is None:
                 self._ready, dues = self._split(dues)
-                self._wake.rouse()
+                self._rouse()
             elif dues and self._write_frames(turn.joined(dues)):
                 return
         for due in dues:
@@ -285,7 +291,7 @@ class Outgoing:
             self._dropped[topic] = self._dropped.get(topic, 0) + self._queue.gave_way
         if len(self._queue) > self.limits.queue_out // 2:
             self._keeper.pressed = True
-        self._wake.rouse()
+        self._rouse()
 
     def evict(self, code: int, reason: str) -> None:
         """Give the socket up."""
@@ -306,7 +312,7 @@ class Outgoing:
             raise self._over()
         item = _Direct(frame)
         self._queue.put(item)
-        self._wake.rouse()
+        self._rouse()
         try:
             await item.done.wait()
         except BaseException:
@@ -314,6 +320,14 @@ class Outgoing:
             raise
         if item.error is not None:
             raise item.error
+
+    def _rouse(self) -> None:
+        """Have the writer look; it begins with the first work there is."""
+        if self._begun:
+            self._wake.rouse()
+        else:
+            self._begun = True
+            self._keeper.begin(self.run)
 
     async def run(self) -> None:
         """Write what is queued until the socket is released."""
@@ -395,7 +409,7 @@ class Outgoing:
             self._write = None
             self.writing_since = None
             if self._queue or self._ready:
-                self._wake.rouse()
+                self._rouse()
 
     def _over(self) -> WebSocketDisconnect:
         protocol = self.socket.protocol

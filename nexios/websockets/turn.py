@@ -4,14 +4,13 @@ Sockets whose server takes prepared frames (adapters/asgi/frames.py) are written
 the others a task is woken. Figures: benchmarks/realtime.py.
 """
 
-import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from nexios.adapters.asgi.frames import BINARY, TEXT, frame
 from nexios.adapters.asgi.types import Message
 from nexios.application.backplane import Topic
 from nexios.websockets.options import Overflow
+from nexios.websockets.waking import Wake
 
 FRAMES: Final = 16
 """So many messages in one turn are not kept for its end."""
@@ -65,22 +64,16 @@ class Turn:
         waits: Whether anything is due that was not written yet.
     """
 
-    __slots__ = ("_bytes", "_call_soon", "_data", "_dues", "_joined", "_sockets", "waits")
+    __slots__ = ("_bytes", "_data", "_dues", "_joined", "_sockets", "_wake", "waits")
 
     def __init__(self) -> None:
-        """Belong to the event loop that runs."""
-        self._call_soon: Callable[[Callable[[], None]], object] | None = _call_soon()
+        self._wake = Wake()
         self._dues: dict[int, Due] = {}
         self._sockets: list[Written] = []
         self._bytes = 0
         self._joined: list[Due] = []
         self._data = b""
         self.waits = False
-
-    @property
-    def able(self) -> bool:
-        """Whether this loop has turns; trio's does not say."""
-        return self._call_soon is not None
 
     @property
     def full(self) -> bool:
@@ -101,13 +94,21 @@ class Turn:
     def add(self, socket: Written) -> None:
         """Have a socket written at the end of the turn; once until then."""
         self._sockets.append(socket)
-        if not self.waits and self._call_soon is not None:
+        if not self.waits:
             self.waits = True
-            self._call_soon(self.flush)
+            self._wake.rouse()
+
+    async def run(self) -> None:
+        """Write at the end of each turn; a task, since giving up a socket needs one."""
+        while True:
+            if self.waits:
+                self.flush()
+            await self._wake.sleep()
 
     def flush(self) -> None:
         """Write everything now."""
         sockets, self._sockets = self._sockets, []
+        self.waits = False
         for socket in sockets:
             try:
                 socket.write_due(self)
@@ -116,7 +117,6 @@ class Turn:
         self._dues.clear()
         self._joined, self._data = [], b""
         self._bytes = 0
-        self.waits = False
 
     def joined(self, dues: list[Due]) -> bytes:
         """Return the frames of some messages as one; members in step have the same ones."""
@@ -126,10 +126,3 @@ class Turn:
             self._joined = dues
             self._data = b"".join([due.wire for due in dues])
         return self._data
-
-
-def _call_soon() -> Callable[[Callable[[], None]], object] | None:
-    try:
-        return asyncio.get_running_loop().call_soon
-    except RuntimeError:
-        return None

@@ -95,6 +95,20 @@ async def test_a_member_that_stalls_falls_behind_and_comes_back_in_step() -> Non
         assert slow.writes == 1
 
 
+async def test_a_member_that_stands_still_is_given_up_at_the_end_of_a_turn_too() -> None:
+    app, chat = FakeApp(), Channel[object]("chat")
+    async with running_hub(app), AsyncExitStack() as stack:
+        slow, other = await taking(stack, chatting(chat, app, limits=Limits(queue_out=2)), 2)
+        await members(chat, 2)
+        slow.stall()
+        for number in range(8):  # less than a turn takes
+            await chat.broadcast(number)
+        assert [await other.receive_json() for _ in range(8)] == list(range(8))
+        assert len(chat.members) == 1
+        slow.resume()
+        assert (await slow.closed()).code == 1013
+
+
 async def test_a_member_that_stands_still_is_given_up_by_the_policy() -> None:
     app, chat = FakeApp(), Channel[object]("chat")
     async with running_hub(app), AsyncExitStack() as stack:
@@ -212,7 +226,7 @@ async def test_a_server_that_fails_for_one_socket_fails_for_no_other() -> None:
 
     turn.add(broken)
     turn.add(Good())
-    await anyio.lowlevel.checkpoint()
+    turn.flush()
     assert str(broken.error) == "the handler is closed"
     assert written == [turn]
     assert not turn.waits
