@@ -147,8 +147,7 @@ def _bindings(container: Container, profile: str) -> Iterator[tuple[Any, Any]]:
 def _workers(config: MakeConfig) -> int:
     told = os.environ.get("WEB_CONCURRENCY", "")
     from_environment = int(told) if told.isdecimal() else 0
-    workers: int = getattr(config.server, "workers", None) or from_environment or 1
-    return workers
+    return max(config.server.workers, from_environment)
 
 
 def _secrets(around: _Around, config: MakeConfig) -> Iterator[tuple[str, Secret]]:

@@ -109,7 +109,7 @@ async def main(kind, url, prefix):
         async with RedisCounters(url, prefix=prefix) as store:
             await count(store)
     else:
-        async with Database(url, pool_size=4) as database:
+        async with Database(url, pool_size=4, max_waiting=1_000) as database:
             await count(SqlCounters(database))
 
 asyncio.run(main(*sys.argv[1:]))

@@ -116,7 +116,7 @@ def test_an_upload_cut_by_the_peer_leaves_no_file_and_no_error_line(
         assert over.wait(10)
         assert waited(lambda: not open_below(temporary))
     assert told == ["undone"]
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize("limit", [1000, 3_000_000])

@@ -271,7 +271,8 @@ def test_every_form_of_length_comes_back_as_it_went(
         assert frame.data == b"y" * size
 
 
-def test_the_parent_has_everything_we_use_of_it() -> None:
+@pytest.mark.asyncio
+async def test_the_parent_has_everything_we_use_of_it() -> None:
     made = SocketProtocol(
         config=uvicorn.Config(lambda: None, log_config=None, lifespan="off"),
         server_state=ServerState(),

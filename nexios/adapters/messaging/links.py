@@ -49,8 +49,13 @@ class Backoff:
 
 
 async def ended(task: "asyncio.Task[None] | None") -> None:
-    """Cancel a task and wait until it is over, on whichever loop it ran."""
+    """Cancel a task and wait until it is over, on whichever loop it ran.
+
+    A library that waits with a limit of its own may take a cancellation for that limit, so one
+    is not always enough.
+    """
     if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
         return
-    task.cancel()
-    await asyncio.wait((task,))
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=1.0)

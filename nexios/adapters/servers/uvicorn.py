@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -175,6 +176,8 @@ def _served_by_workers(config: uvicorn.Config) -> bool:
         one.set_inheritable(True)
         one.listen(config.backlog)  # who comes while the first worker starts waits for it
     _log.info("Uvicorn running on %s (Press CTRL+C to quit)", shown(sockets))
+    # Each of them asks how many share what there is: pools, rates, sessions.
+    os.environ["WEB_CONCURRENCY"] = str(config.workers)
     workers = Workers(config, sockets)
     workers.run()
     return not workers.failed

@@ -57,7 +57,10 @@ class Watchdog:
             if not self._told:
                 self._report(stands_s)
             if self._exit_s is not None and stands_s >= self._exit_s:
-                _log.critical("the event loop stands for %.0f s: the process ends", stands_s)
+                text = f"the event loop stands for {stands_s:.0f} s: the process ends"
+                _log.critical("%s", text)
+                # The log may be written by a thread that does not come to it any more.
+                print(text, file=sys.stderr, flush=True)
                 faulthandler.dump_traceback(all_threads=True)
                 os.kill(os.getpid(), signal.SIGABRT)
 
