@@ -49,6 +49,9 @@ class Grants:
     scopes: frozenset[str] | None = None
     _given: _Patterns = field(init=False, repr=False, compare=False)
     _narrowed: _Patterns | None = field(init=False, repr=False, compare=False)
+    _known: dict[tuple[str, ...], bool] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         narrowed = None if self.scopes is None else _Patterns.of(self.scopes)
@@ -58,6 +61,17 @@ class Grants:
     def can(self, permission: str) -> bool:
         """Return whether this permission is given, and not beyond the credential."""
         return self._given.hold(permission) and self.covers(permission)
+
+    def can_all(self, permissions: tuple[str, ...]) -> bool:
+        """Return whether every one of these is given, and not beyond the credential.
+
+        Args:
+            permissions: Of a guard: what was found out is kept for each of them.
+        """
+        known = self._known.get(permissions)
+        if known is None:
+            known = self._known[permissions] = all(map(self.can, permissions))
+        return known
 
     def covers(self, permission: str) -> bool:
         """Return whether the credential may be used for it, whatever its user may."""

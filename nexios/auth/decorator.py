@@ -77,9 +77,15 @@ class PermissionGuard(_Mark):
             PermissionDenied: A permission is lacking.
             Unavailable: A backend broke.
         """
-        user = _settled(connection, ()) or await _proven_user(connection, ())
-        grants = _grants(connection, user)
+        user = _settled(connection, ())
+        if user is None:
+            user = await _proven_user(connection, ())
+            grants = _grants(connection, user)
+        else:
+            grants = connection.scope.get("caller", ANONYMOUS).grants
         decides = _own_answer(user)
+        if decides is None and grants.can_all(self.permissions):
+            return
         for permission in self.permissions:
             if not grants.covers(permission):
                 raise await _denied(connection, f"scope lacks {permission}", self.permissions)
@@ -295,7 +301,9 @@ def _grants(connection: Connection, user: object) -> Grants:
 def _own_answer(user: object) -> Callable[[str], Any] | None:
     """Return what the user itself has to say about permissions, beyond listing them."""
     decides = getattr(user, "has_permission", None)
-    if not callable(decides) or getattr(decides, "__func__", None) is BaseUser.has_permission:
+    if decides is None or not callable(decides):
+        return None
+    if getattr(decides, "__func__", None) is BaseUser.has_permission:
         return None
     answers: Callable[[str], Any] = decides
     return answers

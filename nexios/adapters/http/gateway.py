@@ -170,7 +170,7 @@ class Gateway:
         )
         told = told_of(None, None, around, {})
         timing = Timing(told.get(SECONDS, self._limits.request_s), bool(told))
-        clocks = Clocking(self.flights, waiting, timing)
+        clocks = Clocking(self.flights, waiting, timing, enclosed=bool(line))
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clocks)
         self._find = None if line else dispatcher.plain
         self._plain, self._route_of = dispatcher.plain, dispatcher.route_of

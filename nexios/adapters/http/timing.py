@@ -65,23 +65,30 @@ Rescue = Callable[[Exchange, Exception], Awaitable[Answer]]
 class Clocking:
     """Knows which endpoints of one app can wait, and bounds their time."""
 
-    __slots__ = ("_flights", "_rest", "_waiting")
+    __slots__ = ("_enclosed", "_flights", "_rest", "_waiting")
 
-    def __init__(self, flights: InFlight, waiting: Container[object], rest: Timing) -> None:
+    def __init__(
+        self, flights: InFlight, waiting: Container[object], rest: Timing, *, enclosed: bool
+    ) -> None:
         """Take what holds for all.
 
         Args:
             flights: Where they are.
             waiting: The entry points that can wait.
             rest: For routes that say nothing of it.
+            enclosed: A clock of `rest` stands around all of them.
         """
         self._flights = flights
         self._waiting = waiting
         self._rest = rest
+        self._enclosed = enclosed
 
     def of(self, point: object, timing: Timing | None) -> "Clock | None":
-        """Return what bounds the time of an endpoint; None where it cannot wait."""
-        return self.always(timing) if point in self._waiting else None
+        """Return what bounds the time of an endpoint; None where nothing is left to bound."""
+        nothing_own = timing is None or not (timing.told or timing.watched)
+        if point not in self._waiting or (self._enclosed and nothing_own):
+            return None
+        return self.always(timing)
 
     def always(self, timing: Timing | None = None) -> "Clock":
         """Return what bounds the time of whatever it is put around."""
