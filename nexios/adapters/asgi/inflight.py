@@ -9,12 +9,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.errors import ClientDisconnect
+from nexios.adapters.asgi.loose import Step
 from nexios.application.errors import TimedOut, Unavailable
 
 _log: Final = logging.getLogger("nexios.http")
@@ -26,10 +27,28 @@ WATCH_AFTER_S: Final = 1.0
 """A client that leaves earlier is noticed when its answer is sent."""
 
 
+class Ends(Protocol):
+    """A cancel scope, or what stands for one."""
+
+    deadline: float
+
+    def cancel(self) -> None:
+        """End what is within."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: Any, /
+    ) -> object: ...
+
+
 class Waits(Protocol):
     """What makes scopes; the maker changes when the application starts on an event loop."""
 
     open: Callable[[], anyio.CancelScope]
+
+    def open_late(self, step: Step) -> Ends:
+        """Return what ends something whose first step was taken outside."""
 
 
 class End(Enum):
@@ -60,7 +79,7 @@ class Flight:
 
     def __init__(
         self,
-        scope: anyio.CancelScope,
+        scope: Ends,
         began: float,
         seconds: float | None,
         departed: Callable[[], Awaitable[object]] | None,
@@ -134,6 +153,7 @@ class InFlight:
         seconds: float | None,
         exact: bool,
         departed: Callable[[], Awaitable[object]] | None,
+        step: Step | None = None,
     ) -> Flight:
         """Open a scope in this task and return its flight, which has to land.
 
@@ -141,8 +161,9 @@ class InFlight:
             seconds: For all of it.
             exact: Let the scope keep the time; the sweeper is late by a tenth of a second.
             departed: See `Flight`.
+            step: Of what has begun already and turns out to wait.
         """
-        scope = self._waits.open()
+        scope: Ends = self._waits.open() if step is None else self._waits.open_late(step)
         flight = Flight(scope, _now(), seconds, departed)
         if exact:
             flight.limit(seconds)

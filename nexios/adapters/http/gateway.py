@@ -176,7 +176,8 @@ class Gateway:
         self._plain, self._route_of = dispatcher.plain, dispatcher.route_of
         serve: Serve = dispatcher.look
         if line:
-            serve = clocks.always().around(chain(line, dispatcher.dispatch, depth=APP_DEPTH))
+            clock = clocks.around_all(unit.timing for unit in routes.units)
+            serve = clock.around(chain(line, dispatcher.dispatch, depth=APP_DEPTH))
         self._entries, self._waiting = entries, waiting
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve

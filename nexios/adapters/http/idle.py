@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import anyio
 
+from nexios.adapters.asgi import loose
+
 Within = Callable[[Awaitable[Any], float], Awaitable[Any]]
 """Awaits something for so many seconds at most, else raises `Elapsed`. Any: what it gives."""
 
@@ -26,47 +28,59 @@ class Waits:
         open: Returns a fresh cancel scope.
         within: Awaits with a bound.
         steps: Whether the first step of something awaited may be taken outside of ``within``.
+        late: Whether it may be taken outside of a scope: `open_late` then gives one.
     """
 
-    __slots__ = ("open", "steps", "within")
+    __slots__ = ("late", "open", "steps", "within")
 
     def __init__(self) -> None:
         self.open: Callable[[], anyio.CancelScope] = anyio.CancelScope
         self.within: Within = _in_scope
         self.steps = False
+        self.late = False
 
     def settle(self) -> None:
         """Keep to the kind of the running event loop: the application starts on it."""
         self.open = type(anyio.CancelScope())
         self.steps = self.open.__module__.endswith("._asyncio")
         self.within = _in_asyncio if self.steps else _in_scope
+        self.late = self.steps and loose.KNOWN
 
     def unsettle(self) -> None:
         """Ask anyio again: the next start may be on another event loop."""
         self.open, self.within, self.steps = anyio.CancelScope, _in_scope, False
+        self.late = False
+
+    def open_late(self, step: loose.Step) -> "anyio.CancelScope | loose.TaskEnd":
+        """Return what ends something whose first step was taken outside, only where `late`."""
+        return loose.TaskEnd(step) if loose.own_scope() else self.open()
 
 
 class Begun:
-    """Something awaited whose first step has been taken and has to wait: goes on with it."""
+    """Something awaited whose first step has been taken and has to wait: goes on with it.
 
-    __slots__ = ("_step", "_waited")
+    Attributes:
+        waited: What it waits for at the moment.
+    """
+
+    __slots__ = ("_step", "waited")
 
     def __init__(self, step: Any, waited: Any) -> None:
         """Take the iterator of the step, and what it yielded."""
         self._step = step
-        self._waited = waited
+        self.waited = waited
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Hand on what the step waits for until it is done."""
-        step, waited = self._step, self._waited
+        step = self._step
         while True:
             try:
                 try:
-                    sent = yield waited
+                    sent = yield self.waited
                 except BaseException as thrown:  # by the event loop, into the step
-                    waited = step.throw(thrown)
+                    self.waited = step.throw(thrown)
                 else:
-                    waited = step.send(sent)
+                    self.waited = step.send(sent)
             except StopIteration as done:
                 return done.value
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.inflight import Flight, InFlight
 from nexios.adapters.http.exchange import Exchange
+from nexios.adapters.http.idle import Begun
 from nexios.adapters.http.pipeline import Answer, Serve
 from nexios.container.entry import Entry, Held
 
@@ -29,6 +30,11 @@ class Timing:
     seconds: float | None
     told: bool = False
     watched: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether what stands further out need not hear of it."""
+        return not (self.told or self.watched)
 
 
 def told_of(
@@ -85,32 +91,49 @@ class Clocking:
 
     def of(self, point: object, timing: Timing | None) -> "Clock | None":
         """Return what bounds the time of an endpoint; None where nothing is left to bound."""
-        nothing_own = timing is None or not (timing.told or timing.watched)
+        nothing_own = timing is None or timing.silent
         if point not in self._waiting or (self._enclosed and nothing_own):
             return None
-        return self.always(timing)
-
-    def always(self, timing: Timing | None = None) -> "Clock":
-        """Return what bounds the time of whatever it is put around."""
         return Clock(self._flights, timing or self._rest)
+
+    def around_all(self, timings: Iterable[Timing | None]) -> "Clock":
+        """Return what bounds the time of whatever it is put around.
+
+        Args:
+            timings: Of the routes within: they may have something to say to it.
+        """
+        spoken = any(one is not None and not one.silent for one in timings)
+        return Clock(self._flights, self._rest, ahead=spoken)
 
 
 class Clock:
-    """Opens a scope that ends late requests and those of clients who have left."""
+    """Opens a scope that ends late requests and those of clients who have left.
 
-    __slots__ = ("_flights", "_timing")
+    What needs no scope gets none: most handlers that could wait do not, or not yet, and the
+    scope opens with the first wait. 5 us of 9 (a session opened and closed, CPython 3.11).
 
-    def __init__(self, flights: InFlight, timing: Timing) -> None:
+    Attributes:
+        ahead: It opens before the first step all the same, for those who ask for their deadline.
+    """
+
+    __slots__ = ("_flights", "_timing", "ahead")
+
+    def __init__(self, flights: InFlight, timing: Timing, *, ahead: bool = False) -> None:
         self._flights = flights
         self._timing = timing
+        self.ahead = ahead or timing.told
 
-    def begin(self, exchange: Exchange) -> Flight | None:
-        """Begin a flight; None where it has begun further out, which is told of this timing."""
+    def begin(self, exchange: Exchange, step: Begun | None = None) -> Flight | None:
+        """Begin a flight; None where it has begun further out, which is told of this timing.
+
+        Args:
+            step: Of what has begun already.
+        """
         timing, flight = self._timing, exchange.flight
         if flight is None:
             watch = exchange.scope["method"] in _SAFE and not timing.watched
             departed = exchange.departure if watch else None
-            flight = self._flights.begin(timing.seconds, timing.told, departed)
+            flight = self._flights.begin(timing.seconds, timing.told, departed, step)
             exchange.flight = flight
             return flight
         if timing.told:
@@ -143,11 +166,23 @@ class Clock:
         """
 
         async def serve(exchange: Exchange) -> Answer:
-            flight = self.begin(exchange)
+            going: Awaitable[Answer]
+            if self.ahead or not exchange.waits.late:
+                flight = self.begin(exchange)
+                going = inner(exchange)
+            else:
+                step = inner(exchange).__await__()
+                try:
+                    waited = next(step)
+                except StopIteration as done:
+                    return done.value  # type: ignore[no-any-return]  # what inner returns
+                begun = Begun(step, waited)
+                flight = self.begin(exchange, begun)
+                going = begun
             if flight is None:
-                return await inner(exchange)
+                return await going
             try:
-                answer = await inner(exchange)
+                answer = await going
             except BaseException as error:
                 ended = self.failed(exchange, flight, error)
                 if ended is None:
@@ -197,21 +232,30 @@ class TimedEntry:
             ClientDisconnect: Nobody waits for the answer.
             Unavailable: The application stops.
         """
-        clock = self._clock
-        flight = clock.begin(exchange)
-        plan = self._entry.plan
-        if flight is None:
-            answer = plan.call(exchange)
-            return await answer if plan.awaits else answer  # type: ignore[misc]  # the plan says so
+        clock, plan = self._clock, self._entry.plan
+        ahead = clock.ahead or not exchange.waits.late
+        flight = clock.begin(exchange) if ahead else None
         try:
-            answer = plan.call(exchange)
-            if plan.awaits:
-                answer = await answer  # type: ignore[misc]  # the plan says so
+            going: Any = plan.call(exchange)
+            if not plan.awaits:
+                answer = going
+            elif ahead:
+                answer = await going
+            else:
+                step = going.__await__()
+                try:
+                    waited = next(step)
+                except StopIteration as done:
+                    return done.value
+                begun = Begun(step, waited)
+                flight = clock.begin(exchange, begun)
+                answer = await begun
         except BaseException as error:
-            ended = clock.failed(exchange, flight, error)
+            ended = None if flight is None else clock.failed(exchange, flight, error)
             if ended is None:
                 raise
         else:
-            clock.end(exchange, flight, held=type(answer) is Held)
+            if flight is not None:
+                clock.end(exchange, flight, held=type(answer) is Held)
             return answer
         raise ended
