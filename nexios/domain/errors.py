@@ -1,11 +1,13 @@
 """Rules that were not met, said in the domain's words."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
+@lru_cache(maxsize=1024)
 def kebab(name: str) -> str:
     """Return ``OrderPlaced`` as ``order-placed``, ``HTTPError`` as ``http-error``."""
     return _HUMP.sub("-", name).lower()

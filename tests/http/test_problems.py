@@ -17,8 +17,10 @@ from nexios.adapters.http.problems import (
     internal_error,
     leaves,
     problem_for,
+    shed,
 )
 from nexios.application import errors as application
+from nexios.application.errors import Overloaded
 from nexios.application.scrub import MASK, is_secret
 from nexios.application.showing import shown
 from nexios.domain import errors as domain
@@ -306,3 +308,26 @@ def test_names_that_are_masked(name: str | bytes) -> None:
     assert is_secret(name)
     assert not is_secret("name")
     assert not is_secret(7)
+
+
+@pytest.mark.parametrize("scope", [{"path": "/a"}, {"path": "/b" * 300, "request_id": "r-1"}])
+@pytest.mark.parametrize("wait", [0.2, 1.0, 7])
+@pytest.mark.parametrize("text", ["", "too many passwords are checked now"])
+def test_a_refusal_made_ahead_says_what_the_table_says(
+    scope: dict[str, Any], wait: float, text: str
+) -> None:
+    error = Overloaded(text, retry_after_s=wait)
+    made, told = shed(error, scope), problem_for(error, scope)
+    assert made is not None
+    assert told is not None
+    assert json.loads(made.body) == json.loads(told.body)
+    assert made.status_code == told.status_code
+    assert sorted(made.raw_headers) == sorted(told.raw_headers)
+
+
+def test_a_refusal_with_words_of_its_own_is_left_to_the_table() -> None:
+    class Busy(Overloaded): ...
+
+    assert shed(Busy(retry_after_s=1), {}) is None
+    assert shed(Overloaded(), {}) is None
+    assert shed(Overloaded(retry_after_s=1, queue=7), {}) is None

@@ -10,10 +10,11 @@ from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.missing import with_frames
 from nexios.adapters.http.pipeline import Answer, take
-from nexios.adapters.http.problems import problem_for
+from nexios.adapters.http.problems import problem_for, shed
 from nexios.adapters.http.registration import takes
 from nexios.adapters.http.response import BaseResponse, JSONResponse
 from nexios.adapters.http.settings import HttpSettings
+from nexios.application.errors import Overloaded
 
 Handler = Callable[..., Any]
 Handlers = Mapping[Any, Handler]
@@ -62,7 +63,7 @@ class ErrorPolicy:
     the handler of the status; a catch-all; the table. An error that none of them knows goes on.
     """
 
-    __slots__ = ("_bare", "_by_class", "_by_status", "_catch_all", "_traced")
+    __slots__ = ("_bare", "_by_class", "_by_status", "_catch_all", "_sheds", "_traced")
 
     def __init__(self, layers: Sequence[Handlers], settings: HttpSettings) -> None:
         """Take mappings of error class or status to handler, innermost first.
@@ -89,6 +90,7 @@ class ErrorPolicy:
                     self._by_status.setdefault(key, handler)
                 elif key in _CATCH_ALL:
                     self._catch_all.setdefault(key, handler)
+        self._sheds = self.leaves_to_the_table(Overloaded, 503)
 
     def handler_for(self, error: BaseException, status: int) -> Handler | None:
         """Return the user's handler for this error, if there is one."""
@@ -132,6 +134,10 @@ class ErrorPolicy:
             problem = problem_for(whole, exchange.scope)
             status = 500 if problem is None else problem.status_code
             return await _ask(handler, exchange, whole, status)
+        if isinstance(error, Overloaded) and self._sheds:
+            refusal = shed(error, exchange.scope)
+            if refusal is not None:
+                return take(exchange.response.drop_body(), refusal)
         problem = problem_for(error, exchange.scope)
         status = 500 if problem is None else problem.status_code
         handler = self.handler_for(error, status)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -30,7 +31,7 @@ from nexios.adapters.http.errors import (
     StorageFull,
     UnsupportedMediaType,
 )
-from nexios.adapters.http.response import PROBLEM_BLOCK, ProblemResponse
+from nexios.adapters.http.response import PROBLEM_BLOCK, BaseResponse, ProblemResponse
 from nexios.application.errors import (
     ApplicationError,
     Forbidden,
@@ -278,11 +279,34 @@ def not_found(scope: Scope) -> tuple[bytes, int, HeaderBlock]:
 
     Neither exception nor answer is made, 13 -> 5 us: strangers ask for it all day long.
     """
-    body = b'%b,"instance":%b}' % (_NOT_FOUND, to_json(_instance(scope)))
+    return _placed(_NOT_FOUND, scope), 404, PROBLEM_BLOCK
+
+
+def shed(error: Overloaded, scope: Scope) -> BaseResponse | None:
+    """Return what `problem_for` makes of a refusal that says nothing of its own, else None.
+
+    20 -> 4 us: a process that has too much to do refuses four times what it answers.
+    """
+    wait = error.retry_after_s
+    if wait is None or type(error) is not Overloaded or error.details:
+        return None
+    head, block = _shed(error.code, error.message, max(0, math.ceil(wait)))
+    return BaseResponse.made(_placed(head, scope), 503, block)
+
+
+@lru_cache(maxsize=64)
+def _shed(code: str, message: str, wait: int) -> tuple[bytes, HeaderBlock]:
+    told = {"type": URN + code, "title": phrase(503), "status": 503, "detail": message}
+    return to_json(told)[:-1], (*PROBLEM_BLOCK, (b"retry-after", b"%d" % wait))
+
+
+def _placed(head: bytes, scope: Scope) -> bytes:
+    """Return a problem body, its end cut off, with what every one of them says of its request."""
+    body = b'%b,"instance":%b}' % (head, to_json(_instance(scope)))
     request_id = scope.get("request_id")
     if request_id is not None:
         body = b'%b,"request_id":%b}' % (body[:-1], to_json(request_id))
-    return body, 404, PROBLEM_BLOCK
+    return body
 
 
 _INTERNAL: Final = "Something went wrong here. It was noted under error_id."
