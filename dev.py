@@ -69,7 +69,7 @@ def main(arguments):
     if code or options.command == "setup":
         return code
     if options.command == "test":
-        return run([PYTHON, "-m", "pytest", *rest]) if rest else test()
+        return test(rest or BESIDE)
     if options.command == "check":
         return check()
     return demo(options)
@@ -147,14 +147,17 @@ def has_ensurepip():
 # --- commands -------------------------------------------------------------------------------
 
 
-def test():
-    """Run the suite on all cores; what fails there is run once more, one test after another.
+BESIDE = ["-n", "auto"]
+
+
+def test(arguments):
+    """Run the suite; what fails beside other tests is run once more, one test after another.
 
     Tests of servers that are stopped, killed and paused wait for clocks, and a busy machine
     fails one in thousands. Both runs print what failed; the second one decides.
     """
-    code = run([PYTHON, "-m", "pytest", "-n", "auto"])
-    if code != SOME_FAILED:
+    code = run([PYTHON, "-m", "pytest", *arguments])
+    if code != SOME_FAILED or BESIDE[0] not in arguments:
         return code
     print("dev.py: once more, one after another, what failed beside others", flush=True)
     again = ["--last-failed", "--last-failed-no-failures", "none"]
