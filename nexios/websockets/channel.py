@@ -7,10 +7,12 @@ from typing import Any, Final, Generic
 
 from pydantic_core import ValidationError
 
+from nexios.adapters.websocket.description import ChannelDescription
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Position, Present, Topic
 from nexios.websockets.answers import M, Receipt, Slice, Told
 from nexios.websockets.declared import Spec
+from nexios.websockets.described import description_of
 from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
 from nexios.websockets.hub import RUNNING, Hub
 from nexios.websockets.member import Member
@@ -244,6 +246,10 @@ class Channel(_Room[M]):
 
     def __repr__(self) -> str:
         return f"<Channel {self.name}>"
+
+    def description(self) -> ChannelDescription:
+        """Return what documents may know of it."""
+        return description_of(self._spec)
 
     def of(self, app: object) -> "Channel[M]":
         """Return this channel bound to one app, for several apps on one loop."""
