@@ -16,6 +16,7 @@ from nexios.websockets.described import description_of
 from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
 from nexios.websockets.hub import RUNNING, Hub
 from nexios.websockets.member import Member
+from nexios.websockets.one_socket import OneSocketChannel
 from nexios.websockets.options import History, Overflow, WhenDegraded
 from nexios.websockets.wire import Delivery, bare, decode, encode, pack
 
@@ -198,10 +199,18 @@ class Channel(_Room[M]):
     """A named set of sockets.
 
     Made at module level, it belongs to no app: each use finds the app of the socket, or the one
-    that runs on this event loop.
+    that runs on this event loop. ``Channel(websocket, payload_type)`` is Nexios 2.11's channel of
+    one socket, a `OneSocketChannel`.
     """
 
     __slots__ = ()
+
+    def __new__(cls, *first: Any, **options: Any) -> Any:
+        """Return a channel; with a socket as first argument the one-socket channel of 2.11."""
+        socket = first[0] if first else options.get("websocket")
+        if isinstance(socket, WebSocket):
+            return OneSocketChannel(*first, **options)
+        return super().__new__(cls)
 
     def __init__(
         self,
