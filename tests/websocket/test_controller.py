@@ -595,3 +595,22 @@ def test_checks_of_a_controller_and_of_where_it_is_registered_both_hold() -> Non
 
     assert [one.guards for one in endpoints] == [(outer, own), (own,)]
     assert [tuple(one.options.tags) for one in endpoints] == [("chat", "rooms"), ("rooms",)]
+
+
+def test_a_controller_written_at_a_prompt_serves_too() -> None:
+    names: dict[str, object] = {
+        "__name__": "no_module",
+        "WebSocketController": WebSocketController,
+    }
+    text = """
+class Room(WebSocketController, path="/ws"):
+    async def on_message(self, message: str) -> None: ...
+"""
+    exec(text, names)
+    room: type[WebSocketController] = WebSocketController.__subclasses__()[-1]
+    assert room is names["Room"]
+
+    compiled = compile_sockets([routed(room)], SocketSettings())
+
+    assert compiled.problems == []
+    assert compiled.endpoints[0].where == "?:0"

@@ -96,7 +96,7 @@ def controller_route(
     options = {
         name: value for name, value in controller.__nexios_keywords__.items() if name != "path"
     }
-    where = f"{inspect.getsourcefile(controller) or '?'}:{_line(controller)}"
+    where = _place(controller)
     path = controller.__nexios_keywords__.get("path", "")
     return SocketRoute(path, controller, {**options, "module": module}, where)
 
@@ -318,11 +318,15 @@ def _tags(model: "type[pydantic.BaseModel]") -> dict[str, Sequence[object]]:
     }
 
 
-def _line(controller: type) -> int:
+def _place(controller: type) -> str:
     try:
-        return inspect.getsourcelines(controller)[1]
-    except (OSError, TypeError):
-        return 0
+        file = inspect.getsourcefile(controller) or "?"
+    except TypeError:  # written at a prompt, or run from a text
+        return "?:0"
+    try:
+        return f"{file}:{inspect.getsourcelines(controller)[1]}"
+    except OSError:
+        return f"{file}:0"
 
 
 @dataclass(frozen=True, slots=True)
