@@ -28,8 +28,10 @@ from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
+from nexios.adapters.messaging.relay import is_relay
 from nexios.adapters.observability.errors import ErrorDesk
 from nexios.adapters.openapi.document import Documentation
+from nexios.adapters.openapi.events import described
 from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
 from nexios.adapters.websocket.gateway import SocketGateway
@@ -55,6 +57,7 @@ from nexios.config import MakeConfig
 from nexios.consuming import receiver_points
 from nexios.container.container import Container
 from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
+from nexios.container.keys import Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.delivering import Delivering
@@ -65,6 +68,8 @@ from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.watching import Watching
 from nexios.websockets.carriers import carrier
 from nexios.websockets.hub import Hub
+
+_BROKER: Final = Key(EventBroker)
 
 
 class House:
@@ -139,6 +144,7 @@ class House:
             app.docs,
             schemes_of(around),
             plain_errors=config.errors.http_exception_body == "detail",
+            channels=config.openapi.asyncapi_url is not None,
         )
         self._pages = pages_of(self.documentation, config.openapi, app.title)
         routes = self._compiled(router)
@@ -190,6 +196,10 @@ class House:
         )
         self._http = self.gateway.__call__  # bound once: calling an instance binds it each time
         self.documentation.take(routes)
+        sent = [one.handles.event_type for one in handlers if is_relay(one.point.owner)]
+        come = [(one.mark.name, one.event_type, one.consumer) for one in receivers]
+        told = described(sent, come)
+        self.documentation.take_channels(sockets.endpoints, told, self._broker_protocol())
         for one in (*around, *routes.middleware):
             self._join(one)
         teach(around, routes)
@@ -425,6 +435,12 @@ class House:
 
     def _open_entrances(self, ways: Sequence[Entrance]) -> list[AccessRefused]:
         return access_problems(ways, deny_by_default=self._config.auth.deny_by_default)
+
+    def _broker_protocol(self) -> str:
+        bindings = self.container.assembly.registry.bindings
+        source = next((one.source for one in bindings if one.key == _BROKER), None)
+        kind = source if isinstance(source, type) else type(source)
+        return str(getattr(kind, "protocol", "events"))
 
     def _undrawable(self, routes: CompiledRoutes) -> list[Exception]:
         return self.documentation.problems(routes) if self._pages else []

@@ -38,6 +38,22 @@ _TABLE: Final[Mapping[str, Sequence[str]]] = {
     "routing.http": (f"{_HTTP}.router: Router", f"{_HTTP}.routes: Routes Route"),
     "routing.grouping": (f"{_HTTP}.group: Group",),
     "routing.websocket": (f"{_HTTP}.socket_router: WSRouter WebsocketRoutes",),
+    "websockets.base": (
+        "nexios.adapters.websocket.socket: WebSocket",
+        "nexios.adapters.websocket.closing: WebSocketDisconnect",
+        "nexios.adapters.websocket.line: WebSocketState",
+    ),
+    "websockets.channels": (
+        "nexios.websockets.channel: Channel",
+        "nexios.websockets.legacy: ChannelBox",
+    ),
+    "websockets.consumers": ("nexios.websockets.legacy: WebSocketConsumer",),
+    "websockets.utils": (
+        (
+            "nexios.websockets.one_socket: ChannelAddStatusEnum ChannelMessageDC "
+            "ChannelRemoveStatusEnum GroupSendStatusEnum PayloadTypeEnum"
+        ),
+    ),
     "converters": (
         (
             "nexios.adapters.routing.converters: Convertor StringConvertor PathConvertor "

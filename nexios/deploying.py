@@ -260,7 +260,8 @@ def _docs(config: MakeConfig) -> list[str]:
     told = config.openapi
     if not told.enabled or told.openapi_url is None:
         return []
-    return [url for url in (told.openapi_url, told.swagger_url, told.redoc_url) if url]
+    urls = (told.openapi_url, told.swagger_url, told.redoc_url, told.asyncapi_url)
+    return [url for url in urls if url]
 
 
 def _signed(around: _Around, bindings: Mapping[Any, Any]) -> bool:

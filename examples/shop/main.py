@@ -10,7 +10,7 @@ from examples.shop.catalog.adapters.persistence.tables import metadata as catalo
 from examples.shop.catalog.application.stocking import Stocking
 from examples.shop.catalog.module import catalog
 from examples.shop.orders.adapters.persistence.tables import metadata as order_tables
-from examples.shop.orders.adapters.websocket.feed import follow
+from examples.shop.orders.adapters.websocket.feed import channel, follow
 from examples.shop.orders.module import orders
 from examples.shop.persistence import persistence
 from examples.shop.seeding import fill
@@ -25,7 +25,7 @@ def shop(config: MakeConfig) -> NexiosApp:
     store = persistence(config.database_url or DEFAULT_URL, migrated=config.env == "prod")
     goods = catalog(store)
     app = NexiosApp(store, goods, orders(store, goods), config=config, title="Shop")
-    app.add_ws_route(path="/ws/orders/{order_id:uuid}", handler=follow)
+    app.add_ws_route(path="/ws/orders/{order_id:uuid}", handler=follow, receives=(), sends=channel)
     app.on_startup(partial(open_shop, app))
     return app
 

@@ -297,13 +297,15 @@ class AuthSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class OpenApiSettings(Section):
-    """The document of the interface and the pages that show it (section ``openapi``).
+    """The documents of the interface and the pages that show them (section ``openapi``).
 
     Attributes:
         title: Where ``NexiosApp(title=...)`` does not say it; ``version`` and ``description`` too.
         license: Its name, or name, identifier and url.
         contact: Name, url and email.
-        openapi_url: Where the document is; None serves neither it nor the pages.
+        openapi_url: Where the document is; None serves nothing of all this.
+        asyncapi_url: Where that of sockets, event streams and events is, its page at the same
+            path without ``.json``; None serves neither.
         swagger_url: Where requests can be tried; None switches the page off.
         redoc_url: Where it is for reading; None switches the page off.
         enabled: False serves nothing of all this and proves nothing about it.
@@ -315,13 +317,14 @@ class OpenApiSettings(Section):
     license: str | Mapping[str, str] | None = None
     contact: Mapping[str, str] | None = None
     openapi_url: str | None = "/openapi.json"
+    asyncapi_url: str | None = "/asyncapi.json"
     swagger_url: str | None = "/docs"
     redoc_url: str | None = "/redoc"
     enabled: bool = True
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
-        for name in ("openapi_url", "swagger_url", "redoc_url"):
+        for name in ("openapi_url", "asyncapi_url", "swagger_url", "redoc_url"):
             url = getattr(self, name)
             if url is not None and (len(url) < 2 or url[0] != "/" or set(url) & set("{}?#")):
                 raise ValueError(f"{name} must be a path like /docs, or None")

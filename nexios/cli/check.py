@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from nexios.app import NexiosApp
 from nexios.cli.deploy import check_deploy
 from nexios.cli.loading import ApplicationNotFound, Target, load_target
 from nexios.config import ConfigError
@@ -35,6 +36,7 @@ class Verdict:
         imports: None where the imports were not read; ``skipped`` says why.
         neutral: Keys that no layer rule is about.
         waivers: Of the modules; those of lines are in ``imports``.
+        untyped: What sockets do not say, so that the AsyncAPI document shows ``{}``.
     """
 
     target: str
@@ -44,6 +46,7 @@ class Verdict:
     neutral: list[str] = field(default_factory=list)
     waivers: list[Waiver] = field(default_factory=list)
     hints: Sequence[Hint] = ()
+    untyped: Sequence[tuple[str, str, list[str]]] = ()
     imports: Report | None = None
     skipped: str = ""
 
@@ -142,6 +145,8 @@ def examine(target: Target, package: str) -> Verdict:
         container, verdict.problems = build(target)
         if container is not None:
             _look(container, verdict)
+            if isinstance(target.root, NexiosApp):
+                verdict.untyped = target.root.docs.untyped()
     if not package:
         verdict.skipped = f"{target.module.__name__} is one file, no package"
         return verdict
@@ -184,6 +189,11 @@ def as_text(verdict: Verdict) -> Iterator[str]:
     if verdict.counts:
         yield f"hints    {len(verdict.hints) or 'none'}"
     yield from (f"  {line}" for hint in verdict.hints for line in str(hint).splitlines())
+    if verdict.untyped:
+        yield f"untyped  {_count(len(verdict.untyped), 'socket')} in the AsyncAPI document"
+    for label, where, parts in verdict.untyped:
+        yield f"  {where} {label}"
+        yield from (f"    {part}" for part in parts)
 
 
 def as_json(verdict: Verdict) -> str:
@@ -222,6 +232,10 @@ def as_json(verdict: Verdict) -> str:
         "hints": [
             {"kind": one.kind.value, "says": one.says, "where": str(one.where), "fix": one.fix}
             for one in verdict.hints
+        ],
+        "untyped": [
+            {"socket": label, "where": where, "parts": parts}
+            for label, where, parts in verdict.untyped
         ],
     }  # fmt: skip
     return json.dumps(document, indent=2, ensure_ascii=False)

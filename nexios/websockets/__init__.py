@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from nexios.adapters.websocket.closing import WebSocketDisconnect
+    from nexios.adapters.websocket.socket import WebSocket
     from nexios.websockets.answers import Receipt, Slice, Told
     from nexios.websockets.channel import Channel, Group
     from nexios.websockets.errors import (
@@ -15,15 +17,19 @@ if TYPE_CHECKING:
         PresenceOff,
         UnknownSocket,
     )
+    from nexios.websockets.legacy import ChannelBox, WebSocketConsumer
     from nexios.websockets.member import Member
     from nexios.websockets.options import History, Overflow
 
 # Loaded where they are used: who needs one file of this room does not pay for the others.
 _HOMES: Final = {
+    "nexios.adapters.websocket.closing": "WebSocketDisconnect",
+    "nexios.adapters.websocket.socket": "WebSocket",
     "nexios.websockets.answers": "Receipt Slice Told",
     "nexios.websockets.channel": "Channel Group",
     "nexios.websockets.errors": "AmbiguousApp ChannelClash ChannelError MessageInvalid "
     "NoRunningApp PresenceOff UnknownSocket",
+    "nexios.websockets.legacy": "ChannelBox WebSocketConsumer",
     "nexios.websockets.member": "Member",
     "nexios.websockets.options": "History Overflow",
 }
@@ -32,6 +38,7 @@ _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in name
 __all__ = [
     "AmbiguousApp",
     "Channel",
+    "ChannelBox",
     "ChannelClash",
     "ChannelError",
     "Group",
@@ -45,6 +52,9 @@ __all__ = [
     "Slice",
     "Told",
     "UnknownSocket",
+    "WebSocket",
+    "WebSocketConsumer",
+    "WebSocketDisconnect",
 ]
 
 

@@ -7,13 +7,16 @@ from typing import Any, Final, Generic
 
 from pydantic_core import ValidationError
 
+from nexios.adapters.websocket.description import ChannelDescription
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Position, Present, Topic
 from nexios.websockets.answers import M, Receipt, Slice, Told
 from nexios.websockets.declared import Spec
+from nexios.websockets.described import description_of
 from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
 from nexios.websockets.hub import RUNNING, Hub
 from nexios.websockets.member import Member
+from nexios.websockets.one_socket import OneSocketChannel
 from nexios.websockets.options import History, Overflow, WhenDegraded
 from nexios.websockets.wire import Delivery, bare, decode, encode, pack
 
@@ -196,10 +199,18 @@ class Channel(_Room[M]):
     """A named set of sockets.
 
     Made at module level, it belongs to no app: each use finds the app of the socket, or the one
-    that runs on this event loop.
+    that runs on this event loop. ``Channel(websocket, payload_type)`` is Nexios 2.11's channel of
+    one socket, a `OneSocketChannel`.
     """
 
     __slots__ = ()
+
+    def __new__(cls, *first: Any, **options: Any) -> Any:
+        """Return a channel; with a socket as first argument the one-socket channel of 2.11."""
+        socket = first[0] if first else options.get("websocket")
+        if isinstance(socket, WebSocket):
+            return OneSocketChannel(*first, **options)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -244,6 +255,10 @@ class Channel(_Room[M]):
 
     def __repr__(self) -> str:
         return f"<Channel {self.name}>"
+
+    def description(self) -> ChannelDescription:
+        """Return what documents may know of it."""
+        return description_of(self._spec)
 
     def of(self, app: object) -> "Channel[M]":
         """Return this channel bound to one app, for several apps on one loop."""

@@ -1,7 +1,8 @@
 """What travels on the backplane, and the two forms in which clients get it.
 
 A payload is one byte of flags, then with ``EXCLUDES`` two bytes of length and the excluded socket
-ids joined by commas, then the body: JSON text, or with ``BINARY`` the bytes themselves.
+ids joined by commas, then the body: JSON text, with ``BINARY`` the bytes themselves, with ``TEXT``
+text that is no JSON.
 """
 
 from collections.abc import Collection
@@ -17,6 +18,13 @@ from nexios.websockets.frames import frame, message_frame
 BINARY: Final = 1
 EXCLUDES: Final = 2
 PRESENCE: Final = 4
+TEXT: Final = 8
+
+
+class Text(str):
+    """Text that goes out as it is in the bare form, not as JSON; for channels of 2.11."""
+
+    __slots__ = ()
 
 
 def encode(message: object) -> tuple[int, bytes]:
@@ -27,6 +35,8 @@ def encode(message: object) -> tuple[int, bytes]:
     """
     if isinstance(message, bytes | bytearray | memoryview):
         return BINARY, bytes(message)
+    if isinstance(message, Text):
+        return TEXT, message.encode("utf-8", "replace")
     try:
         return 0, to_json(message, inf_nan_mode="null")
     except PydanticSerializationError as error:
@@ -65,6 +75,7 @@ class Delivery:
         "position",
         "presence",
         "size",
+        "text",
     )
 
     def __init__(self, arrived: Arrived, *, degraded: bool = False) -> None:
@@ -80,6 +91,7 @@ class Delivery:
         self.key = arrived.key
         self.position: Position | None = None if degraded else arrived.position
         self.presence = bool(flags & PRESENCE)
+        self.text = bool(flags & TEXT)
         self.size = len(payload)
         self._body = payload[start:]
         self._frame: Message | None = None
@@ -103,8 +115,9 @@ class Delivery:
             if self.presence:
                 self._tagged = frame("presence", topic, **from_json(self._body))
             else:
+                body = to_json(self._body.decode("utf-8")) if self.text else self._body
                 self._tagged = message_frame(
-                    topic, self.position, self.id, self._body, binary=self.binary
+                    topic, self.position, self.id, body, binary=self.binary
                 )
         return self._tagged
 
@@ -120,4 +133,6 @@ def decode(delivery: Delivery, adapter: "pydantic.TypeAdapter[Any] | None" = Non
     """Return the value that was broadcast; ``adapter`` gives it its type back."""
     if delivery.binary:
         return delivery.body
+    if delivery.text:
+        return delivery.body.decode("utf-8")
     return from_json(delivery.body) if adapter is None else adapter.validate_json(delivery.body)

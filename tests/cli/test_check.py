@@ -222,3 +222,22 @@ def test_package_that_is_none_ends_with_2(
 def test_an_error_of_the_users_own_code_comes_through(app: Files, nexios: Command) -> None:
     app.write("store/main.py", "1 / 0\n")
     assert isinstance(nexios("check", "store.main:app").exception, ZeroDivisionError)
+
+
+def test_sockets_that_leave_something_open_are_listed(app: Files, nexios: Command) -> None:
+    socket = """
+@app.websocket("/ws", receives=str)
+async def talk(websocket): ...
+"""
+    app.write("store/main.py", MAIN + socket)
+
+    done = nexios("check", "store.main:app")
+
+    assert done.exit_code == 0, done.output
+    assert "untyped  1 socket in the AsyncAPI document\n" in done.output
+    assert "main.py:16 WEBSOCKET /ws\n    what it sends: sends=, () for nothing" in done.output
+    (listed,) = json.loads(nexios("check", "store.main:app", "--format", "json").output)["untyped"]
+    assert listed["socket"] == "WEBSOCKET /ws"
+    told = MAIN + socket.replace("receives=str", "receives=str, sends=()")
+    app.write("store/told.py", told)
+    assert "untyped" not in nexios("check", "store.told:app").output

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-GUIDES = ("container.md", "auth.md")
+GUIDES = ("container.md", "auth.md", "realtime.md")
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 

@@ -9,12 +9,13 @@ import httpx2
 import pytest
 from pydantic import BaseModel, Field
 
-from nexios import MakeConfig, NexiosApp, Query, Request, Response
+from nexios import MakeConfig, NexiosApp, Query, Request, Response, WebSocket
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
 from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.http import Created
 from nexios.middleware import SecurityMiddleware
+from nexios.websockets import Channel
 from tests.support.chromium import Page
 from tests.support.server import serving
 
@@ -118,7 +119,7 @@ def test_what_the_pages_load_is_kept_for_a_year_and_named_by_its_content(home: s
     page = httpx2.get(f"{home}/docs").text
     loaded = [part.partition('"')[0] for part in page.split('"docs/assets/')[1:]]
 
-    assert len(loaded) == 7
+    assert len(loaded) == 8
     for name in loaded:
         answer = httpx2.get(f"{home}/docs/assets/{name}")
         assert answer.status_code == 200
@@ -349,3 +350,49 @@ def test_an_address_that_is_no_path_is_refused(url: str) -> None:
         ValueError, match=r"openapi\.swagger_url: must be a path like /docs, or None"
     ):
         MakeConfig(openapi={"swagger_url": url})
+
+
+def a_talking_app() -> NexiosApp:
+    app, news = an_app(), Channel("news", message=Order)
+
+    @app.websocket(
+        "/ws/orders/{number:int}", guards=[auth(["jwt"])], receives=Line, sends=news, tags=["live"]
+    )
+    async def follow(websocket: WebSocket, number: int, since: int = 0) -> None:
+        """Follow an order.
+
+        Sends `news`. <img src=x onerror=alert(1)>
+        """
+
+    return app
+
+
+def test_channels_have_a_page_beside_the_others(page: Page) -> None:
+    with serving(a_talking_app()) as address:
+        shown(page, f"http://{address}/docs")
+        assert "Channels" in texts(page, "header a.button")
+
+        shown(page, f"http://{address}/asyncapi")
+
+        assert texts(page, "nav h2") == ["/ws/orders/{number}"]
+        assert texts(page, "header a.button") == ["HTTP", "asyncapi.json"]
+        assert texts(page, "details.operation > summary .method") == ["RECEIVE", "SEND"]
+        page.run(
+            "document.querySelectorAll('details.operation').forEach((one) => one.open = true)"
+        )
+        page.wait_for("document.querySelectorAll('details.message').length > 5")
+        page.run("document.querySelectorAll('details.message').forEach((one) => one.open = true)")
+        words = " ".join(texts(page, "details.operation"))
+        for word in ("Line", "MessageFrame", "ErrorFrame", "jwt", "since", "number", "nexios.v1"):
+            assert word in words
+        assert '"sku"' in words
+        assert texts(page, "details.operation .prose p")[0].startswith("Sends news. <img src=x")
+        assert page.complaints == []
+
+
+def test_without_channels_no_page_leads_to_theirs(page: Page, home: str) -> None:
+    shown(page, f"{home}/docs")
+    assert "Channels" not in texts(page, "header a.button")
+
+    shown(page, f"{home}/asyncapi")
+    assert texts(page, "main .quiet") == ["This application has no channels yet."]

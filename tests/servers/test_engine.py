@@ -1,9 +1,12 @@
 """Our engine on the wire, through `nexios run`: its bounds, and what uvicorn's does not do."""
 
+import contextlib
+import re
 import struct
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -136,6 +139,32 @@ def test_what_a_message_inflates_to_is_what_counts(
             assert at.close_code() == answer
 
 
+def peak_kib(process: int) -> int:
+    """Return the most memory a process has held so far (proc(5), VmHWM)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def test_inflating_to_200_megabytes_closes_1009(server: Running) -> None:
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover"
+    bomb = masked(BINARY, deflated(bytes(200 * MIB)), rsv=4)
+    half = len(bomb) // 2
+    with peer(server.port, "/size", offer) as at:  # so that a good one's memory is there before
+        at.send(masked(BINARY, deflated(bytes(MIB)), rsv=4))
+        assert at.receive() is not None
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # the peak is now
+    before = peak_kib(server.process.pid)
+    for pieces in ((bomb,), (bomb[:half], bomb[half:])) * 3:
+        with peer(server.port, "/size", offer) as at:
+            at.send(*pieces)
+            assert at.close_code() == 1009
+    # The compressed message itself is 0.2 MiB, the limit 1 MiB; inflated whole it were 200.
+    assert peak_kib(server.process.pid) - before < 16 * 1024
+    with peer(server.port, "/echo") as at:
+        echoed(at)
+
+
 @pytest.mark.parametrize(("pieces", "answer"), [(1023, None), (1024, None), (1025, 1008)])
 def test_a_message_of_1024_fragments_is_taken_and_one_more_closes_1008(
     server: Running, pieces: int, answer: int | None
@@ -184,6 +213,23 @@ def test_a_thousand_messages_at_once_close_4429_and_a_hundred_do_not(server: Run
         assert frame.opcode == PONG
     with peer(server.port, "/paced") as at:
         at.send(*[masked(TEXT, b"x")] * 1000)
+        assert at.close_code() == 4429
+
+
+def test_message_rate_over_the_burst_closes_4429(server: Running) -> None:
+    with peer(server.port, "/paced") as at:
+        for _ in range(160):  # more than the burst, at the rate that may go on for ever
+            at.send(masked(TEXT, b"x"))
+            time.sleep(1 / 50)
+        at.send(masked(PING, b"alive"))
+        frame = at.receive()
+        assert frame is not None
+        assert frame.opcode == PONG
+    with peer(server.port, "/paced") as at:
+        with contextlib.suppress(ConnectionError):  # the close may come before all are sent
+            for _ in range(100):
+                at.send(*[masked(TEXT, b"x")] * 10)
+                time.sleep(1 / 100)
         assert at.close_code() == 4429
 
 

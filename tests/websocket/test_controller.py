@@ -11,6 +11,9 @@ from pydantic import BaseModel, Field
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.params import Query
+from nexios.adapters.http.compile import compile_routes
+from nexios.adapters.http.router import Router
+from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
@@ -575,3 +578,39 @@ def test_an_unknown_class_keyword_names_the_nearest() -> None:
 
         class Room(WebSocketController, path="/ws", gards=[]):
             pass
+
+
+def test_checks_of_a_controller_and_of_where_it_is_registered_both_hold() -> None:
+    async def outer() -> None: ...
+
+    async def own() -> None: ...
+
+    class Room(WebSocketController, path="/ws", guards=[own], tags=["rooms"]):
+        async def on_message(self, message: str) -> None: ...
+
+    router = Router("/chat", guards=[outer], tags=["chat"])
+    router.websocket("/room")(Room)
+    (placed,) = compile_routes(router, HttpSettings()).sockets
+    endpoints = compile_sockets([placed, routed(Room)], SocketSettings()).endpoints
+
+    assert [one.guards for one in endpoints] == [(outer, own), (own,)]
+    assert [tuple(one.options.tags) for one in endpoints] == [("chat", "rooms"), ("rooms",)]
+
+
+def test_a_controller_written_at_a_prompt_serves_too() -> None:
+    names: dict[str, object] = {
+        "__name__": "no_module",
+        "WebSocketController": WebSocketController,
+    }
+    text = """
+class Room(WebSocketController, path="/ws"):
+    async def on_message(self, message: str) -> None: ...
+"""
+    exec(text, names)
+    room: type[WebSocketController] = WebSocketController.__subclasses__()[-1]
+    assert room is names["Room"]
+
+    compiled = compile_sockets([routed(room)], SocketSettings())
+
+    assert compiled.problems == []
+    assert compiled.endpoints[0].where == "?:0"

@@ -33,6 +33,14 @@ class Say(BaseModel):
     data: What
 
 
+class Heard(BaseModel):
+    """The answer to it, in the form of ``nexios.v1``."""
+
+    type: Literal["reply"] = "reply"
+    ref: str
+    data: None = None
+
+
 chat: Channel[Said] = Channel(
     "chat", message=Said, presence=True, history=History(count=200, age_s=24 * 3600)
 )
@@ -47,7 +55,7 @@ class ChannelFeed:
         await chat.group(str(room)).broadcast(said, id=id)
 
 
-class RoomSocket(WebSocketController, path="/ws/rooms/{room}"):
+class RoomSocket(WebSocketController, path="/ws/rooms/{room}", sends=chat):
     """One who is in a room, from joining to leaving."""
 
     async def on_connect(
@@ -61,10 +69,10 @@ class RoomSocket(WebSocketController, path="/ws/rooms/{room}"):
     @on(Say)
     async def say(
         self, message: Say, room: str, nick: Annotated[str, Query()], rooms: Rooms = Depend()
-    ) -> dict[str, Any]:
+    ) -> Heard:
         """Say something, and tell the one who said it that it was heard."""
         await rooms.say(RoomName(room), Nick(nick), message.data.text, id=message.id)
-        return {"type": "reply", "ref": message.id, "data": None}
+        return Heard(ref=message.id)
 
 
 async def who(request: object, response: object, room: str) -> list[dict[str, Any]]:

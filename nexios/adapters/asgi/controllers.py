@@ -1,6 +1,7 @@
 """What controller classes of HTTP and of sockets share: class keywords, methods, refusals."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from nexios.application.spelling import suggestion
 
 KEYWORDS: Final = "__nexios_keywords__"
 
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -83,3 +85,10 @@ def is_method(member: object) -> bool:
     function: Callable[..., Any] = member
     parameters = list(inspect.signature(function).parameters.values())
     return bool(parameters) and parameters[0].kind in _POSITIONAL
+
+
+def short_name(cls: type, *suffixes: str) -> str:
+    """Return the name of a class in snake case, without the first of ``suffixes`` it ends with."""
+    name = cls.__name__
+    short = next((name.removesuffix(end) for end in suffixes if name.endswith(end)), name)
+    return _HUMP.sub("_", short or name).lower()

@@ -264,10 +264,13 @@ def _socket(route: SocketRoute, around: Surroundings) -> SocketRoute:
         ("guards", around.guards),
         ("dependencies", around.dependencies),
         ("middleware", handshakes),
+        ("tags", around.tags),
     )
     for name, outer in joined:
         if outer:
             options[name] = (*outer, *options.get(name, ()))
+    if around.exclude_from_schema:
+        options.setdefault("exclude_from_schema", True)
     own = options.get("limits") or {}
     if around.limits and isinstance(own, Mapping):  # a whole set of limits stands for itself
         options["limits"] = {**around.limits, **own}

@@ -1,7 +1,6 @@
 """Controller classes: HTTP endpoints as methods, their services by the constructor."""
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
@@ -9,7 +8,12 @@ from typing import Any, ClassVar, Final, TypeVar
 from typing_extensions import TypedDict, Unpack
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.controllers import ControllerRefused, is_method, note_keywords
+from nexios.adapters.asgi.controllers import (
+    ControllerRefused,
+    is_method,
+    note_keywords,
+    short_name,
+)
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
 from nexios.adapters.http.routes import RouteOptions, Routes, check_options
@@ -18,7 +22,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MARK: Final = "__nexios_verbs__"
 
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _JOINED: Final = ("tags", "guards", "middleware", "dependencies", "error_handlers", "responses")
 
 
@@ -81,11 +84,6 @@ def controller_name(controller: type[Controller]) -> str:
     if given:
         return given
     return short_name(controller, "Controller")
-
-
-def short_name(cls: type, suffix: str) -> str:
-    """Return the name of a class in snake case, without ``suffix``."""
-    return _HUMP.sub("_", cls.__name__.removesuffix(suffix) or cls.__name__).lower()
 
 
 def routes_of(controller: type[Controller]) -> list[Routes]:

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import Unpack
 
+from nexios.adapters.asgi.controllers import short_name
 from nexios.adapters.http.around import Call, around
 from nexios.adapters.http.builder import Response
-from nexios.adapters.http.controller import short_name
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.routes import RouteOptions, Routes
 

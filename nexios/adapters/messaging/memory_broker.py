@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 from uuid import UUID
 
 import anyio
@@ -23,6 +23,9 @@ class MemoryBroker:
 
     A consumer holds back at most 10,000 events: then `publish` waits for a second.
     """
+
+    protocol: ClassVar = "memory"
+    """What it speaks, for documents."""
 
     def __init__(self, *, kept: int = _KEPT, clock: Callable[[], float] = time.monotonic) -> None:
         """Hold nothing yet.

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote, unquote
 from uuid import UUID
 
@@ -39,6 +39,9 @@ class NatsBroker:
         prefix: Of stream, subjects and consumers; services that talk to each other share it.
         keep_s: How long the stream keeps events.
     """
+
+    protocol: ClassVar = "nats"
+    """What it speaks, for documents."""
 
     def __init__(
         self, link: NatsLink, *, source: str, prefix: str = "nexios", keep_s: float = 7 * 86_400.0

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID, uuid4
 
 import anyio
@@ -35,6 +35,9 @@ class RedisBroker:
         prefix: Of all keys; services that talk to each other share it.
         keep_s: How long the streams keep events.
     """
+
+    protocol: ClassVar = "redis"
+    """What it speaks, for documents."""
 
     def __init__(
         self,

@@ -41,6 +41,11 @@ class Relay(ApplicationService):
         )
 
 
+def is_relay(service: type | None) -> bool:
+    """Tell whether a service is one that `relay` made."""
+    return service is not None and issubclass(service, Relay)
+
+
 def relay(
     *events: type[DomainEvent],
     name: str = "relay",

@@ -20,10 +20,12 @@ from nexios.adapters.http.response import (
     RedirectResponse,
 )
 from nexios.adapters.http.returned import json_type
+from nexios.adapters.http.sse import ServerSentEvent
 from nexios.container.keys import MISSING
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+EVENTS: Final = "text/event-stream"
 SUCCESS: Final = "2XX"  # which one only the handler knows
 
 _STREAMS: Final = (Generator, AsyncGenerator, Iterator, AsyncIterator, AsyncIterable)
@@ -121,13 +123,11 @@ def _of_its_own(annotation: Any) -> Answer | None:
         return Answer("", "text/plain", str)
     if issubclass(kind, (bytes, bytearray, memoryview)):
         return Answer("", "application/octet-stream")
-    if kind in _STREAMS:
-        return Answer("", _of_a_stream(annotation))
-    return None
+    return _of_a_stream(annotation) if kind in _STREAMS else None
 
 
-def _of_a_stream(annotation: Any) -> str:
+def _of_a_stream(annotation: Any) -> Answer:
     item = next(iter(get_args(annotation)), None)
-    if getattr(item, "__name__", "") == "ServerSentEvent":
-        return "text/event-stream"
-    return "application/octet-stream" if item is bytes else "text/plain"
+    if (get_origin(item) or item) is ServerSentEvent:
+        return Answer("", EVENTS, next(iter(get_args(item)), MISSING))
+    return Answer("", "application/octet-stream" if item is bytes else "text/plain")

@@ -129,10 +129,16 @@ class OpenAPIConfig:
 
 
 class Drawn(Protocol):
-    """What draws the document of an application that is wired."""
+    """What draws the documents of an application that is wired."""
 
     def document(self) -> Written:
-        """Return the whole."""
+        """Return the OpenAPI document."""
+
+    def channels(self) -> Written:
+        """Return the AsyncAPI document."""
+
+    def untyped(self) -> list[tuple[str, str, list[str]]]:
+        """Return label and line of each socket that does not say all, and what it does not."""
 
 
 class Docs(OpenAPIConfig):
@@ -150,6 +156,21 @@ class Docs(OpenAPIConfig):
             Exception: The application is not wired well; everything that is wrong.
         """
         return self._wired().document()
+
+    def channels(self) -> Written:
+        """Return the AsyncAPI document as it is served: sockets, event streams, events.
+
+        Raises:
+            Exception: The application is not wired well; everything that is wrong.
+        """
+        return self._wired().channels()
+
+    def untyped(self) -> list[tuple[str, str, list[str]]]:
+        """Return what sockets leave open, so that the AsyncAPI document shows ``{}``.
+
+        Label, line and what is missing; `nexios check` prints it.
+        """
+        return self._wired().untyped()
 
 
 def docs_of(app: Any, wired: Callable[[], Drawn]) -> Docs:

@@ -1,13 +1,13 @@
 """Draws the document of one application from its operations."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
 from typing import Any, Final
 
-from nexios.adapters.openapi.config import OpenAPIConfig, Requirement, Written
-from nexios.adapters.openapi.listing import Listed, asked_for
-from nexios.adapters.openapi.operations import Facts, operation, read
+from nexios.adapters.openapi.config import OpenAPIConfig, Written
+from nexios.adapters.openapi.listing import asked_for
+from nexios.adapters.openapi.operations import Facts, operation
 from nexios.adapters.openapi.schemas import Schemas, used
+from nexios.adapters.openapi.security import requirements
 
 VERSION: Final = "3.1.1"
 
@@ -28,15 +28,14 @@ class Drawing:
         self._known = known
         self._plain_errors = plain_errors
 
-    def document(self, operations: Sequence[Listed], root_path: str) -> Written:
+    def document(self, facts: Sequence[Facts], schemas: Schemas, root_path: str) -> Written:
         """Return the whole.
 
         Args:
+            facts: The operations, in their order.
+            schemas: With every slot filled.
             root_path: Where the server has put the application; the default server.
         """
-        schemas = Schemas()
-        facts = [read(one, schemas) for one in operations]
-        schemas.resolve()
         paths: dict[str, dict[str, Any]] = {}
         names: set[str] = set()
         for one in facts:
@@ -58,7 +57,8 @@ class Drawing:
         return {name: value for name, value in whole.items() if value is not None}
 
     def _operation(self, facts: Facts, schemas: Schemas) -> dict[str, Any]:
-        security = self._security(facts.listed)
+        unit = facts.listed.unit
+        security = requirements(unit.guards, asked_for(unit), self._known)
         written = operation(facts, schemas, security)
         if self._plain_errors:
             written["responses"]["default"]["content"]["application/json"] = {}
@@ -88,27 +88,3 @@ class Drawing:
             for tag in (*one.listed.unit.flat.around.tags, *one.listed.unit.flat.route.tags)
         }
         return [*self._config.tags, *({"name": name} for name in sorted(found - told))]
-
-    def _security(self, one: Listed) -> list[Requirement] | None:
-        """Return what an operation asks for: what its guards do, then what ``security=`` adds."""
-        known = self._known
-        wanted = [_schemes_of(guard, known) for guard in one.unit.guards]
-        choices = [names for names in wanted if names]
-        guarded: list[Requirement] = []
-        if choices:
-            sets = list(dict.fromkeys(frozenset(chosen) for chosen in product(*choices)))
-            # Who meets a smaller set meets the larger one too.
-            least = [each for each in sets if not any(other < each for other in sets)]
-            guarded = [{name: [] for name in sorted(each)} for each in least]
-        said = asked_for(one.unit)
-        if said is None:
-            return guarded or None
-        return [*guarded, *(dict(each) for each in said if each not in guarded)]
-
-
-def _schemes_of(guard: Any, known: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the schemes any one of which satisfies a guard; none where it does not say."""
-    named: tuple[str, ...] | None = getattr(guard, "schemes", None)
-    if named is None and not hasattr(guard, "permissions"):
-        return ()
-    return tuple(name for name in named or sorted(known) if name in known)

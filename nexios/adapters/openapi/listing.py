@@ -15,7 +15,7 @@ METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "t
 """The methods OpenAPI 3.1 knows; the others stay out of the document."""
 
 _FIELD: Final = re.compile(r"\{[^{}]*\}")
-_NO_WORD: Final = re.compile(r"\W+", re.ASCII)
+NO_WORD: Final = re.compile(r"\W+", re.ASCII)
 
 
 class DuplicateOperationId(ValueError):
@@ -97,7 +97,7 @@ def _id_of(unit: Unit, method: str) -> str:
         return f"{given}_{method}" if several else given
     if not _is_controller(unit):
         return _spelled(unit, method)
-    named = _NO_WORD.sub("_", flat.name)
+    named = NO_WORD.sub("_", flat.name)
     return f"{named}_{method}" if several else named
 
 
@@ -109,11 +109,13 @@ def _is_controller(unit: Unit) -> bool:
 
 def _spelled(unit: Unit, method: str) -> str:
     """Return verb and path: ``get_users_by_user_id``."""
-    template = unit.templates[0]
+    return f"{method}_{spelled(unit.templates[0])}"
+
+
+def spelled(template: Template) -> str:
+    """Return a path in words: ``users_by_user_id``."""
     text = _FIELD.sub(lambda field: f" by {field[0][1:-1].partition(':')[0]} ", template.raw)
-    return (
-        "_".join((method, *_NO_WORD.sub(" ", text).split())) if text != "/" else f"{method}_root"
-    )
+    return "_".join(NO_WORD.sub(" ", text).split()) if text != "/" else "root"
 
 
 def _told_apart(
@@ -144,7 +146,7 @@ def _place(
     Paths that differ in nothing but the names of their values are one path there, so the names
     of the first hold. Where both have the method they stay apart: `{n}` beside `{n_int}`.
     """
-    path = _written(template, {})
+    path = address_of(template, {})
     places = paths.setdefault(_FIELD.sub("{}", path), {})
     first = next((known for known, methods in places.items() if method not in methods), None)
     names: dict[str, str] = {}
@@ -158,12 +160,17 @@ def _place(
             field.name: f"{names.get(field.name, field.name)}_{field.converter}"
             for field in template.fields
         }
-        path = _written(template, names)
+        path = address_of(template, names)
     places.setdefault(path, set()).add(method)
     return path, {name: told for name, told in names.items() if name != told}
 
 
-def _written(template: Template, names: Mapping[str, str]) -> str:
+def address_of(template: Template, names: Mapping[str, str]) -> str:
+    """Return a path as documents have it: without converters.
+
+    Args:
+        names: Of its values, where they are not the handler's own.
+    """
     segments = []
     for segment in template.segments:
         text = quote_path(segment.literals[0])

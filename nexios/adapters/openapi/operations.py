@@ -74,10 +74,10 @@ def operation(facts: Facts, schemas: Schemas, security: Sequence[Any] | None) ->
         security: What it asks for; None where it asks for nothing of its own.
     """
     route, around = facts.listed.unit.flat.route, facts.listed.unit.flat.around
-    summary, description = _words(route.handler)
+    summary, description = words_of(route.handler)
     tags = tuple(dict.fromkeys((*around.tags, *route.tags)))
     body = _request_body(facts, schemas, route.options.get("request_content_type"))
-    parameters = _parameters(facts, schemas, route.options.get("parameters") or ())
+    parameters = parameters_of(facts, schemas, route.options.get("parameters") or ())
     written: dict[str, Any] = {
         "tags": list(tags) or None,
         "summary": route.summary or summary,
@@ -92,14 +92,25 @@ def operation(facts: Facts, schemas: Schemas, security: Sequence[Any] | None) ->
     return {name: value for name, value in written.items() if value is not None}
 
 
-def _words(handler: Any) -> tuple[str | None, str | None]:
+def words_of(handler: Any) -> tuple[str | None, str | None]:
     """Return summary and description of a docstring: its first paragraph and what follows."""
-    text = inspect.getdoc(handler) if hasattr(handler, "__doc__") else None
+    # What a class inherits tells of its base.
+    told = vars(handler).get("__doc__") if isinstance(handler, type) else None
+    text = inspect.cleandoc(told) if told else None
+    if not isinstance(handler, type) and hasattr(handler, "__doc__"):
+        text = inspect.getdoc(handler)
     summary, _, rest = (text or "").partition("\n\n")
     return " ".join(summary.split()) or None, rest.strip() or None
 
 
-def _parameters(facts: Facts, schemas: Schemas, given: Iterable[Any]) -> list[dict[str, Any]]:
+def parameters_of(
+    facts: Facts, schemas: Schemas, given: Iterable[Any] = ()
+) -> list[dict[str, Any]]:
+    """Return the parameters of an operation by their place; every slot has been filled.
+
+    Args:
+        given: Changes and additions, as ``parameters=`` has them.
+    """
     names = facts.listed.names
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for name, slot in facts.paths:

@@ -1,10 +1,10 @@
-"""The addresses of the documentation: the document, its two pages, and what they load."""
+"""The addresses of the documentation: the documents, their pages, and what those load."""
 
 import hashlib
 import pkgutil
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from nexios.adapters.http.flatten import flatten
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, HTMLResponse
 from nexios.adapters.http.routes import Routes
-from nexios.adapters.openapi.document import Documentation
+from nexios.adapters.openapi.document import Documentation, Kind
 from nexios.application.sections import OpenApiSettings
 
 # In the order they are loaded.
@@ -29,6 +29,7 @@ _ASSETS: Final = (
     "schemas.js",
     "sending.js",
     "operations.js",
+    "channels.js",
     "explorer.js",
 )
 _MEDIA: Final = {
@@ -45,7 +46,8 @@ _HOME: Final = "nexios.adapters.openapi"
 _A_YEAR: Final = "public, max-age=31536000, immutable"
 _PAGE: Final = """\
 <!doctype html>
-<html lang="en" data-document="{document}" data-mode="{mode}" data-other="{other}">
+<html lang="en" data-document="{document}" data-mode="{mode}" data-other="{other}"
+ data-channels="{channels}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -120,7 +122,10 @@ def pages_of(documentation: Documentation, settings: OpenApiSettings, title: str
     """Return the routes of the documentation; none where it is switched off."""
     if not settings.enabled or settings.openapi_url is None:
         return []
-    made = [_route(settings.openapi_url, _document_at(documentation), "openapi")]
+    made = [_route(settings.openapi_url, _document_at(documentation, "openapi"), "openapi")]
+    aside = settings.asyncapi_url
+    if aside is not None:
+        made.append(_route(aside, _document_at(documentation, "asyncapi"), "asyncapi"))
     shown = {"try": settings.swagger_url, "read": settings.redoc_url}
     urls = [url for url in shown.values() if url is not None]
     if not urls:
@@ -128,12 +133,42 @@ def pages_of(documentation: Documentation, settings: OpenApiSettings, title: str
     folder = f"{urls[0]}/assets"
     assets = {f"{folder}/{asset.address}": asset for asset in map(Asset.read, _ASSETS)}
     made += [_route(at, _asset_at(asset), f"docs_{asset.name}") for at, asset in assets.items()]
+    channels = None if aside is None else _beside(aside)
     for mode, url in shown.items():
         if url is not None:
             other = next((one for one in urls if one != url), None)
-            page = _page(url, settings.openapi_url, other, list(assets), mode, title)
-            made.append(_route(url, _page_at(page, documentation), f"docs_{mode}"))
+            links = _Links(settings.openapi_url, other, channels, tuple(assets))
+            made.append(
+                _route(url, _page_at(url, links, mode, title, documentation), f"docs_{mode}")
+            )
+    if aside is not None and channels is not None:
+        links = _Links(aside, urls[0], None, tuple(assets))
+        page = _page_at(channels, links, "channels", title, documentation)
+        made.append(_route(channels, page, "docs_channels"))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Where a page leads to.
+
+    Attributes:
+        document: What it shows.
+        other: Another page.
+        channels: The page of the other document.
+        assets: What it loads.
+    """
+
+    document: str
+    other: str | None
+    channels: str | None
+    assets: tuple[str, ...]
+
+
+def _beside(document: str) -> str:
+    """Return where the page of a document is: ``/asyncapi`` of ``/asyncapi.json``."""
+    plain = document.removesuffix(".json")
+    return plain if plain != document else f"{document}/page"
 
 
 def _route(path: str, handler: Any, name: str) -> Routes:
@@ -142,35 +177,34 @@ def _route(path: str, handler: Any, name: str) -> Routes:
     return route
 
 
-def _page(
-    url: str, document: str, other: str | None, assets: Sequence[str], mode: str, title: str
-) -> str:
+def _page(url: str, links: _Links, mode: str, title: str) -> str:
     # Relative addresses hold wherever a proxy has put the application.
     def to(target: str | None) -> str:
         if target is None:
             return ""
         return escape(quote_path(posixpath.relpath(target, posixpath.dirname(url))))
 
-    loads = (_LOADS[at.rpartition(".")[2]].format(at=to(at)) for at in assets)
+    loads = (_LOADS[at.rpartition(".")[2]].format(at=to(at)) for at in links.assets)
     return _PAGE.format(
-        document=to(document),
+        document=to(links.document),
         mode=mode,
-        other=to(other),
+        other=to(links.other),
+        channels=to(links.channels),
         title=escape(title),
         loads="\n".join(loads),
     )
 
 
-def _document_at(documentation: Documentation) -> Any:
-    async def openapi(request: Request, response: Response) -> Response:
+def _document_at(documentation: Documentation, kind: Kind) -> Any:
+    async def document(request: Request, response: Response) -> Response:
         # The first time it is drawn, a millisecond a route: not in the way of other requests.
         root_path = quote_path(request.scope.get("root_path", "").rstrip("/"))
-        body, tag = await to_thread.run_sync(documentation.encoded, root_path)
+        body, tag = await to_thread.run_sync(documentation.encoded, root_path, kind)
         final = BaseResponse(body, content_type="application/json")
         response.make_response(final).set_header("cache-control", "no-cache")
         return response.etag(tag)
 
-    return openapi
+    return document
 
 
 def _asset_at(asset: Asset) -> Any:
@@ -183,14 +217,17 @@ def _asset_at(asset: Asset) -> Any:
     return file
 
 
-def _page_at(page: str, documentation: Documentation) -> Any:
+def _page_at(url: str, links: _Links, mode: str, title: str, documentation: Documentation) -> Any:
+    whole = _page(url, links, mode, title)
+    alone = _page(url, replace(links, channels=None), mode, title)
+
     async def docs() -> BaseResponse:
         # Servers may be added until the first request.
         headers = {
             "cache-control": "no-cache",
             "content-security-policy": _policy(documentation.config.servers),
         }
-        return HTMLResponse(page, headers=headers)
+        return HTMLResponse(whole if documentation.has_channels else alone, headers=headers)
 
     return docs
 

@@ -27,7 +27,7 @@ from nexios.adapters.websocket.life import Life, Occasion, Told
 from nexios.adapters.websocket.messages import Plain
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint, Getter
-from nexios.container.keys import Key
+from nexios.container.keys import MISSING, Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Parameter
@@ -96,7 +96,7 @@ def controller_route(
     options = {
         name: value for name, value in controller.__nexios_keywords__.items() if name != "path"
     }
-    where = f"{inspect.getsourcefile(controller) or '?'}:{_line(controller)}"
+    where = _place(controller)
     path = controller.__nexios_keywords__.get("path", "")
     return SocketRoute(path, controller, {**options, "module": module}, where)
 
@@ -110,7 +110,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
     """
     controller: Any = route.handler
     _check_path(controller, route.path)
-    given = {**controller.__nexios_keywords__, **route.options}
+    given = _joined_options(controller.__nexios_keywords__, route.options)
     own = {name: given.pop(name) for name in _OWN if name in given}
     options = SocketOptions.read(given, route.where)
     template = Template.parse(route.path, where=route.where)
@@ -145,7 +145,7 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         life.connect = entry("on_connect", Told())
     if hasattr(controller, "on_disconnect"):
         life.disconnect = entry("on_disconnect", Told(ending=True))
-    _add_messages(controller, life, entry)
+    methods = _add_messages(controller, life, entry)
     point = EntryPoint(
         label=label,
         target=life.target(),
@@ -160,7 +160,17 @@ def compile_controller(route: SocketRoute, limits: Limits) -> SocketEndpoint:
         ),
         supplies={CALLER: caller_of},
     )
-    return endpoint_of(route, template, options, limits, point, inner)
+    return endpoint_of(route, template, options, limits, point, inner, methods)
+
+
+def _joined_options(keywords: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a route over those of its class; checks and tags of both hold."""
+    given = {name: value for name, value in keywords.items() if name != "path"} | dict(options)
+    for name in _JOINED:
+        outer, own = tuple(options.get(name, ())), tuple(keywords.get(name, ()))
+        if outer[len(outer) - len(own) :] != own:  # else they are there already
+            given[name] = (*outer, *own)
+    return given
 
 
 def _check_path(controller: type, path: str) -> None:
@@ -220,7 +230,10 @@ def _check_names(controller: type, template: Template) -> None:
             )
 
 
-def _add_messages(controller: type, life: Life, entry: Callable[[str, Told], EntryPoint]) -> None:
+def _add_messages(
+    controller: type, life: Life, entry: Callable[[str, Told], EntryPoint]
+) -> dict[str, tuple[Any, Callable[..., Any]]]:
+    """Give the messages to their methods; return name to what each takes, and the method."""
     marked = {
         name: member.__dict__[MARK]
         for name, member in inspect.getmembers(controller, inspect.isfunction)
@@ -235,9 +248,11 @@ def _add_messages(controller: type, life: Life, entry: Callable[[str, Told], Ent
             "keep one of the two ways",
         )
     if single is not None:
-        life.takes = _taken_by(controller, single)
+        hint = _hint_of_message(controller, single)
+        life.takes = Any if hint is MISSING else Plain.of(hint) or hint
         life.methods[None] = entry("on_message", Told(model=life.takes))
-    elif marked:
+        return {"message": (hint, single)}
+    if marked:
         for name, model in marked.items():
             if model in life.methods:
                 raise SocketControllerError(
@@ -247,17 +262,18 @@ def _add_messages(controller: type, life: Life, entry: Callable[[str, Told], Ent
         life.takes = _told_apart(controller, marked)
     else:
         life.takes = None
+    return {name: (model, getattr(controller, name)) for name, model in marked.items()}
 
 
-def _taken_by(controller: type, method: Callable[..., Any]) -> Any:
-    """Return what `on_message` takes: what its `message` is annotated with, else JSON."""
+def _hint_of_message(controller: type, method: Callable[..., Any]) -> Any:
+    """Return what `message` of `on_message` is annotated with; MISSING means any JSON."""
     named = inspect.signature(method, eval_str=True).parameters.get("message")
     if named is None:
         raise SocketControllerError(
             controller, "on_message", "has no parameter `message`", "on_message(self, message: T)"
         )
     hint = named.annotation
-    return Any if hint is inspect.Parameter.empty else Plain.of(hint) or hint
+    return MISSING if hint is inspect.Parameter.empty else hint
 
 
 def _told_apart(controller: type, marked: "Mapping[str, type[pydantic.BaseModel]]") -> Any:
@@ -302,11 +318,15 @@ def _tags(model: "type[pydantic.BaseModel]") -> dict[str, Sequence[object]]:
     }
 
 
-def _line(controller: type) -> int:
+def _place(controller: type) -> str:
     try:
-        return inspect.getsourcelines(controller)[1]
-    except (OSError, TypeError):
-        return 0
+        file = inspect.getsourcefile(controller) or "?"
+    except TypeError:  # written at a prompt, or run from a text
+        return "?:0"
+    try:
+        return f"{file}:{inspect.getsourcelines(controller)[1]}"
+    except OSError:
+        return f"{file}:0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,10 +122,13 @@ class SocketEndpoint:
     Attributes:
         label: ``WEBSOCKET /ws/chat/{room}``, for logs and errors.
         point: What is called once for each socket.
+        handler: The function or the controller class.
         inner: Entries below it, for messages.
         limits: The app's, with the route's own over them.
         handshakes: The route's own middleware.
         where: ``file:line`` of its registration.
+        methods: Of a controller, name to what the method takes (``MISSING`` when it does not
+            say) and the method itself; None of a function.
     """
 
     label: str
@@ -133,10 +136,12 @@ class SocketEndpoint:
     options: SocketOptions
     limits: Limits
     point: EntryPoint
+    handler: Callable[..., Any]
     origins: OriginSet | None = None
     handshakes: tuple[Any, ...] = ()
     inner: tuple[EntryPoint, ...] = ()
     where: str = ""
+    methods: Mapping[str, tuple[Any, Callable[..., Any]]] | None = None
 
     @property
     def guards(self) -> tuple[Any, ...]:
@@ -199,6 +204,7 @@ def endpoint_of(
     limits: Limits,
     point: EntryPoint,
     inner: Iterable[EntryPoint] = (),
+    methods: Mapping[str, tuple[Any, Callable[..., Any]]] | None = None,
 ) -> SocketEndpoint:
     """Return the endpoint with what its options say."""
     return SocketEndpoint(
@@ -207,10 +213,12 @@ def endpoint_of(
         options=options,
         limits=options.limits_over(limits, route.where),
         point=point,
+        handler=route.handler,
         origins=None if options.origins is None else OriginSet(options.origins),
         handshakes=tuple(options.middleware),
         inner=tuple(inner),
         where=route.where,
+        methods=methods,
     )
 
 

@@ -1,6 +1,6 @@
 """What a socket handler's signature reads from the handshake, decided once at start."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -36,13 +36,23 @@ Asker = Callable[..., object]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One value of the handshake: where it is, what it has to be, and what stands in for it."""
+    """One value of the handshake: where it is, what it has to be, and what stands in for it.
+
+    Attributes:
+        annotation: What it has to be, for documents.
+    """
 
     place: Place
     name: str
     many: bool
     default: object
     read: Callable[[object], Any]
+    annotation: Any = Any
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be left out."""
+        return self.default is not MISSING
 
     def raw(self, socket: WebSocket) -> object:
         """Return what was sent, or MISSING."""
@@ -68,6 +78,9 @@ class Inputs:
         index = len(self._inputs)
         self._inputs.append(one)
         return lambda socket, *_: self._values(socket)[index]
+
+    def __iter__(self) -> Iterator[Input]:
+        return iter(self._inputs)
 
     def check(self, socket: WebSocket) -> None:
         """Check everything now, so that a method called later finds good values.
@@ -123,6 +136,12 @@ class SocketSource:
         self.inputs = Inputs()
         self._before: dict[Asker, Inputs] = {}
         self._known: dict[tuple[Asker, str, bool], Getter | None] = {}
+
+    @property
+    def every(self) -> Iterator[Input]:
+        """All that is read from the handshake, by the target and by those called before it."""
+        for inputs in (*self._before.values(), self.inputs):
+            yield from inputs
 
     def getter(self, asker: Asker, parameter: Parameter, *, before: bool) -> Getter | None:
         """Return what reads this parameter, or None when nothing here can.
@@ -190,6 +209,7 @@ class SocketSource:
         of_path = marker.place == "path"
         if of_path and not marker.constraints and without_none(annotation) in (Any, object):
             return Getter(lambda socket, *_: socket.path_params[name])
+        told: Any = constrained(annotation, marker.constraints)
         shape: Any = from_text(annotation)
         if of_path and without_none(annotation) is str:
             # The converter may have made an int.
@@ -204,7 +224,8 @@ class SocketSource:
         many = marker.place in ("query", "header") and is_many(annotation)
         # Each check before the handler stands alone: a 401 must not wait for another's 422.
         inputs = self._before.setdefault(asker, Inputs()) if before else self.inputs
-        return Getter(inputs.add(Input(marker.place, name, many, default, _reader(shape))))
+        read = Input(marker.place, name, many, default, _reader(shape), told)
+        return Getter(inputs.add(read))
 
 
 def _itself(socket: WebSocket, *_: object) -> WebSocket:

@@ -9,7 +9,8 @@ class Explorer {
     this.trying = settings.mode === "try";
     this.settings = settings;
     this.schemas = new Schemas(document_);
-    this.servers = (document_.servers || []).map((one) => this.address(one));
+    this.channels = Boolean(document_.asyncapi);
+    this.servers = this.channels ? [] : (document_.servers || []).map((one) => this.address(one));
     this.server = this.servers[0] || "/";
     this.groups = this.grouped();
   }
@@ -22,6 +23,7 @@ class Explorer {
 
   /** Tag to operations; what has no tag stands under the first part of its path. */
   grouped() {
+    if (this.channels) return channelGroups(this);
     const groups = new Map((this.document.tags || []).map((tag) => [tag.name, { description: tag.description, operations: [] }]));
     for (const [path, item] of Object.entries(this.document.paths || {})) {
       for (const method of METHODS.filter((one) => item[one])) {
@@ -45,7 +47,7 @@ class Explorer {
     this.links = [];
     const main = h("main", { id: "content", tabIndex: -1 }, this.introduction(info), this.operations(), this.components());
     document.body.replaceChildren(h("a", { class: "skip", href: "#content" }, "Skip to the content"), this.header(info), h("div", { class: "page" }, this.navigation(), main));
-    if (!this.trying) for (const group of this.groups.values()) for (const one of group.operations) one.open();
+    if (this.settings.mode === "read") for (const group of this.groups.values()) for (const one of group.operations) one.open();
     window.addEventListener("hashchange", () => this.goto());
     document.addEventListener("keydown", (event) => {
       if (event.key === "/" && !/INPUT|TEXTAREA|SELECT/.test(event.target.tagName)) {
@@ -63,8 +65,9 @@ class Explorer {
       h("a", { class: "title", href: "#" }, info.title, h("span", { class: "version" }, info.version)),
       h("div", { class: "tools" },
         this.trying && Object.keys(schemes).length ? this.signIn(schemes) : null,
-        this.settings.other ? h("a", { class: "button", href: this.settings.other }, this.trying ? "Read" : "Try it") : null,
-        h("a", { class: "button", href: this.settings.url }, "openapi.json"),
+        this.settings.other ? h("a", { class: "button", href: this.settings.other }, this.channels ? "HTTP" : this.trying ? "Read" : "Try it") : null,
+        this.settings.channels ? h("a", { class: "button", href: this.settings.channels }, "Channels") : null,
+        h("a", { class: "button", href: this.settings.url }, this.channels ? "asyncapi.json" : "openapi.json"),
         this.themePicker()));
   }
 
@@ -162,7 +165,7 @@ class Explorer {
   }
 
   operations() {
-    if (!this.groups.size) return h("p", { class: "quiet" }, "This application has no operations yet.");
+    if (!this.groups.size) return h("p", { class: "quiet" }, this.channels ? "This application has no channels yet." : "This application has no operations yet.");
     return [...this.groups].map(([name, group]) => h("section", { class: "group" }, h("h2", null, name),
       group.description ? h("div", { class: "prose" }, prose(group.description)) : null, group.operations.map((one) => one.element())));
   }
@@ -216,12 +219,12 @@ function rememberedTheme() {
 }
 
 async function begin() {
-  const { document: url, mode, other } = document.documentElement.dataset;
+  const { document: url, mode, other, channels } = document.documentElement.dataset;
   setTheme(rememberedTheme());
   try {
     const response = await fetch(url, { credentials: "same-origin" });
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-    new Explorer(await response.json(), { mode, other, url }).show();
+    new Explorer(await response.json(), { mode, other, channels, url }).show();
     document.body.dataset.state = "shown";
   } catch (error) {
     document.body.replaceChildren(h("main", null, h("h1", null, "The document could not be shown"), h("p", { role: "alert" }, error.message), h("a", { href: url }, url)));
