@@ -224,7 +224,7 @@ def test_an_error_of_the_users_own_code_comes_through(app: Files, nexios: Comman
     assert isinstance(nexios("check", "store.main:app").exception, ZeroDivisionError)
 
 
-SOCKETS = '''
+SOCKETS = """
 from collections.abc import AsyncIterator, Iterator
 
 from nexios import Depend, Module, NexiosApp, Scope, WebSocketController
@@ -271,7 +271,7 @@ async def room(websocket, room: str, rooms: Rooms = Depend(), line: Line = Depen
 @app.get("/rooms")
 async def rooms(rooms: Rooms = Depend()) -> str:
     return ""
-'''
+"""
 
 
 def test_a_long_lived_generator_in_a_socket_function_is_hinted_with_both_cures(

@@ -25,7 +25,7 @@ _MOMENTS: Final = ("handshake", "first-message")
 
 _SHORTER: Final = (
     "open one for each message: async with websocket.message() as scope: await scope.call(work),"
-    " where work asks for it\n  or write a WebSocketController: each message has a scope of its own"
+    " where work asks for it\n  or write a WebSocketController: its messages have a scope each"
 )
 
 SOCKET: Final[Key[WebSocket]] = Key(WebSocket)
