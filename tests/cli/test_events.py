@@ -1,13 +1,15 @@
 """`nexios events`: what a broker has set aside is listed and delivered again, on real servers."""
 
 import json
-import os
 import secrets
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from click.testing import Result
+
+from tests.support.store import Files
 
 APP = """
 import asyncio, sys
@@ -72,8 +74,8 @@ app = NexiosApp(module)
 idle = NexiosApp(Module("idle", include=[]))
 
 def invoice(number):
-    return Outgoing(UUID(int=number), PAID, 1, f"invoice:{{number}}", datetime(2026, 1, 2, tzinfo=UTC),
-                    {{"number": number}})
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    return Outgoing(UUID(int=number), PAID, 1, f"invoice:{{number}}", at, {{"number": number}})
 
 async def main(consumer, verb):
     async with app.container as container:
@@ -97,47 +99,52 @@ if __name__ == "__main__":
 """
 
 
-class Shell:
+class Books:
     """The application on disk, and its commands."""
 
-    def __init__(self, folder: Path, url: str) -> None:
-        self._folder = folder
+    def __init__(self, store: Files, nexios: Callable[..., Result], url: str) -> None:
+        self._nexios = nexios
+        self._folder = store.root
         prefix = f"t{secrets.token_hex(6)}"
-        (folder / "main.py").write_text(APP.format(url=url, prefix=prefix))
+        store.write("store/main.py", APP.format(url=url, prefix=prefix))
 
-    def events(self, *arguments: str) -> tuple[int, str, str]:
-        return self._run("-m", "nexios", "events", *arguments)
+    def events(self, *arguments: str) -> tuple[int, str]:
+        done = self._nexios("events", *arguments)
+        return done.exit_code, done.output
 
     def consume(self, consumer: str, verb: str) -> list[int]:
         """Bury two messages for a consumer, or acknowledge so many; return their numbers."""
-        code, out, err = self._run("main.py", consumer, verb)
-        assert code == 0, err
-        numbers: list[int] = json.loads(out)
-        return numbers
-
-    def _run(self, *arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, "-m", "store.main", consumer, verb],
             cwd=self._folder,
-            env={**os.environ, "COLUMNS": "200"},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        return done.returncode, done.stdout, done.stderr
+        assert done.returncode == 0, done.stderr
+        numbers: list[int] = json.loads(done.stdout)
+        return numbers
+
+
+Make = Callable[[str], Books]
+
+
+@pytest.fixture
+def books(store: Files, nexios: Callable[..., Result]) -> Make:
+    return lambda url: Books(store, nexios, url)
 
 
 @pytest.mark.parametrize("server", ["redis", "nats"])
 def test_buried_messages_are_listed_and_redriven(
-    server: str, tmp_path: Path, request: pytest.FixtureRequest
+    server: str, books: Make, request: pytest.FixtureRequest
 ) -> None:
-    shell = Shell(tmp_path, request.getfixturevalue(f"nexios_{server}"))
-    assert shell.events("buried", "main:app") == (0, "no buried messages\n", "")
+    shell = books(request.getfixturevalue(f"nexios_{server}"))
+    assert shell.events("buried", "store.main:app") == (0, "no buried messages\n")
     assert shell.consume("books", "bury") == [1, 2]
 
-    code, out, err = shell.events("buried", "main:app")
-    assert (code, err) == (0, "")
+    code, out = shell.events("buried", "store.main:app")
+    assert code == 0, out
     one, two = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2))
     told = "books  billing.invoice-paid v1  invoice:{}  2026-01-02 00:00:00"
     assert sorted(out.splitlines()) == [
@@ -146,36 +153,37 @@ def test_buried_messages_are_listed_and_redriven(
         f"{one}  {told.format(1)}",
         f"{two}  {told.format(2)}",
     ]
-    assert shell.events("buried", "main:app", "--consumer", "mail")[1] == "no buried messages\n"
-    assert len(shell.events("buried", "main:app", "--limit", "1")[1].splitlines()) == 2
+    none = "no buried messages\n"
+    assert shell.events("buried", "store.main:app", "--consumer", "mail")[1] == none
+    assert len(shell.events("buried", "store.main:app", "--limit", "1")[1].splitlines()) == 2
 
-    code, _, err = shell.events("redrive", "main:app")
+    code, out = shell.events("redrive", "store.main:app")
     assert code == 2
-    assert "say which: --consumer NAME, --id ID or --all" in err
-    assert shell.events("redrive", "main:app", "--consumer", "mail")[1] == "redriven  0\n"
-    assert shell.events("redrive", "main:app", "--id", two)[1] == "redriven  1\n"
+    assert "say which: --consumer NAME, --id ID or --all" in out
+    assert shell.events("redrive", "store.main:app", "--consumer", "mail")[1] == "redriven  0\n"
+    assert shell.events("redrive", "store.main:app", "--id", two)[1] == "redriven  1\n"
     assert shell.consume("books", "1") == [2]
-    assert shell.events("redrive", "main:app", "--all")[1] == "redriven  1\n"
+    assert shell.events("redrive", "store.main:app", "--all")[1] == "redriven  1\n"
     assert shell.consume("books", "1") == [1]
-    assert shell.events("buried", "main:app")[1] == "no buried messages\n"
+    assert shell.events("buried", "store.main:app")[1] == none
 
 
-def test_what_cannot_work_says_how_to_mend_it(tmp_path: Path) -> None:
-    shell = Shell(tmp_path, "memory")
-    code, out, err = shell.events("buried", "main:app")
-    assert (code, out) == (1, "")
-    assert "the broker of main:app is in memory" in err
-    assert "fix: bind EventBroker" in err
-    code, _, err = shell.events("buried", "main:idle")
+def test_what_cannot_work_says_how_to_mend_it(books: Make) -> None:
+    shell = books("memory")
+    code, out = shell.events("buried", "store.main:app")
     assert code == 1
-    assert "main:idle handles no events of other services" in err
-    code, _, err = shell.events("redrive", "main:idle", "--consumer", "books")
+    assert "the broker of store.main:app is in memory" in out
+    assert "fix: bind EventBroker" in out
+    code, out = shell.events("buried", "store.main:idle")
     assert code == 1
-    assert "main:idle binds no EventBroker" in err
+    assert "store.main:idle handles no events of other services" in out
+    code, out = shell.events("redrive", "store.main:idle", "--consumer", "books")
+    assert code == 1
+    assert "store.main:idle binds no EventBroker" in out
 
 
-def test_a_broker_that_is_away_is_exit_code_3(tmp_path: Path) -> None:
-    code, _, err = Shell(tmp_path, "redis://127.0.0.1:1").events("buried", "main:app")
+def test_a_broker_that_is_away_is_exit_code_3(books: Make) -> None:
+    code, out = books("redis://127.0.0.1:1").events("buried", "store.main:app")
     assert code == 3
-    assert "the message broker cannot be reached" in err
-    assert "Traceback" not in err
+    assert "the message broker cannot be reached" in out
+    assert "Traceback" not in out
