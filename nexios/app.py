@@ -445,12 +445,12 @@ class NexiosApp(Verbs):
         return values
 
     def retire(self) -> None:
-        """Be ready no more, but serve on; servers call it before they stop to accept."""
+        """Be ready no more and deny sockets, but serve on; servers call it before they stop."""
         if self._house is not None:
             self._house.retire()
 
     def drain(self) -> None:
-        """End event streams; servers call it when they stop and wait for their connections."""
+        """End event streams and sockets; servers call it, then wait for their connections."""
         if self._house is not None:
             self._house.drain()
 

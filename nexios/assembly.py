@@ -354,15 +354,17 @@ class House:
         enliven(self._around, tasks)
 
     def retire(self) -> None:
-        """Be ready no more, so that balancers send their requests elsewhere."""
+        """Be ready no more, so that balancers send their requests and sockets elsewhere."""
         self._board.draining = True
+        self._sockets.retire()
 
     def drain(self) -> None:
-        """Be ready no more and end the event streams: the server waits for its connections."""
+        """Be ready no more, end streams and sockets: the server waits for its connections."""
         if not self._board.draining:
             self._watching.drained()
         self.retire()
         self.gateway.streams.end()
+        self._sockets.part()
         self.mounted.drain()
 
     async def quiesce(self) -> None:

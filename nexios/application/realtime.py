@@ -10,6 +10,7 @@ _CARRIERS: Final = (
     "memory",
     "redis",
     "rediss",
+    "redis+sentinel",
     "unix",
     "nats",
     "tls",
@@ -25,10 +26,10 @@ class RealtimeSettings(Section):
 
     Attributes:
         allowed_origins: Which pages of other origins may open a socket.
-        backplane: What carries channels between processes: ``redis://host``, ``nats://host``,
+        backplane: What carries channels between processes: ``redis://host``, or by way of
+            sentinels ``redis+sentinel://host:26379,host:26379/mymaster``; ``nats://host``;
             ``database`` for the bound one of PostgreSQL; ``memory://`` is this process alone.
         namespace: Apps that share backplane and namespace share their channels.
-        deflate: Offer to compress messages: fewer bytes for more CPU.
         required: An app whose backplane is out of reach does not start; otherwise it starts
             degraded.
         deflate: Offer to compress messages: fewer bytes for more CPU.
@@ -42,7 +43,14 @@ class RealtimeSettings(Section):
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
-        if self.backplane.partition(":")[0] not in _CARRIERS:
+        scheme = self.backplane.partition(":")[0]
+        if scheme == "redis+cluster":
+            raise ValueError(
+                "backplane cannot be a cluster of Redis: its topics would need a connection for"
+                " each node; fix: a server of its own, redis+sentinel://host:26379/mymaster for"
+                " one that may fail over, or nats://"
+            )
+        if scheme not in _CARRIERS:
             raise ValueError(
                 f"backplane is one of {', '.join(_CARRIERS)} with its address, or database"
             )

@@ -14,6 +14,7 @@ from nexios.cli.run import run
 _LATER: Final = {
     "audit": "nexios.cli.audit",
     "db": "nexios.cli.db",
+    "events": "nexios.cli.events",
     "outbox": "nexios.cli.outbox",
     "worker": "nexios.cli.worker",
 }

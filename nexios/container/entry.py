@@ -83,6 +83,8 @@ class EntryPoint:
         streams: Whether a result is sent after the target returned: then the plan answers with
             ``Held`` where it has a scope of its own, or a clean-up waits.
         internal: Of the framework, not of the application: left out of pictures of the wiring.
+        lasting: Where a call goes on for as long as its connection: how to keep what it opens
+            for less long. A hint shows it to those who open something.
         shared: The call runs *in* the scope given by ``Key(ScopeContext)``, and leaves it open.
     """
 
@@ -97,6 +99,7 @@ class EntryPoint:
     supplies: Mapping[AnyKey, Callable[..., object]] = field(default_factory=dict)
     finish: Callable[[object], object] | None = None
     streams: Callable[[object], bool] | None = None
+    lasting: str = ""
     shared: bool = False
     internal: bool = False
 

@@ -1,6 +1,6 @@
 """What could be tidier in a wiring that works: hints, never errors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -8,12 +8,12 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.bytecode import assigns_attributes
 from nexios.container.errors import Where
 from nexios.container.fixes import as_written
-from nexios.container.graph import Graph, Node
+from nexios.container.graph import Graph, Node, Wired
 from nexios.container.keys import AnyKey
 from nexios.container.module import Module, variable
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
-from nexios.container.signature import SourceKind
+from nexios.container.signature import SourceKind, place_of
 from nexios.container.survey import plain
 
 
@@ -23,6 +23,7 @@ class HintKind(Enum):
     UNUSED_BINDING = "unused binding"
     UNUSED_EXPORT = "unused export"
     COULD_BE_SINGLETON = "could be SINGLETON"
+    HELD_FOR_LONG = "held for long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,29 @@ class _Hints:
             for binding in self._registry.bindings:
                 if self._registry.home[binding] is module:
                     yield from self._binding(module, binding)
+        for wired in self._graph.wired.values():
+            if wired.point.lasting and wired.target.function is not None:
+                yield from self._held(wired, wired.target.function)
+
+    def _held(self, wired: Wired, function: Callable[..., object]) -> Iterator[Hint]:
+        """Tell what a call that lasts keeps open: what has a clean-up at the end of its scope."""
+        seen, stack = set(wired.slots), list(dict.fromkeys(reversed(wired.slots)))
+        while stack:
+            node = self._graph.nodes[stack.pop()]
+            if node.lifetime not in (Scope.REQUEST, Scope.TRANSIENT):
+                continue  # it is made to last
+            if node.kind is not None and node.kind.exits and not node.module.where.ours:
+                yield Hint(
+                    HintKind.HELD_FOR_LONG,
+                    f"{wired.point.label} keeps {plain(node.title)} open for as long as its"
+                    " connection lasts: its clean-up comes at the end of the scope",
+                    place_of(function),
+                    wired.point.lasting,
+                )
+            for inner in node.slots:
+                if inner not in seen:
+                    seen.add(inner)
+                    stack.append(inner)
 
     def _binding(self, module: Module, binding: Binding) -> Iterator[Hint]:
         node = self._nodes.get(binding)

@@ -29,9 +29,21 @@ class RedisServer(ServerProcess):
         NoRedis: There is no binary here.
     """
 
-    def __init__(self, binary: Path | None = None) -> None:
+    def __init__(self, binary: Path | None = None, *, replica_of: int | None = None) -> None:
+        """Take a place; nothing is started.
+
+        Args:
+            binary: The server's; looked for unless told.
+            replica_of: The loopback port of its master.
+        """
         self._binary = binary or find_binary()
+        self._replica_of = replica_of
         super().__init__("redis")
+
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback."""
+        return self._port
 
     @property
     def url(self) -> str:
@@ -46,16 +58,21 @@ class RedisServer(ServerProcess):
         """
         address = ["--bind", "127.0.0.1", "--port", str(self._port)]
         kept = ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
+        if self._replica_of is not None:
+            kept += ["--replicaof", f"127.0.0.1 {self._replica_of}"]
+        self._launch([*address, *kept])
+
+    def _launch(self, arguments: list[str]) -> None:
         log = self._folder / "log"
         self._process = subprocess.Popen(  # noqa: S603  # our own arguments
-            [str(self._binary), *address, *kept, "--logfile", str(log)],
+            [str(self._binary), *arguments, "--logfile", str(log)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(OSError):
-                if self._says(b"PING\r\n").startswith(b"+PONG"):
+                if self.says(b"PING\r\n").startswith(b"+PONG"):
                     return
             time.sleep(0.02)
         said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
@@ -64,12 +81,50 @@ class RedisServer(ServerProcess):
 
     def flush(self) -> None:
         """Forget everything that is stored."""
-        self._says(b"FLUSHALL\r\n")
+        self.says(b"FLUSHALL\r\n")
 
-    def _says(self, line: bytes) -> bytes:
+    def says(self, line: bytes) -> bytes:
+        """Return the beginning of its answer to a line of the protocol, up to 4 KiB."""
         with socket.create_connection(("127.0.0.1", self._port), timeout=2) as wire:
             wire.sendall(line)
-            return wire.recv(256)
+            return wire.recv(4096)
+
+
+class RedisSentinel(RedisServer):
+    """A private sentinel over a private master: it alone decides, half a second after a fault.
+
+    Attributes:
+        name: What it calls its master.
+
+    Raises:
+        NoRedis: There is no binary here.
+    """
+
+    name: Final = "mymaster"
+
+    def __init__(self, master: RedisServer, binary: Path | None = None) -> None:
+        super().__init__(binary)
+        self._watched = master.port
+
+    @property
+    def url(self) -> str:
+        """What leads to the master by way of it."""
+        return f"redis+sentinel://127.0.0.1:{self._port}/{self.name}/0"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; it notes what it learns in a file of its own.
+
+        Raises:
+            NoRedis: It ended at once, or took too long.
+        """
+        told = self._folder / "sentinel.conf"
+        told.write_text(
+            f"port {self._port}\nbind 127.0.0.1\ndir {self._folder}\n"
+            f"sentinel monitor {self.name} 127.0.0.1 {self._watched} 1\n"
+            f"sentinel down-after-milliseconds {self.name} 500\n"
+            f"sentinel failover-timeout {self.name} 3000\n"
+        )
+        self._launch([str(told), "--sentinel"])
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class SocketSession:
         self._gate = anyio.Event()
         self._gate.set()
         self._cut = False
+        self._half_closed = False
         self._told_the_end = False
         self._done = anyio.Event()
         self._failure: BaseException | None = None
@@ -101,11 +102,11 @@ class SocketSession:
 
     async def send_text(self, text: str) -> None:
         """Send a text message."""
-        self._to_app.send_nowait({"type": "websocket.receive", "text": text})
+        await self.send({"type": "websocket.receive", "text": text})
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message."""
-        self._to_app.send_nowait({"type": "websocket.receive", "bytes": data})
+        await self.send({"type": "websocket.receive", "bytes": data})
 
     async def send_json(self, value: object) -> None:
         """Send a value as JSON text."""
@@ -113,6 +114,8 @@ class SocketSession:
 
     async def send(self, message: Message) -> None:
         """Hand the app any ASGI message, legal or not."""
+        if self._half_closed:
+            raise AssertionError("this client has ended its side with half_close()")
         self._to_app.send_nowait(message)
 
     async def receive(self) -> Message:
@@ -163,6 +166,14 @@ class SocketSession:
         """Lose the line: as ``close``, without a close frame."""
         self._cut = True
         self._gate.set()
+        self._tell_the_end(1006, "")
+
+    def half_close(self) -> None:
+        """End the sending side alone, as by FIN without a close frame (RFC 6455, 7.1.5).
+
+        The app is told that the peer has gone, with 1006; what it sends all the same arrives.
+        """
+        self._half_closed = True
         self._tell_the_end(1006, "")
 
     def stall(self) -> None:

@@ -1,6 +1,7 @@
 """The frames of ``nexios.v1``: one JSON object each, told apart by its ``type``."""
 
 import base64
+import secrets
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,6 +11,13 @@ from nexios.adapters.asgi.types import Message
 from nexios.application.backplane import Position, Topic
 
 SUBPROTOCOL: Final = "nexios.v1"
+
+_COMES_BACK: Final = frozenset({1012, 1013})  # restart, overload
+# As for event streams: clients come back one after the other, not all at once.
+_BACK_MS: Final = (1000, 5000)
+
+TICK: Final[Message] = {"type": "websocket.send", "text": '{"type":"tick"}'}
+"""Tells a browser, which sees no pings, that the server is there."""
 
 
 def frame(kind: str, topic: Topic, **fields: object) -> Message:
@@ -37,6 +45,19 @@ def link_frame(topic: Topic, *, up: bool) -> Message:
 def dropped_frame(topic: Topic, count: int) -> Message:
     """Say how many messages gave way."""
     return frame("dropped", topic, count=count)
+
+
+def bye_frame(code: int) -> Message | None:
+    """Say before a close when to come back, each client at another time; None for other codes."""
+    if code not in _COMES_BACK:
+        return None
+    low, high = _BACK_MS
+    told = {
+        "type": "bye",
+        "code": code,
+        "reconnect_after_s": (low + secrets.randbelow(high - low + 1)) / 1000,
+    }
+    return {"type": "websocket.send", "text": to_json(told).decode()}
 
 
 def message_frame(

@@ -26,7 +26,7 @@ from nexios.application.limits import Limits
 from nexios.websockets.declared import Spec
 from nexios.websockets.entering import accepted
 from nexios.websockets.errors import ChannelClash
-from nexios.websockets.frames import SUBPROTOCOL
+from nexios.websockets.frames import SUBPROTOCOL, TICK, bye_frame
 from nexios.websockets.member import Member, Outgoing
 from nexios.websockets.options import WhenDegraded
 from nexios.websockets.presence import Presence, presence_topic
@@ -36,6 +36,7 @@ from nexios.websockets.topic import LiveTopic
 from nexios.websockets.turn import Turn
 
 WATCH_S: Final = 1.0
+TICK_S: Final = 25.0
 PRESSED_TURNS: Final = 4
 READS: Final = 8
 
@@ -281,14 +282,26 @@ class Hub:
             self._spawn(partial(self._say_close, socket, message, socket.parting))
 
     def look(self) -> None:
-        """One round of the watch: end writes that stand still."""
+        """One round of the watch: end writes that stand still, and break long silences."""
         now = self.clock()
         for outgoing in tuple(self._sockets.values()):
             since = outgoing.writing_since
             if since is not None and now - since >= outgoing.limits.write_idle_s:
                 self.evict(outgoing, 1013, "slow reader")
+            elif outgoing.tagged:
+                self._tick(outgoing, now)
 
     # Inside
+
+    def _tick(self, outgoing: Outgoing, now: float) -> None:
+        """Say something to a socket whose topics were silent for long."""
+        topics = [self._topics[topic] for topic in outgoing.members if topic in self._topics]
+        told = sum(topic.told for topic in topics)
+        if told != outgoing.told:
+            outgoing.told, outgoing.silent_since = told, now
+        elif now - outgoing.silent_since >= TICK_S and outgoing.members:
+            outgoing.silent_since = now
+            next(iter(outgoing.members.values())).tell(TICK)
 
     def _member(self, socket: WebSocket, topic: Topic) -> Member | None:
         outgoing = self._sockets.get(socket.id)
@@ -328,6 +341,8 @@ class Hub:
         if outgoing is None:
             outgoing = self._sockets[socket.id] = Outgoing(socket, self)
             socket.when_gone(partial(self._forget, outgoing))
+            if outgoing.tagged:
+                socket.farewell = bye_frame
         member = Member(outgoing, live.topic, channel.overflow, meta=meta, joining=joining)
         outgoing.members[live.topic] = member
         live.users += 1
@@ -389,8 +404,11 @@ class Hub:
             return
 
     async def _say_close(self, socket: WebSocket, message: Message, done: anyio.Event) -> None:
+        last_word = None if socket.farewell is None else socket.farewell(message["code"])
         try:
             with anyio.move_on_after(self.limits.close_handshake_s):
+                if last_word is not None:
+                    await socket.transmit(last_word)
                 await socket.transmit(message)
         except WebSocketDisconnect:
             pass  # it was gone already

@@ -192,6 +192,8 @@ class Outgoing:
 
     Attributes:
         members: This socket's memberships by topic.
+        told: What its topics had told when the watch last looked.
+        silent_since: Clock when that last changed.
         writing_since: Clock at the start of the write that runs, or None.
     """
 
@@ -210,8 +212,10 @@ class Outgoing:
         "limits",
         "members",
         "released",
+        "silent_since",
         "socket",
         "tagged",
+        "told",
         "writing_since",
     )
 
@@ -220,6 +224,8 @@ class Outgoing:
         self.tagged = socket.subprotocol == SUBPROTOCOL
         self.limits = socket.limits
         self.members: dict[Topic, Member] = {}
+        self.told = 0
+        self.silent_since = keeper.clock()
         self.writing_since: float | None = None
         self.released = False
         self._keeper = keeper

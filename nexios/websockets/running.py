@@ -30,6 +30,11 @@ class Running(Generic[T]):
         """Forget one that has stopped."""
         self._all.set(tuple(other for other in self._all.get(()) if other is not one))
 
+    @property
+    def all(self) -> tuple[T, ...]:
+        """All that run here."""
+        return self._all.get(())
+
     def of(self, app: object | None, channel: str) -> T:
         """Return the one of ``app``; for None the only one that runs here.
 

@@ -23,6 +23,7 @@ class LiveTopic:
 
     Attributes:
         topic: Its name.
+        told: How many messages its members were offered.
         users: Members, and joins that are still on the way.
     """
 
@@ -38,6 +39,7 @@ class LiveTopic:
         "_signal",
         "_stopped",
         "_tagged",
+        "told",
         "topic",
         "users",
     )
@@ -52,6 +54,7 @@ class LiveTopic:
         self._quiet = quiet
         self.topic = topic
         self.users = 0
+        self.told = 0
         self._limit = limit
         self._cursor = Cursor()
         self._members: dict[str, Member] = {}
@@ -206,6 +209,7 @@ class LiveTopic:
         self._offer(delivery, delivery.exclude if told is None else delivery.exclude | told[1])
 
     def _offer(self, delivery: Delivery, exclude: frozenset[str]) -> None:
+        self.told += 1
         if exclude:
             for member in self.members:
                 if member.socket not in exclude:

@@ -35,6 +35,7 @@ from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.middleware import RateLimitMiddleware, TimeoutMiddleware
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.sockets import SocketDenied, websocket_connect
+from nexios.websockets import Channel
 from tests.support.asgi import Peer, ask, http_scope
 
 pytestmark = pytest.mark.asyncio
@@ -230,6 +231,31 @@ async def test_sockets_and_their_messages_are_told_where_somebody_listens() -> N
     assert {one.route for one in heard} == {"/rooms/{name}"}
     assert heard[1].size == heard[2].size == 5
     assert heard[3].code == 4000
+
+
+@pytest.mark.parametrize(("kinds", "prepared"), [((SocketClosed,), 2), ((MessageOut,), 0)])
+async def test_who_hears_of_no_message_keeps_prepared_frames(
+    kinds: tuple[type, ...], prepared: int
+) -> None:
+    app, room = shop(), Channel[str]("room")
+
+    @app.websocket("/room")
+    async def stay(websocket: WebSocket) -> None:
+        await room.connect(websocket)
+        async for text in websocket.iter_text():
+            await room.broadcast(text)
+
+    heard = listening(app, *kinds)
+    async with (
+        AsyncTestClient(app),
+        websocket_connect(app, "/room", frames=True) as one,
+        websocket_connect(app, "/room", frames=True) as other,
+    ):
+        await anyio.wait_all_tasks_blocked()
+        await one.send_text("hello")
+        assert await one.receive_json() == await other.receive_json() == "hello"
+        assert one.writes + other.writes == prepared
+    assert len(heard) == 2
 
 
 async def nobody(key: str) -> None:

@@ -241,3 +241,68 @@ async def talk(websocket): ...
     told = MAIN + socket.replace("receives=str", "receives=str, sends=()")
     app.write("store/told.py", told)
     assert "untyped" not in nexios("check", "store.told:app").output
+
+
+SOCKETS = """
+from collections.abc import AsyncIterator, Iterator
+
+from nexios import Depend, Module, NexiosApp, Scope, WebSocketController
+
+
+class Session:
+    pass
+
+
+async def session() -> AsyncIterator[Session]:
+    yield Session()
+
+
+class Rooms:
+    def __init__(self, session: Session) -> None: ...
+
+
+class Line:
+    pass
+
+
+def line() -> Iterator[Line]:
+    yield Line()
+
+
+module = Module("rooms")
+module.bind(Session).to(session)
+module.bind(Rooms)
+module.bind(Line, scope=Scope.CONNECTION).to(line)
+
+
+class Talk(WebSocketController, path="/talk"):
+    async def on_message(self, message: str, rooms: Rooms = Depend()) -> None: ...
+
+
+app = NexiosApp(module.export(Session, Rooms, Line).controllers(Talk))
+
+
+@app.websocket("/ws/{room}")
+async def room(websocket, room: str, rooms: Rooms = Depend(), line: Line = Depend()) -> None:
+    await websocket.accept()
+
+
+@app.get("/rooms")
+async def rooms(rooms: Rooms = Depend()) -> str:
+    return ""
+"""
+
+
+def test_a_long_lived_generator_in_a_socket_function_is_hinted_with_both_cures(
+    app: Files, nexios: Command
+) -> None:
+    app.write("rooms/main.py", SOCKETS)
+    done = nexios("check", "rooms.main:app", "--format", "json")
+    document = json.loads(done.output)
+    assert document["passed"] is True, done.output
+    (hint,) = [one for one in document["hints"] if one["kind"] == "held for long"]
+    # Not for the controller, nor for the request, nor for what is made to last as long.
+    assert hint["says"].startswith("WEBSOCKET /ws/{room} keeps Session open")
+    assert "async with websocket.message() as scope" in hint["fix"]
+    assert "WebSocketController" in hint["fix"]
+    assert hint["where"].startswith("rooms/main.py:")

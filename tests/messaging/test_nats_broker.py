@@ -122,6 +122,10 @@ async def test_what_is_no_event_is_buried(nexios_nats: str) -> None:
             await (await take(messages)).ack()
             with anyio.move_on_after(0.3):
                 raise AssertionError(f"{await anext(messages)} came")
+            await broker.publish(paid(2))
+            await (await take(messages)).bury("too much")
+            # What cannot be read hides nothing of what can.
+            assert [one.reason for one in await broker.buried("books")] == ["too much"]
 
 
 async def test_nobody_there_is_unavailable() -> None:

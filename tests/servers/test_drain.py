@@ -5,9 +5,13 @@ import signal
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.support.raw import Replies, request, speak
 from tests.support.running import Running, running
@@ -124,6 +128,68 @@ def test_the_drain_goes_through_its_steps(tmp_path: Path) -> None:
             speak(where, request())
         idle.close()
     assert (tmp_path / "notes.txt").read_text().endswith("lifespan ends\n")
+
+
+ROOM = """
+from nexios import MakeConfig, NexiosApp
+from nexios.websockets import Channel
+
+app = NexiosApp(config=MakeConfig(server={"drain_s": 2.0}))
+room = Channel("room")
+
+@app.websocket("/room")
+async def stay(websocket):
+    await room.connect(websocket)
+    async for text in websocket.iter_text():
+        await room.broadcast(text)
+
+@app.get("/events")
+async def events(request, response):
+    async def never():
+        import anyio
+        await anyio.sleep_forever()
+        yield ""
+    return response.sse(never())
+"""
+
+
+def test_everybody_is_told_when_to_come_back(tmp_path: Path) -> None:
+    with running(tmp_path, ROOM) as server, ExitStack() as opened:
+        url = f"ws://127.0.0.1:{server.port}/room"
+        v1 = [Subprotocol("nexios.v1")]
+        sockets = [opened.enter_context(connect(url, subprotocols=v1)) for _ in range(8)]
+        for one in sockets:
+            assert json.loads(one.recv(timeout=20))["type"] == "joined"
+        stream = Asking(server, b"/events")
+        time.sleep(0.5)  # it is under way; one that comes later is told the same
+        server.process.send_signal(signal.SIGTERM)
+        # Ready no more: who comes is sent away, who is there goes on for drain_s.
+        with pytest.raises(InvalidStatus) as refused:
+            while True:
+                with connect(url):
+                    pass
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "1"
+        sockets[0].send("still here")
+        advised = []
+        for one in sockets:
+            frames = []
+            with pytest.raises(ConnectionClosed) as end:
+                while True:
+                    frames.append(json.loads(one.recv(timeout=20)))
+            assert end.value.rcvd is not None
+            assert end.value.rcvd.code == 1012
+            assert [frame["type"] for frame in frames] == ["message", "bye"]
+            advised.append(frames[-1]["reconnect_after_s"])
+        assert len(set(advised)) > 1
+        assert all(1.0 <= seconds <= 5.0 for seconds in advised)
+        stream.join()
+        body = stream.replies.answers[0].body
+        retries = [int(line.split(b":")[1]) for line in body.splitlines() if b"retry" in line]
+        assert retries[0] == 2000
+        assert 1000 <= retries[1] <= 5000
+        assert server.process.wait(20) == 0
+        assert "ERROR" not in server.log.read_text()
 
 
 def test_what_outlives_the_grace_is_cancelled_and_cleaned_up(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.support.frames import peer
 from tests.support.running import running
 
 APP = """
@@ -91,3 +93,23 @@ def test_stopping_tells_every_socket_and_waits_for_no_peer_that_does_not_read(
     assert "Application shutdown complete" in text
     assert "ERROR" not in text
     assert "Traceback" not in text
+
+
+def test_a_half_closed_line_is_ended_and_costs_the_others_nothing(tmp_path: Path) -> None:
+    with running(tmp_path, APP) as server:
+        with (
+            peer(server.port, "/forever") as half,
+            connect(f"ws://127.0.0.1:{server.port}/quiet") as other,
+        ):
+            half.receive()
+            half.line.shutdown(socket.SHUT_WR)
+            begun = time.monotonic()
+            half.until_closed()  # no close came from us, and none is owed
+            assert time.monotonic() - begun < 5
+            # The handler of the half was the one that talks, and it has ended.
+            with pytest.raises(TimeoutError):
+                while True:
+                    other.recv(timeout=1)
+        text = server.log.read_text()
+    assert "Traceback" not in text
+    assert "ERROR" not in text

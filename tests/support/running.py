@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,12 +34,26 @@ class Running:
 def running(folder: Path, text: str) -> Iterator[Running]:
     """Run the ``app`` that ``text`` makes, and kill it in the end."""
     (folder / "main.py").write_text(text)
-    log = folder / "log.txt"
+    with launched("main:app", folder, folder / "log.txt") as served:
+        yield served
+
+
+@contextmanager
+def launched(
+    target: str, folder: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run an app on a free port until it listens, and kill it in the end.
+
+    Args:
+        target: ``package.module:attribute``, found from ``folder``.
+        log: Where its output goes.
+        environment: Beside ours.
+    """
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0"],
+            [sys.executable, "-m", "nexios", "run", target, "--port", "0"],
             cwd=folder,
-            env=dict(os.environ),
+            env={**os.environ, **(environment or {})},
             stdout=out,
             stderr=out,
         )

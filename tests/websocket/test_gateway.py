@@ -169,6 +169,59 @@ async def test_limits_of_a_route_stand_over_the_apps() -> None:
                 assert (await client.closed()).code == code
 
 
+async def test_a_gateway_that_retires_denies_sockets_and_keeps_those_it_has() -> None:
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    async with serving(route("/a", echo)) as app, websocket_connect(app, "/a") as one:
+        app.gateway.retire()
+        refused = await denial(app, "/a")
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json()["detail"] == "the service is restarting"
+        await one.send_text("still here")
+        assert await one.receive_text() == "still here"
+        app.gateway.part()  # nothing watches, so nothing would run it
+        await one.send_text("and here")
+        assert await one.receive_text() == "and here"
+        app.gateway.open()
+        async with websocket_connect(app, "/a") as other:
+            await other.send_text("again")
+            assert await other.receive_text() == "again"
+
+
+async def test_parting_closes_sockets_one_after_the_other() -> None:
+    async def stay(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.wait_closed()
+
+    ends: list[float] = []
+    all_over = anyio.Event()
+    async with serving(route("/a", stay)) as app, anyio.create_task_group() as tasks:
+        tasks.start_soon(app.gateway.watch)
+        await anyio.wait_all_tasks_blocked()
+
+        async def visit() -> None:
+            async with websocket_connect(app, "/a") as peer:
+                assert (await peer.closed()).code == 1012
+                ends.append(anyio.current_time())
+                if len(ends) == 10:
+                    all_over.set()
+
+        for _ in range(10):
+            tasks.start_soon(visit)
+        await anyio.wait_all_tasks_blocked()
+        begun = anyio.current_time()
+        app.gateway.part()
+        app.gateway.part()
+        with anyio.fail_after(5):
+            await all_over.wait()
+        for number, end in enumerate(ends):
+            assert end - begun >= number * 0.01 - 0.001
+        tasks.cancel_scope.cancel()
+
+
 async def test_closing_the_gateway_ends_every_socket_and_then_the_handlers() -> None:
     stopped: list[str] = []
 

@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from nexios.adapters.asgi.firewall import METHODS
+from nexios.adapters.asgi.frames import EXTENSION
 from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from nexios.application.listening import Signals
 from nexios.application.signals import (
@@ -144,12 +145,21 @@ class Telling:
                 if signals.hears(SocketOpened):
                     signals.tell(SocketOpened(route, scheme, scope))
 
+        _offer_on(scope, send, sending, unheard=not spoken)
         try:
             await self._inner(scope, receiving, sending)
         finally:
             if opened_at is not None and signals.hears(SocketClosed):
                 duration_s = perf_counter() - opened_at
                 signals.tell(SocketClosed(route, scheme, code, duration_s, scope))
+
+
+def _offer_on(scope: Scope, ours: Send, handed: Send, *, unheard: bool) -> None:
+    """Let prepared frames go past us, where nobody wants to hear of messages."""
+    extensions = scope.get("extensions") or {}
+    offer = extensions.get(EXTENSION)
+    if unheard and offer is not None and offer["send"] == ours:
+        scope["extensions"] = {**extensions, EXTENSION: {**offer, "send": handed}}
 
 
 def noting_route(inner: ASGIApp, route_of: RouteOf) -> ASGIApp:

@@ -237,7 +237,10 @@ class NatsBroker:
         found = []
         for message in await self._link.ask(read):
             headers = dict(message.headers or {})
-            event = from_wire(headers, message.data)
+            try:
+                event = from_wire(headers, message.data)
+            except NotAnEvent:  # kept for who looks into the stream
+                continue
             buried = Buried(event, unquote(headers.get(_REASON, "")))
             found.append((message.metadata.sequence.stream, buried, headers))
         return found

@@ -118,7 +118,8 @@ return redis.call('HVALS', KEYS[1])
 class RedisBackplane:
     """Carries topics over one server of Redis or Valkey, 5 or newer.
 
-    A message is as durable as the server: what it forgets with a restart is another epoch.
+    A message is as durable as the server: what it forgets with a restart is another epoch, and
+    what a promoted replica never had is given out anew, which channels notice.
     Needs asyncio.
 
     Args:

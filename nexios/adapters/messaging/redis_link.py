@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from hashlib import sha1
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -16,6 +17,8 @@ _CONNECT_S: Final = 0.25
 _ANSWER_S: Final = 0.1
 _PING_EVERY_S: Final = 1.0
 _PONG_S: Final = 2.0
+_SENTINEL: Final = "redis+sentinel://"
+_SENTINEL_PORT: Final = 26379
 _AWAY: Final = "the message broker cannot be reached"
 
 
@@ -25,8 +28,11 @@ class RedisLink:
     A call waits 250 ms for a connection and 100 ms for an answer, and nothing is tried twice.
 
     Args:
-        url: ``redis://host:6379/0``, ``rediss://`` for TLS, ``unix://``. What its query says
-            holds instead of the limits here: ``?socket_timeout=0.5``.
+        url: ``redis://host:6379/0``, ``rediss://`` for TLS, ``unix://``, or
+            ``redis+sentinel://host:26379,host:26379/mymaster/0``: each connection goes to whom
+            these sentinels name as master then. What its query says holds instead of the limits
+            here: ``?socket_timeout=0.5``; ``sentinel_username`` and ``sentinel_password`` are
+            for the sentinels.
         needed_by: The class that asks, for the text of a missing library.
 
     Raises:
@@ -46,15 +52,23 @@ class RedisLink:
             ) from missing
         self._errors = errors
         self._lost = (errors.RedisError, OSError, asyncio.TimeoutError)
-        self._pool: Any = library.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=_CONNECT_S,
-            socket_connect_timeout=_CONNECT_S,
-            socket_timeout=_ANSWER_S,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        options: dict[str, Any] = {  # the library's own
+            "max_connections": CONNECTIONS,
+            "timeout": _CONNECT_S,
+            "socket_connect_timeout": _CONNECT_S,
+            "socket_timeout": _ANSWER_S,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        self._master: _Master | None = None
+        if url.startswith(_SENTINEL):
+            self._master, told = _Master.of(url, options)
+            options = {**options, **told, "connection_pool": self._master}
+            self._pool: Any = library.BlockingConnectionPool(
+                connection_class=library.sentinel.SentinelManagedConnection, **options
+            )
+        else:
+            self._pool = library.BlockingConnectionPool.from_url(url, **options)
 
     async def call(self, *command: object, wait_s: float = 0.0) -> Any:
         """Return the server's answer to a command; text comes as bytes.
@@ -129,6 +143,68 @@ class RedisLink:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.disconnect()
+        if self._master is not None:
+            await self._master.close()
+
+
+class _Master:
+    """Who is master now: what a connection of the library by way of sentinels asks.
+
+    Attributes:
+        is_master: Connections want the master, not a replica.
+        check_connection: They are not tried before use; a call tells what is lost.
+    """
+
+    is_master = True
+    check_connection = False
+
+    def __init__(self, sentinels: Any, name: str) -> None:
+        self._sentinels = sentinels
+        self._name = name
+
+    @classmethod
+    def of(cls, url: str, options: dict[str, Any]) -> "tuple[_Master, dict[str, Any]]":
+        """Return it, and what the URL says of connections: account, database, its query.
+
+        Raises:
+            ValueError: The URL names no sentinel or no master.
+        """
+        from redis.asyncio.connection import parse_url
+        from redis.asyncio.sentinel import Sentinel
+
+        place, _, query = url.removeprefix(_SENTINEL).partition("?")
+        names, _, path = place.partition("/")
+        account, at, hosts = names.rpartition("@")
+        name, _, database = path.partition("/")
+        if not hosts or not name:
+            raise ValueError(
+                "a URL of sentinels names them and their master:"
+                " redis+sentinel://host:26379,host:26379/mymaster/0"
+            )
+        told: dict[str, Any] = dict(parse_url(f"redis://{account}{at}_/{database or 0}?{query}"))
+        del told["host"]
+        asking = {
+            key: value
+            for key, value in {**options, **told}.items()
+            if key.startswith("socket_") or key in ("retry", "protocol")
+        }
+        for key in ("username", "password"):
+            if f"sentinel_{key}" in told:
+                asking[key] = told.pop(f"sentinel_{key}")
+        parts = [urlsplit(f"//{host}") for host in hosts.split(",")]
+        places = [(part.hostname, part.port or _SENTINEL_PORT) for part in parts]
+        sentinels = Sentinel(places, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+        return cls(sentinels, name), told
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Return host and port; raises the library's error where no sentinel knows."""
+        address: tuple[str, int] = await self._sentinels.discover_master(self._name)
+        return address
+
+    async def close(self) -> None:
+        """Close the connections to the sentinels."""
+        for one in self._sentinels.sentinels:
+            await one.aclose()
 
 
 class NoScript(Exception):

@@ -27,6 +27,7 @@ _CLEAN_UP_S: Final = 2.0
 _LIFESPAN_S: Final = 3.0
 _SPREAD_S: Final = 3.0
 _APART_S: Final = 0.01
+_LAST_WORDS_S: Final = 0.5
 _CLOSE: Final = (b"connection", b"close")
 _log: Final = logging.getLogger("uvicorn.error")
 
@@ -178,8 +179,11 @@ class Server(uvicorn.Server):
             else:
                 others.append(connection)
         apart = min(_APART_S, _SPREAD_S / max(len(others), 1))
+        # An application that drains says more than a close does; what is left then is for us.
+        drains = hasattr(self.config.loaded_app, "drain")
+        first = _SPREAD_S + _LAST_WORDS_S if drains else 0.0
         for told, connection in enumerate(others):
-            loop.call_later(told * apart, connection.shutdown)
+            loop.call_later(first + told * apart, connection.shutdown)
 
     async def _idle(self, until: float) -> None:
         """Wait until nothing is in flight."""

@@ -23,6 +23,11 @@ METHOD: Final = "WEBSOCKET"
 
 _MOMENTS: Final = ("handshake", "first-message")
 
+_SHORTER: Final = (
+    "open one for each message: async with websocket.message() as scope: await scope.call(work),"
+    " where work asks for it\n  or write a WebSocketController: its messages have a scope each"
+)
+
 SOCKET: Final[Key[WebSocket]] = Key(WebSocket)
 CALLER: Final[Key[Caller]] = Key(Caller)
 
@@ -193,6 +198,7 @@ def entry_of(
         reads=SocketSource(handler, template.param_names),
         before=(*in_order((*options.guards, *guards_of(handler))), *options.dependencies),
         supplies={CALLER: caller_of},
+        lasting="" if internal else _SHORTER,
         internal=internal,
     )
 

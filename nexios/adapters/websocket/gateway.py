@@ -31,6 +31,7 @@ from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint
 from nexios.adapters.websocket.handshake import Handshake, refusal_of
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.errors import Unavailable
 from nexios.application.revocations import Credential
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.scope import Scope, ScopeContext
@@ -41,6 +42,8 @@ CREDENTIAL: Final = "nexios.credential"
 Report = Callable[[BaseException, Connection, str], None]
 
 WATCH_S: Final = 1.0
+_APART_S: Final = 0.01
+_SPREAD_S: Final = 3.0
 
 _NOBODY_HERE: Final = "there is no socket at this path"
 
@@ -89,7 +92,8 @@ class SocketGateway:
         self._report = report
         self._over = over
         self._open: dict[WebSocket, anyio.Event] = {}
-        self._closing = False
+        self._closing = self._parting = False
+        self._tasks: TaskGroup | None = None
 
     def guard(self, middleware: Iterable[object]) -> None:
         """Ask these from the next handshake on; those with ``handshake``, by their ``stage``.
@@ -165,9 +169,13 @@ class SocketGateway:
         Sockets whose credential has ended are closed too.
         """
         async with anyio.create_task_group() as readers:
-            while True:
-                await anyio.sleep(WATCH_S)
-                self.look(readers)
+            self._tasks = readers
+            try:
+                while True:
+                    await anyio.sleep(WATCH_S)
+                    self.look(readers)
+            finally:
+                self._tasks = None
 
     def look(self, readers: TaskGroup) -> None:
         """One round of the watch; what has to read on is started in ``readers``."""
@@ -187,7 +195,25 @@ class SocketGateway:
 
     def open(self) -> None:
         """Take sockets again after a ``close``."""
-        self._closing = False
+        self._closing = self._parting = False
+
+    def retire(self) -> None:
+        """Deny handshakes from now on; what is open goes on."""
+        self._closing = True
+
+    def part(self) -> None:
+        """Begin to close the sockets with 1012, over 3 s at most; again it does nothing.
+
+        The ``watch`` runs it: without one, `close` ends the sockets.
+        """
+        self.retire()
+        if self._parting or self._tasks is None:
+            return
+        self._parting = True
+        sockets = tuple(self._open)
+        apart_s = min(_APART_S, _SPREAD_S / max(len(sockets), 1))
+        for number, socket in enumerate(sockets):
+            self._tasks.start_soon(self._dismiss, socket, number * apart_s)
 
     async def close(self) -> None:
         """End all sockets with 1012, and the handlers that stay after that.
@@ -218,11 +244,16 @@ class SocketGateway:
         except Exception as error:  # of its server or its channels: the other sockets go on
             self._track(socket, error)
 
-    async def _dismiss(self, socket: WebSocket) -> None:
+    async def _dismiss(self, socket: WebSocket, after_s: float = 0.0) -> None:
+        if after_s:
+            await anyio.sleep(after_s)
         if not socket.is_connected():
             return
-        with anyio.move_on_after(self._limits.close_handshake_s):
-            await socket.close(1012, "restart")
+        try:
+            with anyio.move_on_after(self._limits.close_handshake_s):
+                await socket.close(1012, "restart")
+        except Exception as error:  # as above
+            self._track(socket, error)
 
     def _find(self, scope: WireScope) -> SocketEndpoint | None:
         path = path_below(scope["path"], scope.get("root_path", ""))
@@ -334,8 +365,8 @@ class SocketGateway:
         return error_id
 
 
-def _restarting() -> Denied:
-    return Denied(503, "the service is restarting", "unavailable")
+def _restarting() -> Unavailable:
+    return Unavailable("the service is restarting", retry_after_s=1.0)
 
 
 def _is_leaving(error: BaseException) -> bool:

@@ -42,6 +42,7 @@ class SocketLine(Connection):
     Attributes:
         before_send: While set, ``send`` and ``close`` go through it: channels keep their order
             so. It hands each message on to ``transmit``.
+        farewell: While set, asked at every close what is said before it, by its code.
         screen: While set, asked about every message first; True keeps it from the handler.
         parting: Of the last close, whoever sent it: set when it has gone out or was given up.
         stop_handler: Cancels the handler; set while one runs.
@@ -62,6 +63,7 @@ class SocketLine(Connection):
         "_rounds_away",
         "_send",
         "before_send",
+        "farewell",
         "parting",
         "screen",
         "stop_handler",
@@ -96,6 +98,7 @@ class SocketLine(Connection):
         self._pace_s, self._burst_s = _pace(self.limits)
         self._paid_until = 0.0
         self.before_send: Outlet | None = None
+        self.farewell: Callable[[int], Message | None] | None = None
         self.screen: Callable[[Message], Awaitable[bool]] | None = None
         self.parting: anyio.Event | None = None
         self.stop_handler: Callable[[], None] | None = None
@@ -224,8 +227,11 @@ class SocketLine(Connection):
         if message is None:
             return
         done = self.parting = anyio.Event()
+        last_word = None if self.farewell is None else self.farewell(code)
         try:
             with anyio.move_on_after(self.limits.write_idle_s):
+                if last_word is not None:
+                    await self._pass(last_word)
                 await self._pass(message)
         except WebSocketDisconnect:
             pass  # it was over already, which is what was asked for

@@ -1,0 +1,5 @@
+"""Sockets leave nothing behind."""
+
+from tests.support.leftovers import pytest_itemcollected
+
+__all__ = ["pytest_itemcollected"]
