@@ -5,11 +5,12 @@ from struct import pack, unpack_from
 from typing import Final
 
 EXTENSION: Final = "nexios.frames"
-"""Under this name our engine offers ``{"send", "write"}`` in ``scope["extensions"]``.
+"""Under this name our engine offers ``{"send", "write", "deflates"}`` in ``scope["extensions"]``.
 
 ``write(frames: bytes) -> bool`` takes whole frames without waiting; False, and nothing written,
 when the socket is closing or its peer reads too slowly. ``send`` is the ASGI callable the scope
 was served with: whoever was given another one has middleware before it that wants to see messages.
+With ``"deflates": True`` messages that are sent are compressed; frames are written as they are.
 """
 
 TEXT: Final = 1

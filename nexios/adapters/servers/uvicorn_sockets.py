@@ -146,8 +146,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
-            offer = {"send": self.send, "write": self.write_frames}
-            scope["extensions"][EXTENSION] = offer
+            scope["extensions"][EXTENSION] = {
+                "send": self.send,
+                "write": self.write_frames,
+                "deflates": bool(self.conn.extensions),
+            }
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the wire; the first are the handshake."""
