@@ -53,6 +53,7 @@ class SocketLine(Connection):
     """
 
     __slots__ = (
+        "_arrival",
         "_burst_s",
         "_clock",
         "_ended",
@@ -67,6 +68,7 @@ class SocketLine(Connection):
         "_rounds_away",
         "_send",
         "_surely_short",
+        "_take_one",
         "_write",
         "before_send",
         "handler",
@@ -106,6 +108,8 @@ class SocketLine(Connection):
         # A character has four bytes at most.
         self._surely_short = math.inf if most is None else most // 4
         self._write: Callable[[bytes], bool] | None = None
+        self._arrival: Callable[[], Awaitable[None] | None] | None = None
+        self._take_one: Callable[[], Message] = dict
         self.before_send: Outlet | None = None
         self.screen: Callable[[Message], Awaitable[bool]] | None = None
         self.parting: anyio.Event | None = None
@@ -170,7 +174,13 @@ class SocketLine(Connection):
         self._receiving += 1
         try:
             if self._inbox is None and self._protocol.state is OPEN:
-                message = await self._receive()
+                arrival = self._arrival
+                if arrival is None or self._receiving > 1:
+                    message = await self._receive()
+                else:
+                    while (waiting := arrival()) is not None:
+                        await waiting
+                    message = self._take_one()
                 if not self._is_plain(message) and not await self._sifted(message):
                     message = await self._next()
             else:
@@ -322,6 +332,8 @@ class SocketLine(Connection):
         offer = self._offer()
         if offer is not None and not offer.get("deflates"):
             self._write = offer["write"]
+        if offer is not None and offer.get("receive") == self._receive:
+            self._arrival, self._take_one = offer["arrival"], offer["take"]
         if self.handler is not None:
             self.handler.deadline = math.inf
 
@@ -354,9 +366,9 @@ class SocketLine(Connection):
     def _is_plain(self, message: Message) -> bool:
         """Tell whether a message can be handed on as it is; it was counted then."""
         return (
-            message["type"] == "websocket.receive"
+            self.screen is None
             and self._protocol.passes(message)
-            and self.screen is None
+            and message["type"] == "websocket.receive"
             and (not self._pace_s or self._is_in_time())
         )
 
