@@ -129,6 +129,11 @@ class SocketLine(Connection):
         return offer if offer is not None and offer["send"] == self._send else None
 
     @property
+    def server_send(self) -> Send:
+        """The server's own ``send``, for messages that were checked; it may raise OSError."""
+        return self._send
+
+    @property
     def id(self) -> str:
         """128 random bits as text, safe in logs."""
         if self._id is None:
