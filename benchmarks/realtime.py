@@ -274,7 +274,7 @@ async def echoes(ours: Process, raw: Process, seconds: float) -> list[tuple[Row,
     for one in pair:
         await one.open()
         await one.trips(TRIPS)
-    rows = []
+    rows: list[tuple[Row, Row]] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         first, second = (pair[0], pair[1]) if len(rows) % 2 else (pair[1], pair[0])
@@ -389,7 +389,8 @@ def echo_rows(rounds: int, seconds: float) -> list[Row]:
     rows = []
     for _ in range(rounds):
         with serving("nexios-ours", "raw-ours") as servers:
-            rows += uvloop.run(echoes(*servers.values(), seconds))
+            ours, raw = servers.values()
+            rows += uvloop.run(echoes(ours, raw, seconds))
     return [_figures("echo, both on our engine (bar 0.95)", rows)]
 
 

@@ -1,4 +1,4 @@
-"""Where our engine and a socket meet without ASGI between them: nothing is lost or unseen by it."""
+"""Our engine and a socket without ASGI between them: nothing is lost or unseen by it."""
 
 from collections.abc import Iterator
 
