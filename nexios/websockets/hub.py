@@ -34,6 +34,7 @@ from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
 from nexios.websockets.topic import LiveTopic
 from nexios.websockets.turn import Turn
+from nexios.websockets.walk import Walk
 
 WATCH_S: Final = 1.0
 TICK_S: Final = 25.0
@@ -75,6 +76,7 @@ class Hub:
         self.clock = clock
         self.pressed = False
         self.turn = Turn()
+        self.walk = Walk(self.begin)
         self._tasks = tasks
         self._report = report
         self._required = required

@@ -17,6 +17,7 @@ from nexios.websockets.overflow import Item, Verdict, Waiting
 from nexios.websockets.resume import Before
 from nexios.websockets.turn import FRAMES, Due, Turn
 from nexios.websockets.waking import Wake
+from nexios.websockets.walk import Walk
 from nexios.websockets.wire import Delivery
 
 
@@ -162,6 +163,7 @@ class Keeper(Protocol):
     clock: Callable[[], float]
     pressed: bool
     turn: Turn
+    walk: Walk
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run a task that ends with the hub."""
@@ -198,13 +200,15 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_begun",
         "_busy",
         "_dropped",
         "_due",
+        "_held",
         "_keeper",
         "_queue",
         "_ready",
+        "_send",
+        "_waits",
         "_wake",
         "_write",
         "_write_frames",
@@ -229,16 +233,17 @@ class Outgoing:
         self.writing_since: float | None = None
         self.released = False
         self._keeper = keeper
-        self._queue = Waiting(
-            max_count=self.limits.queue_out, max_bytes=self.limits.queue_out_bytes
-        )
-        self._dropped: dict[Hashable, int] = {}
+        # Of those that are always in step nothing is needed but what is said here.
+        self._queue: Waiting | None = None
+        self._dropped: dict[Hashable, int] | None = None
         self._busy = False
-        self._due: list[Due] = []
-        self._ready: list[Due] = []
+        self._due: list[Due] | None = None
+        self._ready: list[Due] | None = None
         self._write_frames = socket.frame_writer
-        self._wake = Wake()
-        self._begun = False
+        self._send = socket.server_send
+        self._waits = False
+        self._held: anyio.CancelScope | None = None
+        self._wake: Wake | None = None
         self._writer: anyio.CancelScope | None = None
         self._write: anyio.CancelScope | None = None
         socket.before_send = self.send
@@ -246,7 +251,7 @@ class Outgoing:
     @property
     def waiting(self) -> int:
         """How many messages wait to be written."""
-        return len(self._queue)
+        return 0 if self._queue is None else len(self._queue)
 
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
@@ -258,29 +263,47 @@ class Outgoing:
         if self._busy or self._queue or self._ready:
             self._enqueue(frame, size, topic, policy, key)
             return
-        if not self._due:
+        due = turn.due(frame, size, topic, policy, key)
+        if self._due is None:
+            self._due = [due]
             turn.add(self)
-        self._due.append(turn.due(frame, size, topic, policy, key))
+        else:
+            self._due.append(due)
 
     def write_due(self, turn: Turn) -> None:
         """Write what is due at the end of a turn; what is not taken waits in the queue."""
-        dues, self._due = self._due, []
+        dues, self._due = self._due or [], None
         if not (self._busy or self._queue or self._ready):
             if self._write_frames is None:
                 self._ready, dues = self._split(dues)
-                self._rouse()
+                if self._waits:
+                    self._rouse()
+                elif self._ready:
+                    self._keeper.walk.add(self)
             elif dues and self._write_frames(turn.joined(dues)):
                 return
         for due in dues:
             self._enqueue(due.message, due.size, due.topic, due.policy, due.key)
 
     def _split(self, dues: list[Due]) -> tuple[list[Due], list[Due]]:
-        """Return what the writer may take past the queue, and what a policy has a word in."""
-        if len(dues) <= self.limits.queue_out // FRAMES and all(
-            due.policy.kind is OverflowKind.DISCONNECT for due in dues
+        """Return what may be written past the queue, and what a policy has a word in."""
+        if len(dues) <= 1 or (
+            len(dues) <= self.limits.queue_out // FRAMES
+            and all(due.policy.kind is OverflowKind.DISCONNECT for due in dues)
         ):
             return dues, []
         return dues[:1], dues[1:]
+
+    def held(self, scope: anyio.CancelScope) -> None:
+        """Note that the server makes us wait; from now on this socket has a writer of its own."""
+        self._waits = True
+        self._held = scope
+        if self.released:
+            scope.cancel()
+
+    def let_go(self) -> None:
+        """Note that the write under that scope is over."""
+        self._held = None
 
     def give_up(self, _: Exception) -> None:
         """End a socket whose server fails."""
@@ -289,15 +312,23 @@ class Outgoing:
     def _enqueue(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None
     ) -> None:
-        item = Item(frame, size, topic, key)
-        if self._queue.offer(item, policy) is Verdict.FULL:
+        queue = self._waiting()
+        if queue.offer(Item(frame, size, topic, key), policy) is Verdict.FULL:
             self.evict(1013, "slow reader")
             return
-        if self.tagged and self._queue.gave_way:
-            self._dropped[topic] = self._dropped.get(topic, 0) + self._queue.gave_way
-        if len(self._queue) > self.limits.queue_out // 2:
+        if self.tagged and queue.gave_way:
+            dropped = self._dropped = self._dropped or {}
+            dropped[topic] = dropped.get(topic, 0) + queue.gave_way
+        if len(queue) > self.limits.queue_out // 2:
             self._keeper.pressed = True
         self._rouse()
+
+    def _waiting(self) -> Waiting:
+        if self._queue is None:
+            self._queue = Waiting(
+                max_count=self.limits.queue_out, max_bytes=self.limits.queue_out_bytes
+            )
+        return self._queue
 
     def evict(self, code: int, reason: str) -> None:
         """Give the socket up."""
@@ -317,41 +348,42 @@ class Outgoing:
                 return
             raise self._over()
         item = _Direct(frame)
-        self._queue.put(item)
+        queue = self._waiting()
+        queue.put(item)
         self._rouse()
         try:
             await item.done.wait()
         except BaseException:
-            self._queue.discard(item)
+            queue.discard(item)
             raise
         if item.error is not None:
             raise item.error
 
     def _rouse(self) -> None:
         """Have the writer look; it begins with the first work there is."""
-        if self._begun:
-            self._wake.rouse()
-        else:
-            self._begun = True
+        if self._wake is None:
+            self._wake = Wake()
             self._keeper.begin(self.run)
+        else:
+            self._wake.rouse()
 
     async def run(self) -> None:
         """Write what is queued until the socket is released."""
         with anyio.CancelScope() as self._writer:
-            await self._run()
+            await self._run(self._wake or Wake())
 
-    async def _run(self) -> None:
+    async def _run(self, wake: Wake) -> None:
         while not self.released:
             if self._ready and not self._busy:
-                await self._write_ready()
+                await self.write_ready()
                 continue
-            item = None if self._busy else self._queue.take()
+            item = None if self._busy or self._queue is None else self._queue.take()
             if item is None:
-                await self._wake.sleep()
+                await wake.sleep()
                 continue
             error: Exception | None = None
             try:
-                if item.topic in self._dropped:
+                if self._dropped and item.topic in self._dropped:
                     await self._tell_dropped(item.topic)
                 await self._transmit(item.frame)
             except Exception as broken:  # whatever a dead peer's send raises ends this socket only
@@ -367,17 +399,29 @@ class Outgoing:
             elif error is not None and not self.released:
                 self.socket.cut()
 
-    async def _write_ready(self) -> None:
+    async def write_ready(self) -> None:
         """Write what came in one turn; it is in nobody's queue any more."""
-        for due in self._ready:
-            if self.released:
-                break
-            try:
-                await self._transmit(due.message)
-            except Exception:  # as for what is queued
-                self.socket.cut()
-                break
-        self._ready = []
+        ready, self._ready = self._ready, None
+        if self._busy or not ready:
+            self._ready = ready
+            return
+        self._busy = True
+        broken = False
+        try:
+            for due in ready:
+                self.writing_since = self._keeper.clock()
+                await self._send(due.message)
+                if self.released:
+                    break
+        except Exception:  # as for what is queued
+            broken = True
+        finally:
+            self._busy = False
+            self.writing_since = None
+            if self._queue:
+                self._rouse()
+        if broken and not self.released:
+            self.socket.cut()
 
     def release(self) -> list[Message]:
         """Drop what waits and end the writer; later sends of the handler go straight out.
@@ -389,20 +433,23 @@ class Outgoing:
             return []
         self.released = True
         self.socket.before_send = None
-        dropped = self._queue.clear()
+        dropped = [] if self._queue is None else self._queue.clear()
         for item in dropped:
             if isinstance(item, _Direct):
                 item.error = self._over()
                 item.done.set()
-        self._due, self._ready = [], []
-        for writing in (self._write, self._writer):
+        self._due = self._ready = None
+        if self._busy:
+            self._keeper.walk.leave(self)
+        for writing in (self._write, self._writer, self._held):
             if writing is not None:
                 writing.cancel()
-        self._wake.rouse()
+        if self._wake is not None:
+            self._wake.rouse()
         return [item.frame for item in dropped]
 
     async def _tell_dropped(self, topic: Hashable) -> None:
-        if isinstance(topic, Topic):
+        if isinstance(topic, Topic) and self._dropped is not None:
             await self._transmit(dropped_frame(topic, self._dropped.pop(topic)))
 
     async def _transmit(self, frame: Message) -> None:
@@ -414,7 +461,7 @@ class Outgoing:
             self._busy = False
             self._write = None
             self.writing_since = None
-            if self._queue or self._ready:
+            if self._queue:
                 self._rouse()
 
     def _over(self) -> WebSocketDisconnect:

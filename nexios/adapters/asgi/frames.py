@@ -5,11 +5,17 @@ from struct import pack, unpack_from
 from typing import Final
 
 EXTENSION: Final = "nexios.frames"
-"""Under this name our engine offers ``{"send", "write"}`` in ``scope["extensions"]``.
+"""Under this name our engine offers what passes ASGI by, in ``scope["extensions"]``.
 
 ``write(frames: bytes) -> bool`` takes whole frames without waiting; False, and nothing written,
-when the socket is closing or its peer reads too slowly. ``send`` is the ASGI callable the scope
-was served with: whoever was given another one has middleware before it that wants to see messages.
+when the socket is closing or its peer reads too slowly. With ``"deflates": True`` messages that
+are sent are compressed; frames are written as they are.
+
+``arrival() -> Future[None] | None`` is what to await before ``take()`` has a message, None when it
+has one; only for one reader at a time.
+
+``send`` and ``receive`` are the ASGI callables the scope was served with: whoever was given others
+has middleware before it that wants to see messages.
 """
 
 TEXT: Final = 1

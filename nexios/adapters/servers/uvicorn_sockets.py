@@ -98,10 +98,36 @@ class _Wire(ServerProtocol):
         return False
 
 
+class _Arrivals(asyncio.Queue[Any]):
+    """Messages for the application, for which one reader may wait without a coroutine."""
+
+    _waiter: asyncio.Future[None] | None = None
+
+    def arrival(self) -> asyncio.Future[None] | None:
+        """Return what to await before taking a message, None when there is one."""
+        if self._queue:  # type: ignore[attr-defined]  # a deque, for whoever overrides _put
+            return None
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        return waiter
+
+    def pop(self) -> Any:
+        """Return the next message, which is there; nobody waits for room in here."""
+        return self._queue.popleft()  # type: ignore[attr-defined]
+
+    def _put(self, item: Any) -> None:
+        self._queue.append(item)  # type: ignore[attr-defined]
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own engine for sockets, with what 0.54.0 leaves open.
 
-    * It offers `nexios.frames`: prepared frames go to many sockets without being awaited.
+    * It offers `nexios.frames`: prepared frames go to many sockets without being awaited, and
+      messages come without a coroutine.
     * It reads on while messages wait, so that pongs and closes behind them are seen.
     * A handshake denied by `websocket.http.response` never counts as complete there, so each
       denial is followed by an ERROR in the log although the client has its answer.
@@ -122,6 +148,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             bounds: Of the application.
         """
         super().__init__(*args, **named)
+        self.queue = self._arrivals = _Arrivals()
         # While the server drains, answers end their connections; a socket's is its own.
         self.default_headers = [one for one in self.default_headers if one[0] != b"connection"]
         self.conn.parser.close()  # it and its protocol hold each other
@@ -146,8 +173,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
-            offer = {"send": self.send, "write": self.write_frames}
-            scope["extensions"][EXTENSION] = offer
+            scope["extensions"][EXTENSION] = {
+                "send": self.send,
+                "write": self.write_frames,
+                "deflates": bool(self.conn.extensions),
+                "receive": self.receive,
+                "arrival": self._arrivals.arrival,
+                "take": self.take,
+            }
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the wire; the first are the handshake."""
@@ -201,6 +234,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(frames)
         return True
+
+    def take(self) -> Any:
+        """Return the next message, once ``arrival`` has said that it is there."""
+        message = self._arrivals.pop()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
+        return message
 
     async def send(self, message: Any) -> None:
         """Send one ASGI message."""

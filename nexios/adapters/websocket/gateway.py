@@ -3,7 +3,6 @@
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio
@@ -33,7 +32,7 @@ from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import Unavailable
 from nexios.application.revocations import Credential
-from nexios.container.entry import Entry, EntryPoint
+from nexios.container.entry import Entry, EntryPoint, Plan
 from nexios.container.scope import Scope, ScopeContext
 
 CREDENTIAL: Final = "nexios.credential"
@@ -91,7 +90,9 @@ class SocketGateway:
         self._debug = settings.debug
         self._report = report
         self._over = over
-        self._open: dict[WebSocket, anyio.Event] = {}
+        self._on_fault = self._track  # bound once for all sockets
+        # With what to set when it is over, where somebody waits for that.
+        self._open: dict[WebSocket, anyio.Event | None] = {}
         self._closing = self._parting = False
         self._tasks: TaskGroup | None = None
 
@@ -124,33 +125,59 @@ class SocketGateway:
         self._any = bool(sockets.endpoints)
 
     async def __call__(self, scope: WireScope, receive: Receive, send: Send) -> None:
-        """Serve one `websocket` scope (ASGI 3.0)."""
+        """Serve one `websocket` scope (ASGI 3.0).
+
+        It awaits the handler itself: what stands between is woken with every message.
+        """
         take_carriers(scope)
         endpoint = self._find(scope)
-        options = None if endpoint is None else endpoint.options
+        socket = self._socket(scope, receive, send, endpoint)
+        self._open[socket] = None
+        try:
+            await socket.begin()
+            with anyio.CancelScope() as handler:
+                socket.handler = handler
+                if socket.limits.handshake_s is not None:
+                    handler.deadline = anyio.current_time() + socket.limits.handshake_s
+                try:
+                    plan = await self._admitted(socket, endpoint)
+                    result: Any = plan.call(socket)
+                    if plan.awaits:
+                        await result
+                except Exception as raised:
+                    handler.deadline = math.inf
+                    await self._answer(socket, leading_error(raised))
+                else:
+                    handler.deadline = math.inf
+                    await self._finish(socket)
+            if socket.protocol.state is SocketState.CONNECTING:
+                late = Denied(408, "the handshake took too long", "timed-out")
+                await self._deny(socket, _restarting() if self._closing else late)
+            # The callable outlives its last message, also one that somebody else sends.
+            while socket.parting is not None and not socket.parting.is_set():
+                await socket.parting.wait()
+        finally:
+            done = self._open.pop(socket)
+            self._caps.release(socket)
+            socket.handler = None
+            socket.end()
+            if done is not None:
+                done.set()
+
+    def _socket(
+        self, scope: WireScope, receive: Receive, send: Send, endpoint: SocketEndpoint | None
+    ) -> WebSocket:
         socket = WebSocket(
             scope,
             receive,
             send,
             limits=self._limits if endpoint is None else endpoint.limits,
-            subprotocols=() if options is None else options.subprotocols,
+            subprotocols=() if endpoint is None else endpoint.options.subprotocols,
         )
         socket.scopes = self._container
         socket.entries = self._entries
-        socket.on_fault = partial(self._track, socket)
-        done = self._open[socket] = anyio.Event()
-        try:
-            await socket.begin()
-            await self._serve(socket, endpoint)
-            # The callable outlives its last message, also one that somebody else sends.
-            while socket.parting is not None and not socket.parting.is_set():
-                await socket.parting.wait()
-        finally:
-            del self._open[socket]
-            self._caps.release(socket)
-            socket.stop_handler = None
-            socket.end()
-            done.set()
+        socket.on_fault = self._on_fault
+        return socket
 
     def serves(self, path: str) -> bool:
         """Return whether there is a socket at this path, less any root path: for a 426."""
@@ -221,7 +248,7 @@ class SocketGateway:
         Handlers have ``limits.message_finish_s`` to end by themselves.
         """
         self._closing = True
-        waiting = tuple(self._open.items())
+        waiting = [(socket, self._done(socket)) for socket in self._open]
         async with anyio.create_task_group() as tasks:
             for socket, _ in waiting:
                 tasks.start_soon(self._dismiss, socket)
@@ -229,10 +256,16 @@ class SocketGateway:
             for _, done in waiting:
                 await done.wait()
         for socket, _ in waiting:
-            if socket.stop_handler is not None:
-                socket.stop_handler()
+            if socket.handler is not None:
+                socket.handler.cancel()
         for _, done in waiting:
             await done.wait()
+
+    def _done(self, socket: WebSocket) -> anyio.Event:
+        done = self._open[socket]
+        if done is None:
+            done = self._open[socket] = anyio.Event()
+        return done
 
     def _is_over(self, socket: WebSocket) -> bool:
         credential: Credential | None = socket.scope.get(CREDENTIAL)
@@ -264,34 +297,8 @@ class SocketGateway:
             scope["path_params"] = found.params
         return found.target
 
-    async def _serve(self, socket: WebSocket, endpoint: SocketEndpoint | None) -> None:
-        with anyio.CancelScope() as handler:
-            if socket.limits.handshake_s is not None:
-                handler.deadline = anyio.current_time() + socket.limits.handshake_s
-
-            def accepted() -> None:
-                handler.deadline = math.inf
-
-            def over() -> None:
-                handler.deadline = anyio.current_time() + socket.limits.message_finish_s
-
-            socket.on_accept = accepted
-            socket.when_gone(over)
-            socket.stop_handler = handler.cancel
-            try:
-                await self._run(socket, endpoint)
-            except Exception as raised:
-                handler.deadline = math.inf
-                await self._answer(socket, leading_error(raised))
-            else:
-                handler.deadline = math.inf
-                await self._finish(socket)
-            return
-        if socket.protocol.state is SocketState.CONNECTING:
-            late = Denied(408, "the handshake took too long", "timed-out")
-            await self._deny(socket, _restarting() if self._closing else late)
-
-    async def _run(self, socket: WebSocket, endpoint: SocketEndpoint | None) -> None:
+    async def _admitted(self, socket: WebSocket, endpoint: SocketEndpoint | None) -> Plan:
+        """Return what serves a socket, once all who are asked before have agreed."""
         if self._closing:
             raise _restarting()
         await self._handshake(
@@ -302,10 +309,7 @@ class SocketGateway:
         )
         if endpoint is None:
             raise Denied(404, _NOBODY_HERE)
-        plan = self._entries[endpoint.point].plan
-        result: Any = plan.call(socket)
-        if plan.awaits:
-            await result
+        return self._entries[endpoint.point].plan
 
     async def _finish(self, socket: WebSocket) -> None:
         """End a socket whose handler returned."""

@@ -57,6 +57,7 @@ class Handshake:
         self._authentication = [one for one in asked if _stage_of(one) == Stage.AUTHENTICATION]
         self._inner = [one for one in asked if _stage_of(one) > Stage.AUTHENTICATION]
         self._first_message = FirstMessage(asked)
+        self._in_messages = self.authenticate  # bound once for all sockets
         self._allowed = allowed
         self._caps = caps
 
@@ -89,7 +90,7 @@ class Handshake:
         told = check_origin(socket, self._allowed if origins is None else origins)
         for one in self._session:
             await one.handshake(socket)
-        socket.first_message = partial(self.authenticate, socket)
+        socket.first_message = self._in_messages
         if in_first_message:
             await socket.accept_early()
             await self.authenticate(socket, socket.limits.first_message_s)

@@ -92,9 +92,12 @@ class Inputs:
             self._values(socket)
 
     def _values(self, socket: WebSocket) -> list[object]:
-        known = socket.inputs.get(id(self))
+        checked = socket.inputs
+        if checked is None:
+            checked = socket.inputs = {}
+        known = checked.get(id(self))
         if known is None:
-            known = socket.inputs[id(self)] = self._check(socket)
+            known = checked[id(self)] = self._check(socket)
         return known
 
     def _check(self, socket: WebSocket) -> list[object]:

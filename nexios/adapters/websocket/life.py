@@ -106,7 +106,7 @@ class Life:
             pass  # the socket is over; there is nobody to send to, and nothing to close
         except Exception as late:
             if socket.on_fault is not None:
-                socket.on_fault(late)
+                socket.on_fault(socket, late)
 
     async def _one(self, socket: WebSocket, scope: ScopeContext) -> None:
         """Take one message and answer it."""

@@ -78,6 +78,6 @@ class _Line:
         socket.raise_if_ended()
         socket.protocol.sending(message)
         await socket.transmit(message)
-        if message["type"] == "websocket.accept" and socket.on_accept is not None:
+        if message["type"] == "websocket.accept":
             socket.subprotocol = message.get("subprotocol")
-            socket.on_accept()
+            socket.accepted()

