@@ -31,13 +31,19 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, text: str) -> Iterator[Running]:
-    """Run the ``app`` that ``text`` makes, and kill it in the end."""
+def running(
+    folder: Path, text: str, *arguments: str, until: str | None = None
+) -> Iterator[Running]:
+    """Run the ``app`` that ``text`` makes, and kill it in the end.
+
+    Args:
+        until: What its log says when the caller may go on; that it listens, unless told.
+    """
     (folder / "main.py").write_text(text)
     log = folder / "log.txt"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0"],
+            [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0", *arguments],
             cwd=folder,
             env=dict(os.environ),
             stdout=out,
@@ -45,6 +51,10 @@ def running(folder: Path, text: str) -> Iterator[Running]:
         )
     served = Running(process, log)
     try:
+        if until is not None:
+            served.said(until)
+            yield served
+            return
         served.port = int(served.said(r"running on http://[\d.]+:(\d+)")[1])
         yield served
     finally:

@@ -9,6 +9,9 @@ from nexios.adapters.asgi.types import Scope
 SERVED_BY: Final = "nexios.served_by"
 """Where a server leaves the rules that it keeps: in the lifespan state or the extensions."""
 
+INSISTS: Final = "nexios.insists"
+"""Where a server leaves that a start must wait for what is critical: in the lifespan state."""
+
 RULES: Final = (
     "slow heads, slow bodies and idle connections are timed",
     "clients that do not read their answer are cut",

@@ -35,7 +35,7 @@ def serve(app: str, options: ServerOptions) -> None:
 
     Raises:
         GranianMissing: The extra is not installed.
-        NotOnGranian: ``options.fd`` is set, or ``options.port`` is 0.
+        NotOnGranian: ``options.fd`` or ``options.management`` is set, or ``options.port`` is 0.
         SystemExit: A worker could not start, or died.
     """
     try:
@@ -46,6 +46,8 @@ def serve(app: str, options: ServerOptions) -> None:
         raise GranianMissing from error
     if options.fd is not None:
         raise NotOnGranian("--fd")
+    if options.management is not None:
+        raise NotOnGranian("management port")
     if options.port == 0 and options.uds is None:
         raise NotOnGranian("--port 0")
     level = "debug" if options.log_level == "trace" else options.log_level
