@@ -27,7 +27,9 @@ class NotOnGranian(ValueError):
 def serve(app: str, options: ServerOptions) -> None:
     """Serve until SIGINT or SIGTERM; granian supervises its workers by itself.
 
-    The application says at start which rules of `nexios run` granian does not keep.
+    The application says at start which rules of `nexios run` granian does not keep. A request
+    with Content-Length beside Transfer-Encoding is one of them: granian takes the chunks (RFC
+    9112, 6.3), ends the connection after it, and shows us one of the two fields only.
 
     Args:
         app: ``"package.module:attribute"``; each worker imports it.
