@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from typing import Any, Final, TypeVar, overload
 
+import anyio
 from typing_extensions import TypeForm, Unpack
 
 from nexios.adapters.asgi.hooks import Hooks, K, warn_unrun
 from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
-from nexios.adapters.asgi.serving import say_what_lacks
+from nexios.adapters.asgi.serving import INSISTS, say_what_lacks
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
@@ -26,6 +27,7 @@ from nexios.adapters.openapi.config import docs_of
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.emitter import EventEmitter
+from nexios.application.errors import Unavailable
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.listening import Signals
@@ -47,6 +49,7 @@ T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
 LifespanManager = Callable[["NexiosApp"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
+_AGAIN_S: Final = 1.0
 _NOBODY: Final = UnauthenticatedUser()
 
 
@@ -136,6 +139,7 @@ class NexiosApp(Verbs):
         self._house: House | None = None
         self._open = AsyncExitStack()
         self._lifespan = Lifespan(self._start, self._stop)
+        self._insists = False
         self._keeper = Keeper(self._lifespan)
         self._serve: ASGIApp = self._first
         self._straight: ASGIApp | None = None
@@ -150,6 +154,7 @@ class NexiosApp(Verbs):
             await straight(scope, receive, send)
         elif scope["type"] == "lifespan":
             say_what_lacks(scope, self.logger)
+            self._insists = bool((scope.get("state") or {}).pop(INSISTS, False))
             await self._lifespan(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
@@ -407,11 +412,32 @@ class NexiosApp(Verbs):
 
     async def _first(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Serve the first request of a server without lifespan: start, then serve."""
+        if self._waits and self._lifespan.phase is Phase.STARTING:
+            await self._built().not_yet(scope, receive, send)
+            return
         if self._lifespan.phase is not Phase.RUNNING:
             await self._keeper.started()
         await self._serve(scope, receive, send)
 
+    async def management(self, scope: WireScope, receive: Receive, send: Send) -> None:
+        """Serve operators: an ASGI application of its own, behind ``server.management``."""
+        await self._built().management(scope, receive, send)
+
+    @property
+    def _waits(self) -> bool:
+        return self._insists and self.config.server.wait
+
     async def _start(self) -> Mapping[str, Any] | None:
+        while True:
+            try:
+                return await self._started()
+            except Unavailable as error:
+                if not self._waits:
+                    raise
+                self.logger.warning("the start waits (server.wait): %s", error)
+                await anyio.sleep(_AGAIN_S)
+
+    async def _started(self) -> Mapping[str, Any] | None:
         house = self._built()
         values: dict[str, Any] = {}
         async with AsyncExitStack() as opened:
@@ -437,6 +463,8 @@ class NexiosApp(Verbs):
             opened.push_async_callback(house.mounted.stop)
             await house.mounted.start(tasks)
             await house.watch_revocations(tasks)
+            if self._insists:
+                await house.until_critical_up()
             await house.start_worker(tasks)
             house.started(tasks)
             opened.push_async_callback(house.quiesce)

@@ -39,6 +39,7 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.broker import EventBroker
 from nexios.application.caller import Caller
 from nexios.application.clock import SystemClock
+from nexios.application.errors import Unavailable
 from nexios.application.health import CheckState, Health, HealthBoard
 from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
@@ -64,6 +65,7 @@ from nexios.delivering import Delivering
 from nexios.domain.clock import Clock
 from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
+from nexios.managing import Management
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.watching import Watching
 from nexios.websockets.carriers import carrier
@@ -86,6 +88,7 @@ class House:
         documentation: Draws its OpenAPI document.
         errors: Takes note of errors that nobody answered.
         entrances: Every way in, with who may pass.
+        management: What operators are served on a port of their own.
     """
 
     def __init__(
@@ -116,7 +119,12 @@ class House:
         self._subscriptions = Subscriptions()
         self._watching = Watching(app.signals)
         self._trusts = TrustedProxies.of(config.trusted_proxies).trusts
-        self._watching.serve_metrics(router, config.telemetry, self._trusts)
+        metrics = self._watching.serve_metrics(
+            router,
+            config.telemetry,
+            self._trusts,
+            managed=config.server.management is not None,
+        )
         self.errors = ErrorDesk(
             logger, version=app.version, with_locals=config.errors.report_locals
         )
@@ -183,6 +191,11 @@ class House:
         self._board = HealthBoard(self._singletons, changed=self._health_changed)
         self._watch = LoopWatch(blocked=self._watching.blocked)
         self._door = HealthDoor(self._board, self._watch) if probed else None
+        self.management = Management(
+            HealthDoor(self._board, self._watch, details=True),
+            metrics,
+            config.telemetry.metrics_path,
+        )
         self.gateway = Gateway(
             routes,
             self.container,
@@ -344,6 +357,20 @@ class House:
                     name,
                     name,
                 )
+
+    async def until_critical_up(self) -> None:
+        """Wait for what is critical; the log says which it is."""
+        await self._board.until_critical_up()
+
+    async def not_yet(self, scope: WireScope, receive: Receive, send: Send) -> None:
+        """Answer while the application waits for what it needs: probes, and 503 to all else."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1013})  # try again later
+        elif self._door is not None and self._door.serves(scope):
+            await (await self._door.answer(scope))(scope, receive, send)
+        else:
+            error = Unavailable("the application is starting", retry_after_s=1.0)
+            await self.gateway.answer_error(scope, receive, send, error)
 
     def started(self, tasks: TaskGroup) -> None:
         """Note that the start is over; from now on checks are asked without probes too."""

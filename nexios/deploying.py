@@ -3,10 +3,15 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any, Final
 
+import anyio
+
 from nexios.adapters.asgi.origins import OriginSet
+from nexios.adapters.asgi.serving import RULES, kept_by
 from nexios.application.deploy import (
     FLOORS,
     CookieFacts,
@@ -18,6 +23,7 @@ from nexios.application.deploy import (
     UnfitForProduction,
     errors,
 )
+from nexios.application.errors import Unavailable
 from nexios.application.keyring import Secret
 from nexios.application.one_time import OneTime
 from nexios.application.rates import CounterStore
@@ -40,6 +46,42 @@ from nexios.middleware.session import SessionMiddleware
 
 _DATABASES: Final = "nexios.adapters.persistence.database"
 _OURS: Final = "nexios.adapters."
+_ASK_S: Final = 10.0
+
+
+async def facts_asked(app: Any, workers: int | None = None) -> tuple[DeployFacts, list[str]]:
+    """Return what is known when the databases are asked too, and what kept them from answering.
+
+    The container is opened for that, no hook runs and nobody is served.
+
+    Args:
+        app: The NexiosApp.
+        workers: As for `facts_of`.
+    """
+    facts = facts_of(app, workers)
+    container, home = _wired(app), sys.modules.get(_DATABASES)
+    if container is None or home is None:
+        return facts, []
+    # There is a database, so its room is loaded.
+    from nexios.adapters.persistence.errors import DatabaseError
+    from nexios.adapters.persistence.standing import standing_of
+
+    told: list[DatabaseFacts] = []
+    silent: list[str] = []
+    bindings = dict(_bindings(container, app.config.env))
+    try:
+        with anyio.fail_after(_ASK_S):
+            async with container:
+                # Those that a module keeps to itself are not asked.
+                if home.Database in bindings and home.Database in container:
+                    await container.get(home.Database)
+                for database in _pools(container, bindings, home.Database):
+                    stands = asdict(await standing_of(database))
+                    told.append(replace(_pool(database), **stands))
+                    await database.stop()
+    except (Unavailable, TimeoutError, DatabaseError) as error:
+        silent.append(str(error) or f"no answer within {_ASK_S:g} s")
+    return (replace(facts, databases=told) if told and not silent else facts), silent
 
 
 def facts_of(app: Any, workers: int | None = None) -> DeployFacts:
@@ -90,6 +132,20 @@ def facts_of(app: Any, workers: int | None = None) -> DeployFacts:
         providers=list(_providers(around)),
         versions=_versions(),
     )
+
+
+def served_by(server: str) -> dict[str, Any]:
+    """Return the facts about what will serve, by the name that the command line has for it."""
+    if server == "nexios":
+        return {}
+    # granian accepts in threads of its own.
+    starves = server != "granian" and find_spec("uvloop") is not None
+    kept = kept_by(server, uvloop=starves)
+    return {
+        "server": server if server != "other" else "another server",
+        "lacking": [rule for rule in RULES if rule not in kept],
+        "starves": starves,
+    }
 
 
 def insist_fit(app: Any) -> None:
@@ -230,14 +286,21 @@ def _databases(
     home = sys.modules.get(_DATABASES)  # who has none must not load SQLAlchemy for the question
     if home is None or container is None:
         return
+    for one in _pools(container, bindings, home.Database):
+        yield _pool(one)
+
+
+def _pools(container: Container, bindings: Mapping[Any, Any], kind: type[Any]) -> list[Any]:
     running = container.singletons if container.running else ()
     seen = {id(one): one for one in (*bindings.values(), *running)}
-    for one in seen.values():
-        if isinstance(one, home.Database):
-            options = one.options
-            yield DatabaseFacts(
-                repr(one), options.pool_size, options.statement_timeout_s, one.server_limit
-            )
+    return [one for one in seen.values() if isinstance(one, kind)]
+
+
+def _pool(database: Any) -> DatabaseFacts:
+    told = database.options
+    return DatabaseFacts(
+        repr(database), told.pool_size, told.statement_timeout_s, database.server_limit
+    )
 
 
 def _rated(entrance: Entrance) -> bool:

@@ -86,35 +86,47 @@ class Watching:
             self._attached.append(self.signals.on(self._metrics))
 
     def serve_metrics(
-        self, router: Router, settings: TelemetrySettings, trusts: Callable[[str | None], bool]
-    ) -> None:
-        """Put the page of the metrics among the routes, where they are counted.
+        self,
+        router: Router,
+        settings: TelemetrySettings,
+        trusts: Callable[[str | None], bool],
+        *,
+        managed: bool,
+    ) -> ASGIApp | None:
+        """Return the page of the metrics, where they are counted.
+
+        Args:
+            router: The page is put among its routes, for trusted peers alone, unless ``managed``.
+            managed: There is a management port to serve it, and whoever reaches that may read it.
 
         Raises:
             ImportError: The extra ``metrics`` is not installed.
         """
         if not settings.metrics:
-            return
+            return None
         from nexios.adapters.observability.prometheus import Metrics
 
         def allowed(scope: Scope) -> bool:
             # What came through a proxy names another; what scrapes comes by itself.
             peer = scope.get("client")
             forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
-            return not forwarded and trusts(peer[0] if peer else None)
+            return managed or (not forwarded and trusts(peer[0] if peer else None))
 
         self._metrics = _PAGES.get(router)
         if self._metrics is None:
             # A build that was refused may be tried again with the same router.
             self._metrics = _PAGES[router] = Metrics(allowed)
-            # It decides by itself who may read it.
-            page = public(mounted(self._metrics.page, 0))
-            router.add_route(
-                path=settings.metrics_path,
-                handler=page,
-                methods=["GET"],
-                exclude_from_schema=True,
-            )
+            if not managed:
+                # It decides by itself who may read it.
+                page = public(mounted(self._metrics.page, 0))
+                router.add_route(
+                    path=settings.metrics_path,
+                    handler=page,
+                    methods=["GET"],
+                    exclude_from_schema=True,
+                )
+        found: ASGIApp = self._metrics.page
+        return found
 
     def part(self) -> None:
         """Let go of the singletons, which end with their container."""

@@ -77,12 +77,21 @@ class CookieFacts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """A pool; ``server_limit`` is None where the server was not asked."""
+    """A pool; what the server alone knows stays as it is here where it was not asked.
+
+    Attributes:
+        superuser: The login may do everything.
+        owned: Tables of the audit that it owns, so that it can drop what protects them.
+        unsealed: How many committed changes no seal vouches for, where there is no seal at all.
+    """
 
     name: str
     pool_size: int
     statement_timeout_s: float
     server_limit: int | None = None
+    superuser: bool = False
+    owned: Sequence[str] = ()
+    unsealed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,9 @@ class DeployFacts:
         foreign_hmac: Backends that verify another issuer's tokens with a shared key.
         plain_secrets: The application's own settings that are named like secrets and are text.
         versions: Of the libraries that are installed.
+        server: What serves, or will.
+        lacking: Which rules of `nexios run` that server does not keep.
+        starves: Under its event loop one connection is accepted a turn.
     """
 
     debug: bool = False
@@ -153,6 +165,9 @@ class DeployFacts:
     plain_secrets: Sequence[str] = ()
     providers: Sequence[ProviderFacts] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    server: str = "nexios run"
+    lacking: Sequence[str] = ()
+    starves: bool = False
 
 
 def findings(facts: DeployFacts) -> list[Finding]:
@@ -338,12 +353,39 @@ def _load(facts: DeployFacts) -> Iterator[Finding]:
         yield Finding("NX617", "warning", says, "app.add_middleware(TimeoutMiddleware(30))")
 
 
+def _audits(facts: DeployFacts) -> Iterator[Finding]:
+    for one in facts.databases:
+        if one.superuser:
+            says = f"the login of {one.name} is a superuser: nothing holds for it"
+        elif one.owned:
+            says = f"the login of {one.name} owns the audit, and can drop what protects it"
+        else:
+            says = ""
+        if says:
+            fix = "migrate as the owner, serve as a role with INSERT and SELECT there"
+            yield Finding("NX618", "warning", says, fix, tuple(one.owned))
+        if one.unsealed:
+            says = f"{one.name} has {one.unsealed} changes and no seal that would show a rewrite"
+            fix = "bind AuditTrail, and run nexios audit seal from time to time"
+            yield Finding("NX618", "warning", says, fix)
+
+
 def _libraries(facts: DeployFacts) -> Iterator[Finding]:
     for name, floor in FLOORS.items():
         version = facts.versions.get(name)
         if version is not None and _numbers(version) < _numbers(floor):
             says = f"{name} {version} has known holes"
             yield Finding("NX619", "warning", says, f"pip install '{name}>={floor}'")
+
+
+def _server(facts: DeployFacts) -> Iterator[Finding]:
+    if facts.lacking:
+        says = f"{facts.server} lacks what nexios run does"
+        fix = "nexios run, or a proxy before it"
+        yield Finding("NX620", "warning", says, fix, tuple(facts.lacking))
+    if facts.starves:
+        says = f"{facts.server} on uvloop accepts one connection a turn: under load probes starve"
+        yield Finding("NX620", "warning", says, "nexios run, or its option for asyncio's loop")
 
 
 def _plain(facts: DeployFacts) -> Iterator[Finding]:
@@ -371,5 +413,6 @@ def _listed(entrances: Iterable[EntranceFacts]) -> tuple[str, ...]:
 
 _RULES: Final[Sequence[Callable[[DeployFacts], Iterable[Finding]]]] = (
     *(_debug, _secrets, _hosts, _origins, _cookies, _stores, _pools, _proxies, _https, _doors),
-    *(_sessions, _tokens, _engines, _rates, _load, _libraries, _plain, _providers),
+    *(_sessions, _tokens, _engines, _rates, _load, _audits, _libraries, _server),
+    *(_plain, _providers),
 )

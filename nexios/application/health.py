@@ -140,6 +140,15 @@ class HealthBoard:
                     tasks.start_soon(self._refresh, one)
         return self._told(known)
 
+    async def until_critical_up(self) -> None:
+        """Wait until every critical check has a good answer; it is told which has none."""
+        while True:
+            await self.report()
+            known = (one for one in self._known.values() if one is not None and one.critical)
+            if all(one.state is not None and one.state.health is Health.UP for one in known):
+                return
+            await anyio.sleep(_FRESH_S)
+
     async def watch(self, interval_s: float) -> None:
         """Ask everything every so many seconds, for ever: changes are noticed without probes."""
         while True:

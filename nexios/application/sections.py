@@ -388,8 +388,16 @@ class ServerSettings(Section):
     """Where ``nexios run`` listens and how long it waits (section ``server``).
 
     Attributes:
+        uds: Path of a Unix socket, instead of host and port.
         workers: Processes that serve, when the application is given as an import string.
-        startup_s: A start that takes longer has failed.
+        management: ``host:port`` of a second listener, for the details of health and for metrics;
+            a port alone is one of 127.0.0.1. None for no such listener.
+        http: What reads requests; ``auto`` is httptools where it is installed, else h11.
+        ws: ``none`` serves no sockets.
+        loop: The event loop; ``auto`` is uvloop where it is installed.
+        startup_s: A start that takes longer has failed: everything critical that is checked for
+            health must have answered once.
+        wait: Wait without end instead for what is critical, and answer 503 meanwhile.
         drain_s: After SIGTERM it is not ready but serves on for so long, until balancers notice.
         grace_s: Then requests in flight have so long.
         loop_block_exit_s: An event loop that stands for so long ends its process; None lets it.
@@ -397,16 +405,49 @@ class ServerSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    uds: str | None = None
     workers: int = 1
+    management: str | None = None
+    http: Literal["auto", "httptools", "h11"] = "auto"
+    ws: Literal["auto", "none"] = "auto"
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     startup_s: float = 30.0
     drain_s: float = 5.0
     grace_s: float = 20.0
+    wait: bool = False
     loop_block_exit_s: float | None = 30.0
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
         _within("port", self.port, 0, 65535)
         _within("workers", self.workers, 1, 1024)
+        if self.uds == "":
+            raise ValueError("uds must be the path of a Unix socket, or None")
+        for name in ("startup_s", "loop_block_exit_s"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name} must be above zero")
+        if self.management is not None:
+            listening_address(self.management)
+
+
+def listening_address(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``, ``[::1]:port``, or a port of 127.0.0.1.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    host, colon, port = text.strip().rpartition(":")
+    if not colon:
+        host = "127.0.0.1"
+    elif host[:1] == "[" and host[-1:] == "]":
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""  # an address of IPv6 without brackets: which colon is the port's?
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise ValueError(
+            f"management must be host:port like 127.0.0.1:9090, [::1]:9090 or 9090, not {text!r}"
+        )
+    return host, int(port)
 
 
 @dataclass(frozen=True, slots=True)

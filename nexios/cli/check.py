@@ -75,6 +75,13 @@ class Verdict:
 )
 @click.option("--deploy", is_flag=True, help="Say what is unfit for production, nothing else.")
 @click.option("--workers", type=click.IntRange(1), help="With --deploy: how many will serve.")
+@click.option(
+    "--server",
+    type=click.Choice(["nexios", "uvicorn", "granian", "other"]),
+    default="nexios",
+    show_default=True,
+    help="With --deploy: what will serve; nexios is nexios run.",
+)
 def check(
     target: str,
     form: str,
@@ -82,6 +89,7 @@ def check(
     import_linter: bool,
     deploy: bool,
     workers: int | None,
+    server: str,
 ) -> None:
     """Prove TARGET without starting it: shop.main:app, a Module, or a package alone.
 
@@ -92,7 +100,7 @@ def check(
         raise click.UsageError("--format github goes with --deploy")
     found = target_of(target, "check")
     if deploy:
-        if not check_deploy(found, form, workers):
+        if not check_deploy(found, form, workers, server):
             raise SystemExit(1)
         return
     name = package or found.package

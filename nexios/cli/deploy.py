@@ -2,17 +2,27 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import anyio
 import click
 
 from nexios.app import NexiosApp
 from nexios.application.deploy import Finding, findings
 from nexios.cli.loading import Target
-from nexios.deploying import facts_of
+from nexios.deploying import facts_asked, served_by
 
 
-def check_deploy(target: Target, form: str, workers: int | None) -> bool:
+def check_deploy(target: Target, form: str, workers: int | None, server: str) -> bool:
     """Print what is unfit, in one of three forms; return whether nothing of it is an error.
+
+    The databases are asked too; one that does not answer is said on stderr.
+
+    Args:
+        target: What to look at.
+        form: ``text``, ``json`` or ``github``.
+        workers: How many processes will serve.
+        server: What will serve: ``nexios``, or a server by its name.
 
     Raises:
         UsageError: The target is no application.
@@ -20,7 +30,10 @@ def check_deploy(target: Target, form: str, workers: int | None) -> bool:
     app = target.root
     if not isinstance(app, NexiosApp):
         raise click.UsageError(f"--deploy looks at a NexiosApp, and {target.text} is none")
-    found = findings(facts_of(app, workers))
+    facts, silent = anyio.run(facts_asked, app, workers)
+    for one in silent:
+        click.echo(f"a database was not asked: {one}", err=True)
+    found = findings(replace(facts, **served_by(server)))
     passed = not any(one.level == "error" for one in found)
     if form == "json":
         click.echo(_as_json(target.text, found, passed=passed))

@@ -1,18 +1,26 @@
 """`nexios run APP`: serves an application."""
 
 import logging
+import os
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 from nexios.adapters.observability.logging import chosen_format, log_config
+from nexios.adapters.observability.prometheus import shared_by_workers, worker_ended
 from nexios.adapters.servers import granian
+from nexios.adapters.servers.engines import EngineMissing
 from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.app import NexiosApp
 from nexios.application.limits import Limits
 from nexios.application.realtime import RealtimeSettings
-from nexios.application.sections import ServerSettings, TelemetrySettings
+from nexios.application.sections import (
+    ServerSettings,
+    TelemetrySettings,
+    listening_address,
+)
 from nexios.cli.loading import ApplicationNotFound, load
 from nexios.config import ConfigError, MakeConfig
 
@@ -32,6 +40,11 @@ class StartRefused(click.ClickException):
 @click.option("--uds", default=None, help="Path of a Unix socket, instead of host and port.")
 @click.option(
     "--fd", type=click.IntRange(0), default=None, help="Number of a socket that is open already."
+)
+@click.option(
+    "--management",
+    metavar="HOST:PORT",
+    help="Second listener for health details and metrics. Default: server.management, none.",
 )
 @click.option(
     "--workers",
@@ -71,6 +84,7 @@ def run(
     port: int | None,
     uds: str | None,
     fd: int | None,
+    management: str | None,
     workers: int | None,
     server: str,
     reload: bool,
@@ -83,48 +97,67 @@ def run(
     The wiring is proven before the first request: a mistake ends the command with exit code 3
     and the list of what to mend.
     """
+    if reload and management is not None:
+        raise click.UsageError("--management serves nothing while --reload starts again and again")
+    if management is not None:
+        _hand_on(management)
     if reload:
         # The application is loaded by the process that serves it, again at every change.
-        settings, limits, telemetry = ServerSettings(), Limits(), TelemetrySettings()
-        realtime = RealtimeSettings()
+        application, config = None, None
     else:
-        try:
-            application = load(app)
-        except (ApplicationNotFound, ConfigError) as error:
-            raise StartRefused(str(error)) from error
-        config = getattr(application, "config", None)
-        if isinstance(config, MakeConfig):
-            settings, limits, telemetry = config.server, config.limits, config.telemetry
-            realtime = config.realtime
-        else:
-            settings, limits, telemetry = ServerSettings(), Limits(), TelemetrySettings()
-            realtime = RealtimeSettings()
-        if isinstance(application, NexiosApp):
-            _prove(application)
-    options = ServerOptions.of(
-        settings,
-        limits,
-        host,
-        port,
-        1 if reload else workers,
-        uds=uds,
-        fd=fd,
-        reload=reload,
-        reload_dirs=reload_dirs,
-        log_level=log_level,
-        log_config=_log_config(log_format, telemetry, log_level),
-        deflate=realtime.deflate,
-    )
+        application, config = _loaded(app)
+    settings = ServerSettings() if config is None else config.server
+    telemetry = TelemetrySettings() if config is None else config.telemetry
+    try:
+        options = ServerOptions.of(
+            settings,
+            Limits() if config is None else config.limits,
+            host,
+            port,
+            1 if reload else workers,
+            uds=uds,
+            fd=fd,
+            management=management,
+            reload=reload,
+            reload_dirs=reload_dirs,
+            log_level=log_level,
+            log_config=_log_config(log_format, telemetry, log_level),
+            deflate=(RealtimeSettings() if config is None else config.realtime).deflate,
+            worker_ended=worker_ended if telemetry.metrics else None,
+        )
+    except EngineMissing as error:
+        raise StartRefused(str(error)) from error
     named = app if ":" in app else f"{app}:app"
-    if server == "granian":
-        try:
-            granian.serve(named, options)
-        except (granian.GranianMissing, granian.NotOnGranian) as error:
-            raise StartRefused(str(error)) from error
-    elif reload or options.workers > 1:
-        serve(named, options)
-    else:
-        serve(application, options)
+    with shared_by_workers() if telemetry.metrics and options.workers > 1 else nullcontext():
+        if server == "granian":
+            try:
+                granian.serve(named, options)
+            except (granian.GranianMissing, granian.NotOnGranian) as error:
+                raise StartRefused(str(error)) from error
+        elif application is None or options.workers > 1:
+            serve(named, options)
+        else:
+            serve(application, options)
+
+
+def _hand_on(management: str) -> None:
+    """Let the application know, here and in the workers: metrics are served there then."""
+    try:
+        listening_address(management)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--management") from error
+    os.environ["NEXIOS_SERVER__MANAGEMENT"] = management
+
+
+def _loaded(app: str) -> tuple[Any, MakeConfig | None]:
+    try:
+        application = load(app)
+    except (ApplicationNotFound, ConfigError) as error:
+        raise StartRefused(str(error)) from error
+    if isinstance(application, NexiosApp):
+        _prove(application)
+    config = getattr(application, "config", None)
+    return application, config if isinstance(config, MakeConfig) else None
 
 
 def _prove(application: NexiosApp) -> None:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -156,6 +156,27 @@ class PostgresServer:
         """Stop and start; the data stays."""
         self.stop(mode)
         self.start()
+
+    def kill(self) -> None:
+        """End every process of it at once, as when the machine fails; `start` recovers."""
+        self._signal(signal.SIGKILL)
+        self.stop("immediate")
+
+    def pause(self) -> None:
+        """Let every process of it stand still: it holds its connections and answers nobody."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, how: signal.Signals) -> None:
+        # Who started it may be a wrapper that drops rights; the server says itself who it is.
+        first = (self._data / "postmaster.pid").read_text().split("\n", 1)[0]
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for pid in (first, *children):
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), how)
 
     def close(self) -> None:
         """Stop the server and remove its data."""

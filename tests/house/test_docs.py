@@ -1,14 +1,20 @@
 """What the guides under ``docs/`` show is what runs."""
 
 import re
+import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import anyio
+import click
 import pytest
 
+from nexios.application.sections import ServerSettings
+from nexios.cli.main import main
+
 DOCS = Path(__file__).parents[2] / "docs"
-GUIDES = ("container.md", "auth.md", "realtime.md")
+GUIDES = ("container.md", "auth.md", "production.md", "realtime.md")
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -35,3 +41,31 @@ def test_each_block_runs_by_itself(text: str) -> None:
             found.validate()
     if "main" in names:
         anyio.run(names["main"])
+
+
+def commands() -> list[Any]:
+    """Return every command line of ``nexios`` in the guides."""
+    return [
+        pytest.param(line, id=line)
+        for name in GUIDES
+        for text in re.findall(r"```console\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+        for line in text.splitlines()
+        if line.startswith("nexios ")
+    ]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_each_command_is_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    command.make_context(name, arguments)  # raises for what it does not know
+
+
+def test_the_page_on_production_tells_every_key_of_the_server() -> None:
+    page = (DOCS / "production.md").read_text()
+    rows = "".join(line.partition(" | ")[0] for line in page.splitlines() if line[:1] == "|")
+    told = set(re.findall(r"`(\w+)`", rows))
+    assert {one.name for one in fields(ServerSettings)} <= told
+    for path in re.findall(r"python (benchmarks/\S+\.py)", page):
+        assert (DOCS.parent / path).is_file()

@@ -33,13 +33,19 @@ async def never() -> str:
 """
 
 
-def seen(where: str, number: int, *, without: frozenset[int] = frozenset()) -> set[int]:
+def seen(
+    where: str,
+    number: int,
+    *,
+    without: frozenset[int] = frozenset(),
+    host: bytes = b"shop.test",
+) -> set[int]:
     """Ask until so many workers have answered."""
     pids: set[int] = set()
     until = time.monotonic() + 60
     while len(pids) < number:
         assert time.monotonic() < until, pids
-        for answer in speak(where, request(), timeout=20).answers:
+        for answer in speak(where, request(host=host), timeout=20).answers:
             pids |= {int(answer.body)} - without
     return pids
 

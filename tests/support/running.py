@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,16 +31,29 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, text: str) -> Iterator[Running]:
-    """Run the ``app`` that ``text`` makes, and kill it in the end."""
+def running(
+    folder: Path, text: str, *arguments: str, until: str | None = None
+) -> Iterator[Running]:
+    """Run the ``app`` that ``text`` makes, and kill it in the end.
+
+    Args:
+        until: What its log says when the caller may go on; that it listens, unless told.
+    """
     (folder / "main.py").write_text(text)
-    with launched("main:app", folder, folder / "log.txt") as served:
+    log = folder / "log.txt"
+    with launched("main:app", folder, log, arguments=arguments, until=until) as served:
         yield served
 
 
 @contextmanager
 def launched(
-    target: str, folder: Path, log: Path, environment: Mapping[str, str] | None = None
+    target: str,
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    arguments: Sequence[str] = (),
+    until: str | None = None,
 ) -> Iterator[Running]:
     """Run an app on a free port until it listens, and kill it in the end.
 
@@ -48,10 +61,12 @@ def launched(
         target: ``package.module:attribute``, found from ``folder``.
         log: Where its output goes.
         environment: Beside ours.
+        arguments: Of ``nexios run``.
+        until: See `running`.
     """
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "nexios", "run", target, "--port", "0"],
+            [sys.executable, "-m", "nexios", "run", target, "--port", "0", *arguments],
             cwd=folder,
             env={**os.environ, **(environment or {})},
             stdout=out,
@@ -59,6 +74,10 @@ def launched(
         )
     served = Running(process, log)
     try:
+        if until is not None:
+            served.said(until)
+            yield served
+            return
         served.port = int(served.said(r"running on http://[\d.]+:(\d+)")[1])
         yield served
     finally:

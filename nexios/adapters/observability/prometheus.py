@@ -1,7 +1,9 @@
 """Counts what an application tells, for Prometheus: the door of its library."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 
@@ -204,6 +206,23 @@ def worker_ended(pid: int) -> None:
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # theirs
+
+
+@contextmanager
+def shared_by_workers() -> Iterator[None]:
+    """Give the workers that are started meanwhile a folder to count in, and take it away after.
+
+    A folder that ``PROMETHEUS_MULTIPROC_DIR`` names already is used and left.
+    """
+    if _FOLDER in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="nexios-metrics-") as folder:
+        os.environ[_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_FOLDER]
 
 
 class _Metric:

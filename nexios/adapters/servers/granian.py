@@ -27,7 +27,9 @@ class NotOnGranian(ValueError):
 def serve(app: str, options: ServerOptions) -> None:
     """Serve until SIGINT or SIGTERM; granian supervises its workers by itself.
 
-    The application says at start which rules of `nexios run` granian does not keep.
+    The application says at start which rules of `nexios run` granian does not keep. A request
+    with Content-Length beside Transfer-Encoding is one of them: granian takes the chunks (RFC
+    9112, 6.3), ends the connection after it, and shows us one of the two fields only.
 
     Args:
         app: ``"package.module:attribute"``; each worker imports it.
@@ -35,7 +37,7 @@ def serve(app: str, options: ServerOptions) -> None:
 
     Raises:
         GranianMissing: The extra is not installed.
-        NotOnGranian: ``options.fd`` is set, or ``options.port`` is 0.
+        NotOnGranian: ``options.fd`` or ``options.management`` is set, or ``options.port`` is 0.
         SystemExit: A worker could not start, or died.
     """
     try:
@@ -46,6 +48,8 @@ def serve(app: str, options: ServerOptions) -> None:
         raise GranianMissing from error
     if options.fd is not None:
         raise NotOnGranian("--fd")
+    if options.management is not None:
+        raise NotOnGranian("management port")
     if options.port == 0 and options.uds is None:
         raise NotOnGranian("--port 0")
     level = "debug" if options.log_level == "trace" else options.log_level

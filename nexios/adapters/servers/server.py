@@ -7,16 +7,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 
-from nexios.adapters.asgi.serving import RULES, SERVED_BY
+from nexios.adapters.asgi.serving import INSISTS, RULES, SERVED_BY
 from nexios.adapters.servers.cancelling import cancel_all
 from nexios.adapters.servers.listening import Acceptor, bind, shown
+from nexios.adapters.servers.management import ManagementPort
 from nexios.adapters.servers.shell import Shell
 from nexios.adapters.servers.watchdog import Watchdog
 from nexios.application.sections import ServerSettings
@@ -41,14 +42,23 @@ class Server(uvicorn.Server):
     A second signal skips every wait.
     """
 
-    def __init__(self, config: uvicorn.Config, *, worker: bool = False) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        worker: bool = False,
+        management: Sequence[socket.socket] = (),
+    ) -> None:
         """Make a server.
 
         Args:
             config: uvicorn's.
             worker: Other processes serve the same socket, and a parent starts and stops us.
+            management: Bound sockets of the second listener.
         """
         super().__init__(config)
+        self._management_sockets = management
+        self._management: ManagementPort | None = None
         self._worker = worker
         self._parent = os.getppid()
         self._retired = False
@@ -57,26 +67,62 @@ class Server(uvicorn.Server):
     # Start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, then listen."""
+        """Start the application, then listen; with ``server.wait`` listen meanwhile."""
         settings = self._settings
         served_by: Any = self.lifespan
         served_by.state[SERVED_BY] = RULES
+        served_by.state[INSISTS] = True
         self._watchdog = Watchdog(settings.loop_block_exit_s)
+        self.servers: Any = []  # asyncio's own are used in the same three ways
+        self._manage()
+        starting = asyncio.create_task(self.lifespan.startup(), name="nexios start")
+        until = asyncio.get_running_loop().time() + settings.startup_s
         try:
-            async with asyncio.timeout(settings.startup_s):
-                await self.lifespan.startup()
-        except TimeoutError:
+            while not starting.done():
+                await self._look_after(starting, until)
+                if settings.wait and not self.servers:
+                    await self._listen(sockets)
+            await starting
+            if self.lifespan.should_exit:
+                sys.exit(START_FAILED)
+            if not self.servers:
+                await self._listen(sockets)
+        except SystemExit:
+            starting.cancel()
+            served_by.startup_failed = True  # its end is no news any more
+            await self._close_all()
+            raise
+        self.started = True
+        self._watchdog.start()
+        # Modules, routes and plans are never garbage; each full collection would walk them.
+        gc.collect()
+        gc.freeze()
+
+    async def _look_after(self, starting: "asyncio.Task[None]", until: float) -> None:
+        """Give the start a moment; end the process when it takes too long, or is not wanted.
+
+        Raises:
+            SystemExit: With 0 when a signal came, with 3 when the time is over.
+        """
+        await asyncio.wait([starting], timeout=_LOOK_S)
+        if starting.done():
+            return
+        if await self.on_tick(0):
+            _log.info("Stopped before the application had started")
+            sys.exit(0)
+        settings = self._settings
+        if not settings.wait and asyncio.get_running_loop().time() >= until:
             _log.error(
                 "The application did not start within %g s (server.startup_s).", settings.startup_s
             )
             sys.exit(START_FAILED)
-        if self.lifespan.should_exit:
-            sys.exit(START_FAILED)
+
+    async def _listen(self, sockets: list[socket.socket] | None) -> None:
+        """Accept connections; end the process where that cannot be."""
         config = self.config
         try:
             listening = sockets or bind(config.host, config.port, uds=config.uds, fd=config.fd)
-            # asyncio's own are used in the same three ways.
-            self.servers: Any = [
+            self.servers = [
                 Acceptor(
                     one,
                     self._protocol,
@@ -88,15 +134,33 @@ class Server(uvicorn.Server):
             ]
         except OSError as error:
             _log.error("%s", error)
-            await self.lifespan.shutdown()
+            if self.lifespan.startup_event.is_set():
+                await self.lifespan.shutdown()
             sys.exit(START_FAILED)
         if sockets is None:
             _log.info("Uvicorn running on %s (Press CTRL+C to quit)", shown(listening))
-        self.started = True
-        self._watchdog.start()
-        # Modules, routes and plans are never garbage; each full collection would walk them.
-        gc.collect()
-        gc.freeze()
+
+    def _manage(self) -> None:
+        if not self._management_sockets:
+            return
+        app = getattr(self.config.loaded_app, "management", None)
+        if app is None:
+            _log.error("only a NexiosApp has something for the management port to serve")
+            sys.exit(START_FAILED)
+        self._management = ManagementPort(
+            self._management_sockets,
+            app,
+            self.config.http_protocol_class,
+            shared=self._worker,
+        )
+
+    async def _close_all(self) -> None:
+        for one in self.servers:
+            one.close()
+        if self._management is not None:
+            await self._management.close()
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
 
     def _protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
@@ -150,8 +214,7 @@ class Server(uvicorn.Server):
             await self._end_lifespan(rest)
         if self._watchdog is not None:
             self._watchdog.stop()
-        for connection in tuple(self.server_state.connections):
-            connection.transport.abort()
+        await self._close_all()
 
     def _tell(self, what: str) -> None:
         tell = getattr(self.config.loaded_app, what, None)

@@ -3,8 +3,9 @@
 import contextlib
 import logging
 import os
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -14,19 +15,17 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from nexios.adapters.asgi.types import ASGIApp
-from nexios.adapters.servers.engines import http_protocol
+from nexios.adapters.servers.engines import http_protocol, insist_on_loop
 from nexios.adapters.servers.listening import bind, shown
+from nexios.adapters.servers.management import bind_management
 from nexios.adapters.servers.server import START_FAILED, Server
 from nexios.adapters.servers.shell import Shell
 from nexios.adapters.servers.uvicorn_sockets import EngineBounds, engine
 from nexios.adapters.servers.workers import Workers
 from nexios.application.limits import Limits
-from nexios.application.sections import ServerSettings
+from nexios.application.sections import ServerSettings, listening_address
 
 _log: Final = logging.getLogger("uvicorn.error")
-
-HttpProtocol: Final[type[Shell]] = http_protocol()
-"""uvicorn's engine for requests inside our shell: httptools where it is installed, else h11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,11 @@ class ServerOptions:
         port: TCP port, 0 takes a free one.
         uds: Path of a Unix socket instead of host and port.
         fd: Number of an open socket instead, as a supervisor hands it over.
+        management: Host and port of a second listener for operators; None for none.
+        http: uvicorn's protocol class inside our shell.
+        sockets: Serve WebSockets.
+        loop: uvicorn's name of the event loop.
+        worker_ended: Told the process id of a worker that is gone while others serve.
         workers: Processes that serve; above one the application must be an import string.
         reload: Start again when a file changes; the application must be an import string.
         reload_dirs: Folders to watch, the working directory unless told.
@@ -53,6 +57,11 @@ class ServerOptions:
     port: int = 8000
     uds: str | None = None
     fd: int | None = None
+    management: tuple[str, int] | None = None
+    http: type[Shell] = field(default_factory=http_protocol)
+    sockets: bool = True
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    worker_ended: Callable[[int], None] | None = None
     workers: int = 1
     reload: bool = False
     reload_dirs: Sequence[str] = ()
@@ -73,8 +82,23 @@ class ServerOptions:
         workers: int | None = None,
         **others: Any,
     ) -> Self:
-        """Return what the configuration says; ``host`` and kin overrule it where given."""
+        """Return what the configuration says; ``host`` and kin overrule it where given.
+
+        Raises:
+            EngineMissing: ``server.http`` or ``server.loop`` names what is not installed.
+        """
+        # A path that was written down gives way to an address that was asked for now.
+        uds = others.pop("uds", None) or (
+            settings.uds if host is None and port is None and others.get("fd") is None else None
+        )
+        managed = others.pop("management", None) or settings.management
+        insist_on_loop(settings.loop)
         return cls(
+            uds=uds,
+            management=None if managed is None else listening_address(managed),
+            http=http_protocol(settings.http),
+            sockets=settings.ws != "none",
+            loop=settings.loop,
             host=settings.host if host is None else host,
             port=settings.port if port is None else port,
             workers=settings.workers if workers is None else workers,
@@ -113,6 +137,7 @@ class _Settings(TypedDict):
     uds: str | None
     fd: int | None
     log_level: str
+    loop: Literal["auto", "asyncio", "uvloop"]
     http: Any  # uvicorn's type for it is an alias of its own
     ws: Any  # called for each socket
     ws_max_size: int
@@ -152,40 +177,62 @@ def serve(app: ASGIApp | str, options: ServerOptions) -> None:
         )
         return
     config = uvicorn.Config(app, workers=options.workers, **_settings(options))
-    started = _served_by_workers(config) if options.workers > 1 else _served(config)
+    try:
+        managed = _managed(options)
+    except OSError as error:
+        _log.error("%s", error)
+        raise SystemExit(START_FAILED) from error
+    if options.workers > 1:
+        started = _served_by_workers(config, managed, options.worker_ended)
+    else:
+        started = _served(config, managed)
     if options.uds is not None:
         Path(options.uds).unlink(missing_ok=True)
     if not started:
         raise SystemExit(START_FAILED)
 
 
-def _served(config: uvicorn.Config) -> bool:
-    running = Server(config)
+def _managed(options: ServerOptions) -> Sequence[socket.socket]:
+    if options.management is None:
+        return ()
+    elsewhere = options.uds is not None or options.fd is not None
+    main = ("", 0) if elsewhere else (options.host, options.port)
+    return bind_management(options.management, main)
+
+
+def _served(config: uvicorn.Config, managed: Sequence[socket.socket]) -> bool:
+    running = Server(config, management=managed)
     with contextlib.suppress(KeyboardInterrupt):
         running.run()
     return running.started
 
 
-def _served_by_workers(config: uvicorn.Config) -> bool:
+def _served_by_workers(
+    config: uvicorn.Config,
+    managed: Sequence[socket.socket],
+    ended: Callable[[int], None] | None,
+) -> bool:
     try:
         sockets = bind(config.host, config.port, uds=config.uds, fd=config.fd)
     except OSError as error:
         _log.error("%s", error)
         return False
-    for one in sockets:
+    for one in (*sockets, *managed):
         one.set_inheritable(True)
+    for one in sockets:
         one.listen(config.backlog)  # who comes while the first worker starts waits for it
     _log.info("Uvicorn running on %s (Press CTRL+C to quit)", shown(sockets))
     # Each of them asks how many share what there is: pools, rates, sessions.
     os.environ["WEB_CONCURRENCY"] = str(config.workers)
-    workers = Workers(config, sockets)
+    workers = Workers(config, sockets, managed, ended)
     workers.run()
     return not workers.failed
 
 
 def server(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
     """Return a server that the caller runs in its own event loop (tests, embedding)."""
-    return Server(uvicorn.Config(app, **_settings(options)))
+    config = uvicorn.Config(app, **_settings(options))
+    return Server(config, management=_managed(options))
 
 
 def _settings(options: ServerOptions) -> _Settings:
@@ -197,8 +244,9 @@ def _settings(options: ServerOptions) -> _Settings:
         uds=options.uds,
         fd=options.fd,
         log_level=options.log_level,
-        http=HttpProtocol,
-        ws=engine(options.bounds),
+        http=options.http,
+        ws=engine(options.bounds) if options.sockets else "none",
+        loop=options.loop,
         ws_max_size=sys.maxsize if options.message_bytes is None else options.message_bytes,
         ws_per_message_deflate=options.deflate,
         lifespan="on",

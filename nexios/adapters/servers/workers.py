@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import uvicorn
@@ -19,6 +20,16 @@ _log: Final = logging.getLogger("uvicorn.error")
 
 class Worker(Process):
     """One worker, with our server in it."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket.socket],
+        management: Sequence[socket.socket] = (),
+    ) -> None:
+        """Serve these sockets, and those of the management port."""
+        self._management = management
+        super().__init__(config, sockets)
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve; runs in the worker."""
@@ -35,7 +46,7 @@ class Worker(Process):
     def server(self) -> Server:
         """The server, made in the worker."""
         if not isinstance(self._server, Server):
-            self._server = Server(self.config, worker=True)
+            self._server = Server(self.config, worker=True, management=self._management)
         return self._server
 
     def tell_again(self) -> None:
@@ -55,9 +66,22 @@ class Workers(Multiprocess):
         failed: The first worker could not start.
     """
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-        """Keep ``config.workers`` workers on these sockets."""
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket.socket],
+        management: Sequence[socket.socket] = (),
+        ended: Callable[[int], None] | None = None,
+    ) -> None:
+        """Keep ``config.workers`` workers on these sockets.
+
+        Args:
+            management: Of the second listener.
+            ended: Told the process id of a worker that is gone while others serve.
+        """
         super().__init__(config, sockets)
+        self._management = management
+        self._ended = ended
         self.failed = False
 
     def init_processes(self) -> None:
@@ -84,6 +108,7 @@ class Workers(Multiprocess):
             old.kill()
             old.join()
             _log.error("worker [%s] ended with code %s: replaced", old.pid, old.exitcode)
+            self._tell_ended(old)
             if old.exitcode == START_FAILED:
                 self.should_exit.wait(_AGAIN_S)
             if not self.should_exit.is_set():
@@ -103,6 +128,11 @@ class Workers(Multiprocess):
             self.processes[index] = fresh
             old.terminate()
             self._wait_for(old)
+            self._tell_ended(old)
+
+    def _tell_ended(self, gone: Process) -> None:
+        if self._ended is not None and gone.pid is not None:
+            self._ended(gone.pid)
 
     def handle_ttin(self) -> None:
         """Add a worker."""
@@ -125,6 +155,6 @@ class Workers(Multiprocess):
                         one.tell_again()
 
     def _started(self) -> Worker:
-        worker = Worker(self.config, self.sockets)
+        worker = Worker(self.config, self.sockets, self._management)
         worker.start()
         return worker
