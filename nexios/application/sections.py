@@ -477,7 +477,7 @@ class SheddingSettings(Section):
         max_running: How many requests run at once, however prompt it is; None for any number.
     """
 
-    target_lag_s: float = 0.02
+    target_lag_s: float = 0.01
     max_running: int | None = None
 
     def __post_init__(self) -> None:

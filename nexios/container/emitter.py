@@ -69,6 +69,11 @@ class Emitter:
     _depth: int = 0
     _locals: "count[int]" = field(default_factory=count)
 
+    @property
+    def straight(self) -> bool:
+        """Whether the next line runs in every call, before all that follow it."""
+        return self._depth <= 1  # of the function itself
+
     def line(self, text: str, *, comment: str = "", note: str = "") -> int:
         """Add a line; return its number, for ``rewrite``.
 

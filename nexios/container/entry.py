@@ -16,10 +16,12 @@ class Getter:
 
     Attributes:
         awaits: Whether the result must be awaited.
+        same: Whether a call's values always give the same object: it is read once for all.
     """
 
     read: Callable[..., object]
     awaits: bool = False
+    same: bool = False
 
 
 class Unreadable(Exception):  # a fact an adapter reports, shown as NX211

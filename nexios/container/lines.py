@@ -10,6 +10,7 @@ from nexios.container.binding import Answer
 from nexios.container.bytecode import never_waits
 from nexios.container.closing import Place
 from nexios.container.emitter import Emitter, Namespace
+from nexios.container.entry import Getter
 from nexios.container.graph import Argument, Call, Node
 from nexios.container.interpreted import waits, with_owner
 from nexios.container.interpreter import making
@@ -63,6 +64,7 @@ class Lines:
         self._inlined = 0
         self._values = ""
         self._values_kept = False  # or handed to anything but a getter
+        self._read: dict[Getter, str] = {}  # in lines that run before all others
         self._givers: dict[object, str] = {}
         self._parent: str | None = None
         self._supplies: Mapping[AnyKey, Callable[..., object]] = {}
@@ -79,10 +81,18 @@ class Lines:
         """Write what getters read, in order; return the names by the place of the argument."""
         found: dict[int, str] = {}
         for argument in arguments:
-            if argument.getter is not None:
-                name = found[id(argument)] = self._emitter.local("p")
-                text = f"{self._name('r', argument.getter.read)}({self._values})"
-                self._line(f"{name} = {self._await(text, waits(argument))}")
+            getter = argument.getter
+            if getter is None:
+                continue
+            known = self._read.get(getter)
+            if known is not None:
+                found[id(argument)] = known
+                continue
+            name = found[id(argument)] = self._emitter.local("p")
+            text = f"{self._name('r', getter.read)}({self._values})"
+            self._line(f"{name} = {self._await(text, waits(argument))}")
+            if getter.same and self._emitter.straight:
+                self._read[getter] = name
         return found
 
     def _steps(self, slots: tuple[int, ...]) -> None:

@@ -59,7 +59,7 @@ class LoadSheddingMiddleware(BaseMiddleware):
         self._told = target_lag_s, max_running
         self._max_waiting = max_waiting
         self._wait_s = wait_s
-        self._law = AdaptiveLimit(0.02 if target_lag_s is None else target_lag_s)
+        self._law = AdaptiveLimit(0.01 if target_lag_s is None else target_lag_s)
         self._slots = Slots(max_running, max_waiting)
         self._ticker = LagTicker(self.window)
         self._proxies = TrustedProxies.of(None)

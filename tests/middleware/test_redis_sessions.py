@@ -259,7 +259,7 @@ async def test_flushed_while_a_request_is_under_way(own_redis: RedisServer) -> N
 
 async def test_the_client_opens_and_closes_with_the_application(own_redis: RedisServer) -> None:
     def connected() -> int:
-        told = own_redis._says(b"INFO clients\r\n").decode()
+        told = own_redis.says(b"INFO clients\r\n").decode()
         (line,) = [one for one in told.splitlines() if one.startswith("connected_clients:")]
         return int(line.partition(":")[2]) - 1  # less this one
 

@@ -360,8 +360,8 @@ class _Question:
         return MISSING
 
 
-_REQUEST: Final = Getter(request_of)
-_RESPONSE: Final = Getter(response_of)
+_REQUEST: Final = Getter(request_of, same=True)
+_RESPONSE: Final = Getter(response_of, same=True)
 _STREAM: Final = Getter(stream_of)
 _CONTEXT: Final = Getter(context_of)
 _TASKS: Final = Getter(tasks_of)
