@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from nexios.adapters.asgi.telling import RouteOf, Telling, is_watched
-from nexios.adapters.asgi.types import ASGIApp, Scope
+from nexios.adapters.asgi.types import Scope
 from nexios.adapters.http.mounts import mounted
 from nexios.adapters.http.router import Router
 from nexios.adapters.observability.logging import RequestLog, is_configured
@@ -50,12 +49,6 @@ class Watching:
         events = shared.bind(SecurityEvents, scope=Life.SINGLETON, default=True)
         events.to(lambda: ToldSecurityEvents(self.signals))
         return [Signals, SecurityEvents]
-
-    def around(self, serve: ASGIApp, route_of: RouteOf, *, placed: bool) -> Telling | None:
-        """Return what stands around an application while it is watched; None while it is not."""
-        if not is_watched(self.signals):
-            return None
-        return Telling(serve, self.signals, route_of, placed=placed)
 
     def met(self, singletons: Callable[[], Iterable[object]]) -> Callable[[], list[object]]:
         """Return ``singletons``, which attaches those that were not there before."""
