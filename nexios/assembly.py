@@ -114,7 +114,10 @@ class House:
         self._trusts = TrustedProxies.of(config.trusted_proxies).trusts
         self._watching.serve_metrics(router, config.telemetry, self._trusts)
         self.errors = ErrorDesk(
-            logger, version=app.version, with_locals=config.errors.report_locals
+            logger,
+            version=app.version,
+            with_locals=config.errors.report_locals,
+            signals=app.signals,
         )
         self.delivering = Delivering(
             self._subscriptions, config.outbox, config.events, app.signals, self._delivery_died
@@ -175,7 +178,9 @@ class House:
         self.delivering.consuming.connect(self.container, receivers)
         self._background = Background(self.container, self._work_failed)
         self._singletons = self._watching.met(lambda: self.container.singletons)
-        self._board = HealthBoard(self._singletons, changed=self._health_changed)
+        self._board = HealthBoard(
+            self._singletons, changed=self._health_changed, turned=self._watching.turned
+        )
         self._watch = LoopWatch(blocked=self._watching.blocked)
         self._door = HealthDoor(self._board, self._watch) if probed else None
         self.gateway = Gateway(

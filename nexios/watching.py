@@ -18,6 +18,7 @@ from nexios.application.signals import (
     DependencyDown,
     DependencyUp,
     DrainStarted,
+    HealthChanged,
     LoopBlocked,
     RequestFailed,
 )
@@ -129,6 +130,11 @@ class Watching:
                 self.signals.tell(DependencyUp(check))
         elif self.signals.hears(DependencyDown):
             self.signals.tell(DependencyDown(check, scrubbed(state.says)))
+
+    def turned(self, health: Health, before: Health) -> None:
+        """Tell that the application as a whole stands otherwise."""
+        if self.signals.hears(HealthChanged):
+            self.signals.tell(HealthChanged(health.value, before.value, health.ready))
 
     def blocked(self, lag_s: float) -> None:
         """Tell that the event loop stood still."""
