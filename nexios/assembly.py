@@ -14,7 +14,8 @@ from nexios.adapters.asgi.occasion import occasion_of
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.proxies import TrustedProxies
 from nexios.adapters.asgi.sublife import SubApps
-from nexios.adapters.asgi.telling import Telling, noting_route
+from nexios.adapters.asgi.telling import around as told_around
+from nexios.adapters.asgi.telling import noting_route, request_watch
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
@@ -126,7 +127,10 @@ class House:
             managed=config.server.management is not None,
         )
         self.errors = ErrorDesk(
-            logger, version=app.version, with_locals=config.errors.report_locals
+            logger,
+            version=app.version,
+            with_locals=config.errors.report_locals,
+            signals=app.signals,
         )
         self.delivering = Delivering(
             self._subscriptions, config.outbox, config.events, app.signals, self._delivery_died
@@ -188,7 +192,9 @@ class House:
         self.delivering.consuming.connect(self.container, receivers)
         self._background = Background(self.container, self._work_failed)
         self._singletons = self._watching.met(lambda: self.container.singletons)
-        self._board = HealthBoard(self._singletons, changed=self._health_changed)
+        self._board = HealthBoard(
+            self._singletons, changed=self._health_changed, turned=self._watching.turned
+        )
         self._watch = LoopWatch(blocked=self._watching.blocked)
         self._door = HealthDoor(self._board, self._watch) if probed else None
         self.management = Management(
@@ -251,13 +257,15 @@ class House:
             scope["app"] = self._app  # wrappers may ask for it
             return around(scope, receive, send)
 
-        self.serve = serve if wrappers else self._serve
-        self.straight = None if wrappers else self._http
-        told = self._watching.around(self.serve, self._route_of, placed=bool(wrappers))
-        if told is not None:
-            self.serve = told
-        if told is not None and self.straight is not None:
-            self.straight = Telling(self._http, self._app.signals, self.gateway.route_of).request
+        signals, route_of = self._app.signals, self._route_of
+        watch = request_watch(signals, self.gateway.route_of)
+        if wrappers:
+            self.gateway.watch, self.straight = None, None
+            self.serve = told_around(serve, signals, route_of, watch)
+        else:
+            # Nobody stands between: who answers tells, and no send is wrapped.
+            self.gateway.watch, self.straight = watch, self._http
+            self.serve = told_around(self._serve, signals, route_of)
 
     def _route_of(self, scope: WireScope) -> str | None:
         side = self.gateway if scope["type"] == "http" else self._sockets

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from nexios.adapters.asgi.telling import RouteOf, Telling, is_watched
 from nexios.adapters.asgi.types import ASGIApp, Scope
 from nexios.adapters.http.mounts import mounted
 from nexios.adapters.http.router import Router
@@ -19,6 +18,7 @@ from nexios.application.signals import (
     DependencyDown,
     DependencyUp,
     DrainStarted,
+    HealthChanged,
     LoopBlocked,
     RequestFailed,
 )
@@ -50,12 +50,6 @@ class Watching:
         events = shared.bind(SecurityEvents, scope=Life.SINGLETON, default=True)
         events.to(lambda: ToldSecurityEvents(self.signals))
         return [Signals, SecurityEvents]
-
-    def around(self, serve: ASGIApp, route_of: RouteOf, *, placed: bool) -> Telling | None:
-        """Return what stands around an application while it is watched; None while it is not."""
-        if not is_watched(self.signals):
-            return None
-        return Telling(serve, self.signals, route_of, placed=placed)
 
     def met(self, singletons: Callable[[], Iterable[object]]) -> Callable[[], list[object]]:
         """Return ``singletons``, which attaches those that were not there before."""
@@ -148,6 +142,11 @@ class Watching:
                 self.signals.tell(DependencyUp(check))
         elif self.signals.hears(DependencyDown):
             self.signals.tell(DependencyDown(check, scrubbed(state.says)))
+
+    def turned(self, health: Health, before: Health) -> None:
+        """Tell that the application as a whole stands otherwise."""
+        if self.signals.hears(HealthChanged):
+            self.signals.tell(HealthChanged(health.value, before.value, health.ready))
 
     def blocked(self, lag_s: float) -> None:
         """Tell that the event loop stood still."""

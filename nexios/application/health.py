@@ -110,6 +110,7 @@ class HealthBoard:
         targets: Callable[[], Iterable[object]],
         *,
         changed: Callable[[str, CheckState], None] | None = None,
+        turned: Callable[[Health, Health], None] = lambda _new, _before: None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -119,9 +120,13 @@ class HealthBoard:
             targets: Returns, afresh each time, the objects among which the checks are. Two of
                 one name are told apart by a number: ``database``, ``database-2``.
             changed: Told when a check went down or came up; must not raise.
+            turned: Told how the application stands and how it stood, when a report says
+                otherwise than the last; must not raise.
             clock: Seconds that only grow.
             now: The time of day, in UTC.
         """
+        self._turned = turned
+        self._stood = Health.STARTING
         self.starting = True
         self.draining = False
         self._targets = targets
@@ -138,7 +143,11 @@ class HealthBoard:
             for one in known:
                 if not one.fresh(self._clock()):
                     tasks.start_soon(self._refresh, one)
-        return self._told(known)
+        told = self._told(known)
+        before, self._stood = self._stood, told.health
+        if told.health is not before:
+            self._turned(told.health, before)
+        return told
 
     async def until_critical_up(self) -> None:
         """Wait until every critical check has a good answer; it is told which has none."""

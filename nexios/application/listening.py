@@ -126,9 +126,10 @@ class Signals:
             try:
                 listener(event)
             except Exception as error:
-                self._note(listener, event, error)
+                self.note(listener, event, error)
 
-    def _note(self, listener: Callable[[Any], object], event: object, error: Exception) -> None:
+    def note(self, listener: Callable[[Any], object], event: object, error: Exception) -> None:
+        """Count what a listener raised, and log the first of its errors."""
         self.failures += 1
         if listener not in self._said:
             # Once: it may fail at every request.

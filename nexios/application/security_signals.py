@@ -9,13 +9,25 @@ from nexios.application.security_events import (
     SecurityEvent,
     SecurityEvents,
 )
-from nexios.application.signals import AccessDenied, LoginFailed, LoginSucceeded, TokenReused
+from nexios.application.signals import (
+    AccessDenied,
+    CredentialMalformed,
+    LoginFailed,
+    LoginSucceeded,
+    TokenReused,
+    TokenRotated,
+)
 
 _BY_ACTION: Final[dict[tuple[str, str], tuple[type, Callable[[SecurityEvent], object]]]] = {
     ("login", "allowed"): (LoginSucceeded, lambda one: LoginSucceeded(one.scheme)),
     ("login", "denied"): (LoginFailed, lambda one: LoginFailed(one.scheme, one.reason)),
     ("login", "failed"): (LoginFailed, lambda one: LoginFailed(one.scheme, one.reason)),
     ("token.reused", "denied"): (TokenReused, lambda one: TokenReused(one.scheme)),
+    ("token.rotated", "allowed"): (TokenRotated, lambda one: TokenRotated(one.scheme)),
+    ("auth.malformed", "denied"): (
+        CredentialMalformed,
+        lambda one: CredentialMalformed(one.scheme, one.reason),
+    ),
     ("access.denied", "denied"): (
         AccessDenied,
         lambda one: AccessDenied(one.action, one.scheme, one.reason),

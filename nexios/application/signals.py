@@ -86,6 +86,17 @@ class RequestLimited(NamedTuple):
     about: MutableMapping[str, Any]
 
 
+class RequestShed(NamedTuple):
+    """A request or a socket was refused because the application would not finish it in time.
+
+    Attributes:
+        priority: ``normal`` or ``sheddable``; what is critical is never refused.
+    """
+
+    priority: str
+    about: MutableMapping[str, Any]
+
+
 class AccessDenied(NamedTuple):
     """A guard or policy refused somebody.
 
@@ -122,6 +133,41 @@ class TokenReused(NamedTuple):
     """A refresh token came a second time; its family has ended."""
 
     scheme: str | None
+
+
+class TokenRotated(NamedTuple):
+    """A refresh token was exchanged for the next one."""
+
+    scheme: str | None
+
+
+class CredentialMalformed(NamedTuple):
+    """What came as a credential could not be one, and proves nothing.
+
+    Attributes:
+        scheme: Whose it would have been.
+        reason: For those who guard.
+    """
+
+    scheme: str | None
+    reason: str
+
+
+class SessionStarted(NamedTuple):
+    """A session is kept for the first time, and its client is given a cookie.
+
+    Attributes:
+        proven: Somebody is logged in in it.
+    """
+
+    proven: bool
+    about: MutableMapping[str, Any]
+
+
+class SessionEnded(NamedTuple):
+    """A request ended the session it came with; one that runs out is not told."""
+
+    about: MutableMapping[str, Any]
 
 
 class SocketOpened(NamedTuple):
@@ -277,6 +323,52 @@ class DependencyUp(NamedTuple):
     """
 
     check: str
+
+
+class HealthChanged(NamedTuple):
+    """The application as a whole stands otherwise than at the last look, once in 5 s at least.
+
+    Attributes:
+        health: ``up``, ``degraded``, ``down`` or ``draining``.
+        before: The same; ``starting`` at first.
+        ready: Whether requests should be sent here.
+    """
+
+    health: str
+    before: str
+    ready: bool
+
+
+class ErrorRecorded(NamedTuple):
+    """An error was logged with its traceback, and reported where a tracker is bound.
+
+    Of one fingerprint that is at most one a second.
+
+    Attributes:
+        error_id: What the client was told.
+        fingerprint: The same for errors of one cause.
+        kind: What was going on: ``request``, ``socket``, ``work``, ``delivery``.
+        failure: The class of the error.
+        repeated: How many others of this fingerprint came since the last one that was told.
+    """
+
+    error_id: str
+    fingerprint: str
+    kind: str
+    failure: str
+    repeated: int
+
+
+class AuditSealed(NamedTuple):
+    """Rows of the audit trail were sealed.
+
+    Attributes:
+        number: Of the seal.
+        rows: How many it covers.
+    """
+
+    number: int
+    rows: int
 
 
 class LoopBlocked(NamedTuple):

@@ -83,7 +83,8 @@ class TokenPairs:
             clock: Tells the time.
             settings: How long both last.
             revocations: Told of closed logins, so that their access tokens end too.
-            events: Told of ``token.reused``; the log ``nexios.security`` where nobody else is.
+            events: Told of ``token.rotated`` and ``token.reused``; the log ``nexios.security``
+                where nobody else is.
         """
         self._codec = codec
         self._store = store
@@ -164,7 +165,17 @@ class TokenPairs:
             with anyio.move_on_after(_REVOKE_S, shield=True):
                 await self._reused(turned.family, now)
             raise RefreshRefused
-        return self._pair(turned.family, fresh)
+        family = turned.family
+        await self._tell(
+            SecurityEvent(
+                "token.rotated",
+                "allowed",
+                family.actor,
+                details={"client": family.client, "session": _session_of(family), "at": now},
+            ),
+            "the rotation of a refresh token could not be recorded",
+        )
+        return self._pair(family, fresh)
 
     async def close(self, token: str) -> None:
         """End the login of a refresh token; one that is not known is no error (RFC 7009, 2.2).
@@ -217,11 +228,13 @@ class TokenPairs:
             reason="a refresh token came a second time: the login is closed",
             details={"client": family.client, "session": _session_of(family), "at": now},
         )
+        await self._tell(event, "the reuse of a refresh token could not be recorded")
+
+    async def _tell(self, event: SecurityEvent, otherwise: str) -> None:
         try:
             await self._events.record(event)
-        except Exception as error:
-            text = "the reuse of a refresh token could not be recorded"
-            tell(_LOGGER, logging.ERROR, error, text)
+        except Exception as error:  # what it tells of has happened
+            tell(_LOGGER, logging.ERROR, error, otherwise)
 
     async def _revoke(self, family: RefreshFamily, now: datetime) -> None:
         """End the access tokens that came from the family."""

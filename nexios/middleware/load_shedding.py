@@ -15,7 +15,9 @@ from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.request import Request
 from nexios.adapters.routing.table import Found, Table
 from nexios.application.errors import Overloaded
+from nexios.application.listening import Signals
 from nexios.application.overload import AdaptiveLimit, Priority
+from nexios.application.signals import RequestShed
 from nexios.middleware.base import BaseMiddleware, CallNext
 
 _RETRY_S: Final = (1, 3)
@@ -135,14 +137,14 @@ class LoadSheddingMiddleware(BaseMiddleware):
         finally:
             slots.give_back()
 
-    async def handshake(self, websocket: Connection) -> None:  # noqa: ARG002  # the form of it
+    async def handshake(self, websocket: Connection) -> None:
         """Refuse a socket that opens during overload.
 
         Raises:
             Overloaded: There is.
         """
         if not self._law.admits(self._slots.taken):
-            raise self._overloaded()
+            raise self._overloaded(Priority.NORMAL, websocket)
 
     async def _enter(self, request: Request, response: Response) -> None:
         priority = self._priority(request)
@@ -150,7 +152,7 @@ class LoadSheddingMiddleware(BaseMiddleware):
         if priority is Priority.CRITICAL:
             self._slots.take_anyway()
         elif not (admitted and await self._slots.take(self._wait_s)):
-            error = self._overloaded()
+            error = self._overloaded(priority, request)
             if self.refused % _CLOSE_EVERY == 0:
                 # Its next try goes to whichever worker takes the new connection.
                 response.on_send(_CLOSE)
@@ -164,8 +166,11 @@ class LoadSheddingMiddleware(BaseMiddleware):
             self._slots.give_back()
             raise ClientDisconnect
 
-    def _overloaded(self) -> Overloaded:
+    def _overloaded(self, priority: Priority, connection: Connection) -> Overloaded:
         self.refused += 1
+        signals: Signals = self._app.signals
+        if signals.hears(RequestShed):
+            signals.tell(RequestShed(priority.value, connection.scope))
         # Not all at the same moment again.
         return Overloaded(retry_after_s=random.randint(*_RETRY_S))  # noqa: S311
 

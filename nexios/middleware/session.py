@@ -11,10 +11,12 @@ from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
 from nexios.application.errors import ApplicationError, Unavailable
+from nexios.application.listening import Signals
 from nexios.application.revocations import Revocations
 from nexios.application.sections import SessionSettings
 from nexios.application.security_events import SecurityEvent
 from nexios.application.sessions import SessionStore
+from nexios.application.signals import SessionEnded, SessionStarted
 from nexios.container.container import Container
 from nexios.container.depend import Depend
 from nexios.container.entry import Entry, EntryPoint
@@ -132,11 +134,21 @@ class SessionMiddleware(BaseMiddleware):
         if not response.has_header("cache-control"):
             response.set_header("cache-control", "no-store")
         cookie = await manager.keep(opened)
+        if cookie is not None:
+            self._tell(request, opened, ended=not cookie)
         if cookie is None and settings.refresh_each_request and opened.cookie:
             cookie = opened.cookie
         if cookie is not None:
             self._send(request, response, settings, cookie)
         return None
+
+    def _tell(self, request: Request, opened: Opened, *, ended: bool) -> None:
+        signals: Signals = request.scope["app"].signals
+        if ended:
+            if opened.stored is not None and signals.hears(SessionEnded):
+                signals.tell(SessionEnded(request.scope))
+        elif opened.stored is None and signals.hears(SessionStarted):
+            signals.tell(SessionStarted(opened.session.actor is not None, request.scope))
 
     async def handshake(self, websocket: Connection) -> None:
         """Open the session of a socket, to be read."""

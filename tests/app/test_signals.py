@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from nexios import Depend, MakeConfig, Module, NexiosApp, Scope, WebSocket
-from nexios.adapters.asgi.types import ASGIApp, Receive, Send
+from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.http.stream import StreamingResponse
 from nexios.application.health import HealthCheck
@@ -162,6 +162,54 @@ async def test_a_client_that_left_is_499() -> None:
     await app(http_scope("POST", "/take", headers), peer.receive, peer.send)
     (cancelled,) = heard
     assert isinstance(cancelled, RequestCancelled)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_listener_that_goes_takes_nothing_from_the_next(wrapped: bool) -> None:
+    app = shop()
+    if wrapped:
+        app.wrap_asgi(Rewriting)
+    heard: list[str] = []
+
+    def once(event: RequestFinished) -> None:
+        heard.append("once")
+        app.signals.off(RequestFinished, once)
+        raise LookupError(event.route)
+
+    app.signals.on(RequestFinished, once)
+    app.signals.on(RequestFinished, lambda _: heard.append("always"))
+    await ask(app, "GET", "/")
+    await ask(app, "GET", "/")
+    assert heard == ["once", "always", "always"]
+    assert app.signals.failures == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/parts"])
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_client_that_leaves_before_the_end_of_its_answer_is_499(
+    wrapped: bool, path: str
+) -> None:
+    app = shop()
+    if wrapped:
+        app.wrap_asgi(Rewriting)
+
+    @app.get("/parts")
+    async def parts() -> StreamingResponse:
+        async def made() -> AsyncIterator[bytes]:
+            yield b"a"
+
+        return StreamingResponse(made())
+
+    heard = listening(app, *REQUESTS)
+    peer = Peer(stays=True)
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            raise OSError("the peer has left")
+
+    await app(http_scope("GET", path), peer.receive, send)
+    assert [type(one) for one in heard] == [RequestStarted, RequestCancelled]
+    assert heard[1][:4] == ("GET", path, "http", 499)
 
 
 async def test_listening_begins_and_ends_while_the_application_runs() -> None:
@@ -351,7 +399,8 @@ async def test_events_with_nobody_listening_are_not_made() -> None:
     app.signals.on(LoopBlocked, lambda _: None)  # it is not about requests
     await ask(app, "GET", "/")
     house: Any = app._house
-    assert app._straight == house._http  # the very call that is made without signals
+    assert app._straight == house._http
+    assert house.gateway.watch is None  # one truth test, and nothing else
     gc.collect()
     gc.disable()
     try:

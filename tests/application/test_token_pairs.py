@@ -64,6 +64,11 @@ class Desk:
             listener or self.noted,
         )
 
+    @property
+    def alarms(self) -> list[SecurityEvent]:
+        """What was noted besides the rotations, which are told of too."""
+        return [one for one in self.noted.events if one.action != "token.rotated"]
+
     def claims(self, token: str) -> dict[str, Any]:
         return self.codec.verify(token)
 
@@ -98,6 +103,16 @@ async def test_refresh_token_works_once() -> None:
         await desk.pairs.rotate(second.refresh_token)
 
 
+async def test_a_rotation_is_an_event_without_the_tokens() -> None:
+    desk = Desk()
+    first = await desk.pairs.open("7", client="app")
+    second = await desk.pairs.rotate(first.refresh_token)
+    (told,) = desk.noted.events
+    assert (told.action, told.outcome, told.actor) == ("token.rotated", "allowed", "7")
+    assert told.details["client"] == "app"
+    assert not any(one in str(told) for one in (first.refresh_token, second.refresh_token))
+
+
 async def test_of_a_hundred_at_once_one_wins_and_the_family_is_closed() -> None:
     desk = Desk()
     pair = await desk.pairs.open("7")
@@ -109,7 +124,7 @@ async def test_of_a_hundred_at_once_one_wins_and_the_family_is_closed() -> None:
     assert sum(isinstance(one, RefreshRefused) for one in got) == 99
     with pytest.raises(RefreshRefused):
         await desk.pairs.rotate(won[0].refresh_token)
-    assert len(desk.noted.events) == 1
+    assert len(desk.alarms) == 1
 
 
 async def test_second_use_revokes_the_family_and_is_an_event() -> None:
@@ -123,7 +138,7 @@ async def test_second_use_revokes_the_family_and_is_an_event() -> None:
         await desk.pairs.rotate(second.refresh_token)
 
     sid = desk.claims(second.access_token)["sid"]
-    (event,) = desk.noted.events
+    (event,) = desk.alarms
     assert (event.action, event.outcome, event.actor) == ("token.reused", "denied", "7")
     assert event.details == {"client": "phone", "session": sid, "at": desk.clock.at}
     assert first.refresh_token not in repr(event)
@@ -154,7 +169,7 @@ async def test_idle_and_absolute_ends_hold() -> None:
     desk.clock.pass_by(seconds=53)
     with pytest.raises(RefreshRefused):
         await desk.pairs.rotate(pair.refresh_token)
-    assert desk.noted.events == []
+    assert desk.alarms == []
 
 
 async def test_an_idle_time_beyond_the_absolute_end_does_not_prolong_it() -> None:
@@ -174,7 +189,7 @@ async def test_grace_allows_one_repeat() -> None:
     assert (await desk.pairs.rotate(again.refresh_token)).refresh_token
     with pytest.raises(RefreshRefused):
         await desk.pairs.rotate(first.refresh_token)
-    assert len(desk.noted.events) == 1
+    assert len(desk.alarms) == 1
 
 
 async def test_stored_refresh_tokens_are_hashes() -> None:
@@ -225,7 +240,7 @@ async def test_a_forged_token_of_nobodys_family_closes_nothing() -> None:
     with pytest.raises(RefreshRefused):
         await desk.pairs.rotate(forged)
     assert await desk.pairs.rotate(pair.refresh_token)
-    assert desk.noted.events == []
+    assert desk.alarms == []
 
 
 async def test_the_client_can_be_insisted_on() -> None:
@@ -260,7 +275,7 @@ async def test_closing_all_ends_every_login_of_one_actor() -> None:
     (entry,) = (await desk.revocations.since(0)).entries
     assert (entry.kind, entry.key, entry.before) == (Kind.SUBJECT, "7", desk.clock.at)
     assert await desk.pairs.rotate(theirs.refresh_token)
-    assert desk.noted.events == []
+    assert desk.alarms == []
 
 
 async def test_a_store_that_is_down_is_unavailable_and_no_refusal() -> None:
@@ -290,7 +305,7 @@ async def test_the_end_of_a_reused_family_survives_a_client_that_leaves() -> Non
         scope.cancel()
         with pytest.raises(RefreshRefused):
             await desk.pairs.rotate(first.refresh_token)
-    assert len(noted.events) == 1
+    assert [one.action for one in noted.events] == ["token.rotated", "token.reused"]
     assert len((await desk.revocations.since(0)).entries) == 1
 
 

@@ -12,6 +12,8 @@ from nexios.adapters.persistence.memory_audit import MemoryAuditTrail
 from nexios.application import Caller
 from nexios.application.audit import BEGINNING, AuditTrail
 from nexios.application.keyring import Keyring
+from nexios.application.listening import Signals
+from nexios.application.signals import AuditSealed
 from nexios.domain import DomainError, NotFound
 from nexios.testing.places import MemoryPlace, Place, SqlPlace, open_place
 from tests.support.shop import MemoryOrders, Order, OrderId, SqlOrders, a_line
@@ -213,6 +215,10 @@ async def assert_replays(place: Place) -> None:
 async def test_seals_follow_each_other_and_hold(place: Place) -> None:
     async with place:
         trail = trail_of(place)
+        heard: list[AuditSealed] = []
+        signals = Signals()
+        signals.on(AuditSealed, heard.append)
+        trail.tell_to(signals)  # type: ignore[attr-defined]  # beside the port: who tells has it
         assert await trail.seal() is None
         assert (await trail.verify()).intact
         await add(place, Order.open("n1"), Order.open("n2"))
@@ -228,6 +234,7 @@ async def test_seals_follow_each_other_and_hold(place: Place) -> None:
         verdict = await trail.verify(known=second.digest)
         assert verdict.intact
         assert (verdict.seals, verdict.rows) == (2, 3)
+        assert heard == [AuditSealed(1, 2), AuditSealed(2, 1)]
 
 
 async def sealed(place: Place) -> AuditTrail:

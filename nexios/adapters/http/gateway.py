@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.firewall import Firewall
 from nexios.adapters.asgi.inflight import InFlight
+from nexios.adapters.asgi.telling import RequestWatch
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.background import Background
@@ -64,6 +66,9 @@ class Gateway:
 
     Whatever an ``Exception`` a request causes is answered here; what leaves are cancellation,
     exits of the process, and errors after the head of an answer was sent.
+
+    Attributes:
+        watch: Told of each request; None while nobody listens.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class Gateway:
         self._settings = settings
         self._background = background
         self._door = door
+        self.watch: RequestWatch | None = None
         self.streams = OpenStreams()
         self.waits = Waits()
         self.flights = InFlight(self.waits)
@@ -187,12 +193,20 @@ class Gateway:
     ) -> None:
         """Answer one request."""
         exchange: Exchange | None = None
+        found: Plain[Endpoint] | None = None
+        sender: Sender | None = None
+        status, whole, failed = 0, False, False
+        watch = self.watch
+        if watch is not None:
+            if watch.started:
+                watch.start(scope, watch.route_of(scope))
+            begun = perf_counter()
         try:
             try:
                 self._firewall(scope)
                 find, path = self._find, scope["path"]
                 if find is None:
-                    found = None
+                    pass
                 elif root := scope.get("root_path"):
                     found = find(path_below(path, root), scope["method"])
                     if found is not None and scope.get("path_params"):
@@ -255,6 +269,7 @@ class Gateway:
                     status, itself = answer.status_code, answer.sends_itself
                     body = b"" if itself else answer.body
             except Exception as error:
+                status = 0
                 if exchange is None:
                     exchange = self._exchange(scope, receive, send)
                 answer = await self._rescue.answer(exchange, error)
@@ -268,7 +283,8 @@ class Gateway:
                     await exchange.release(error)
                 raise
             if itself and exchange is not None:
-                await self._send_itself(exchange, answer)
+                sender = Sender(exchange)
+                await self._send_itself(exchange, answer, sender)
                 self._start_work(exchange)
                 return
             if scope["method"] == "HEAD" or (status != 200 and has_no_body(status)):
@@ -276,6 +292,7 @@ class Gateway:
             try:
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
+                whole = True
             except OSError:
                 # ASGI 2.4: a server may say so when the peer has left.
                 _log.debug("the client left before its answer was sent")
@@ -285,6 +302,9 @@ class Gateway:
                     builder is not None and builder.tasks is not None
                 ):
                     self._start_work(exchange)
+        except Exception:
+            failed = True
+            raise
         finally:
             if exchange is not None:
                 if exchange.flight is not None:
@@ -293,6 +313,14 @@ class Gateway:
                     exchange.form.close()
                 # They know the exchange: a circle, which only the collector would find.
                 exchange.asked = exchange.builder = None
+            if watch is not None:
+                if found is not None:
+                    route: str | None = found[0].template
+                else:
+                    route = (exchange and exchange.route) or watch.route_of(scope)
+                if sender is not None:
+                    status, whole = sender.status, sender.whole
+                watch.end(scope, route, begun, status, whole, failed)
 
     def _exchange(
         self,
@@ -333,9 +361,8 @@ class Gateway:
         caller = exchange.scope.get("caller", ANONYMOUS)
         self._background.start(works, caller, exchange.route or "")
 
-    async def _send_itself(self, exchange: Exchange, answer: BaseResponse) -> None:
+    async def _send_itself(self, exchange: Exchange, answer: BaseResponse, sender: Sender) -> None:
         """Send an answer that writes its own messages: a file, a stream, another app's."""
-        sender = Sender(exchange)
         try:
             await sender.run(answer, self.streams)
         except ClientDisconnect:

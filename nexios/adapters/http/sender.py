@@ -22,13 +22,16 @@ class Sender:
 
     Attributes:
         begun: Whether a head went out.
+        status: Of the head; 0 before.
+        whole: Whether the body came to its end.
     """
 
-    __slots__ = ("_exchange", "begun")
+    __slots__ = ("_exchange", "begun", "status", "whole")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self.begun = False
+        self.begun = self.whole = False
+        self.status = 0
 
     async def run(self, answer: BaseResponse, streams: OpenStreams) -> None:
         """Send ``answer``; the scope it was made in is closed with it, whatever happens.
@@ -57,6 +60,7 @@ class Sender:
         exchange = self._exchange
         if kind == "http.response.start":
             self.begun = True
+            self.status = message["status"]
             fields = list(message.get("headers", ()))
             builder = exchange.builder
             if builder is not None and builder.hooks:
@@ -74,6 +78,8 @@ class Sender:
             await exchange.send(message)
         except OSError as error:
             raise PeerGone from error
+        if kind != "http.response.start" and not message.get("more_body"):
+            self.whole = True
 
 
 def hooked(fields: list[RawHeader], hooks: Sequence[Hook]) -> list[RawHeader]:

@@ -14,6 +14,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from nexios.adapters.observability.flattening import fingerprint_of, flattened, kind_of
+from nexios.application.listening import Signals
+from nexios.application.signals import ErrorRecorded
 from nexios.application.tracking import ErrorReport, ErrorTracker, Kind, Occasion, tell
 
 QUEUE: Final = 1_000
@@ -65,6 +67,7 @@ class ErrorDesk:
         logger: Each error is one line of it; the traceback stands with those that are reported.
         version: Of the application, for the reports.
         with_locals: Tell local variables of the application's code, scrubbed.
+        signals: Told of what is recorded.
         clock: Seconds that only grow.
     """
 
@@ -74,12 +77,14 @@ class ErrorDesk:
         *,
         version: str = "",
         with_locals: bool = False,
+        signals: Signals | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
         self._logger = logger
         self._version = version
         self._with_locals = with_locals
+        self._signals = Signals() if signals is None else signals
         self._clock = clock
         self._groups: OrderedDict[str, _Group] = OrderedDict()
         self._queue: deque[ErrorReport] = deque()
@@ -147,6 +152,9 @@ class ErrorDesk:
         if len(self._groups) > _GROUPS:
             self._groups.popitem(last=False)
         tell(self._logger, logging.ERROR, error, text, error_id, occasion.place, error_id=error_id)
+        if self._signals.hears(ErrorRecorded):
+            kind = kind_of(error)
+            self._signals.tell(ErrorRecorded(error_id, fingerprint, occasion.kind, kind, repeated))
         if self._tracker is not None:
             self._put(self._report(error, error_id, fingerprint, occasion, repeated))
 

@@ -11,11 +11,14 @@ import anyio
 
 from nexios.application.signals import (
     AccessDenied,
+    CredentialMalformed,
     DeliveryDead,
     DeliveryDone,
     DeliveryFailed,
     DependencyDown,
     DependencyUp,
+    ErrorRecorded,
+    HealthChanged,
     LoginFailed,
     LoginSucceeded,
     LoopBlocked,
@@ -26,10 +29,14 @@ from nexios.application.signals import (
     RequestFailed,
     RequestFinished,
     RequestLimited,
+    RequestShed,
+    SessionEnded,
+    SessionStarted,
     SocketClosed,
     SocketOpened,
     StatementRan,
     TokenReused,
+    TokenRotated,
     UseCaseFinished,
 )
 
@@ -78,6 +85,9 @@ class Metrics:
         )
         self._errors = self._count("unexpected_errors", "Errors nobody expected.", "route")
         self._limited = self._count("rate_limited", "Refusals by a rate.", "rule")
+        self._shed = self._count("shed", "Refusals of an overloaded application.", "priority")
+        self._recorded = self._count("errors_recorded", "Errors that were reported.", "kind")
+        self._sessions = self._count("sessions", "Sessions that began or ended.", "event")
         self._security = self._count("security", "Logins, denials, tokens.", "event", "scheme")
         self._sockets = self._level("sockets_open", "Sockets that are open.", "route")
         self._closes = self._count("sockets_closed", "Sockets that ended.", "route", "code")
@@ -92,6 +102,7 @@ class Metrics:
         )
         self._dead = self._count("deliveries_dead", "Given up.", "consumer", "event")
         self._down = self._level("dependency_down", "1 while a health check fails.", "check")
+        self._ready = self._level("ready", "1 while requests should be sent here.")
         self._lag = self._times("loop_blocked_seconds", "Times the event loop stood still.")
 
     @cached_property
@@ -102,10 +113,17 @@ class Metrics:
             RequestCancelled: self._request,
             RequestFailed: lambda one: self._errors(one.route or _NO_ROUTE).inc(),
             RequestLimited: lambda one: self._limited(one.rule).inc(),
+            RequestShed: lambda one: self._shed(one.priority).inc(),
+            ErrorRecorded: lambda one: self._recorded(one.kind).inc(),
+            SessionStarted: lambda _: self._sessions("started").inc(),
+            SessionEnded: lambda _: self._sessions("ended").inc(),
+            HealthChanged: lambda one: self._ready().set(int(one.ready)),
             AccessDenied: lambda one: self._security("denied", one.scheme or "").inc(),
             LoginSucceeded: lambda one: self._security("login", one.scheme or "").inc(),
             LoginFailed: lambda one: self._security("login_failed", one.scheme or "").inc(),
             TokenReused: lambda one: self._security("token_reused", one.scheme or "").inc(),
+            TokenRotated: lambda one: self._security("token_rotated", one.scheme or "").inc(),
+            CredentialMalformed: lambda one: self._security("malformed", one.scheme or "").inc(),
             SocketOpened: lambda one: self._sockets(one.route or _NO_ROUTE).inc(),
             SocketClosed: self._closed,
             MessageIn: lambda one: self._messages(one.route or _NO_ROUTE, "in").inc(),

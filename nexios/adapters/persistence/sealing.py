@@ -8,6 +8,8 @@ from typing import Final
 from nexios.application.audit import Change, Seal, Verdict, flaw, make_seal
 from nexios.application.clock import SystemClock
 from nexios.application.keyring import Keyring
+from nexios.application.listening import Signals
+from nexios.application.signals import AuditSealed
 from nexios.domain.clock import Clock
 
 SEAL_AT_ONCE: Final = 1000
@@ -28,6 +30,11 @@ class SealedTrail(ABC):
     def __init__(self, keyring: Keyring | None = None, clock: Clock | None = None) -> None:
         self._keys = () if keyring is None else keyring.derive_all(_PURPOSE)
         self._clock: Clock = clock or SystemClock()
+        self._signals = Signals()
+
+    def tell_to(self, signals: Signals) -> None:
+        """Tell these of each seal; the application calls it at start."""
+        self._signals = signals
 
     async def seal(self) -> Seal | None:
         """Seal what was committed since the last seal, about a thousand changes at a time."""
@@ -35,6 +42,7 @@ class SealedTrail(ABC):
         if made is not None:
             # So that it stands in a second place, where who rewrites the store does not reach.
             _log.info("audit seal %d: %s", made.number, made.digest.hex())
+            self._signals.tell(AuditSealed(made.number, made.rows))
         return made
 
     async def verify(self, *, known: bytes | None = None) -> Verdict:
