@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 from typing_extensions import TypedDict, Unpack
@@ -13,6 +12,7 @@ from nexios.adapters.asgi.controllers import ControllerRefused, is_method, note_
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
 from nexios.adapters.http.routes import RouteOptions, Routes, check_options
+from nexios.records import dataclass
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -52,6 +52,7 @@ from nexios.domain.errors import (
     NotFound,
     RuleViolated,
 )
+from nexios.records import dataclass
 
 BLANK: Final = "about:blank"
 URN: Final = "urn:nexios:problem:"

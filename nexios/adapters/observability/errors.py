@@ -5,7 +5,7 @@ import platform
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final
@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 
 from nexios.adapters.observability.flattening import fingerprint_of, flattened, kind_of
 from nexios.application.tracking import ErrorReport, ErrorTracker, Kind, Occasion, tell
+from nexios.records import dataclass
 
 QUEUE: Final = 1_000
 FLUSH_S: Final = 2.0
