@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
 
@@ -30,18 +30,20 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.listening import Signals
 from nexios.application.replica import RevocationReplica
-from nexios.assembly import House
-from nexios.auth.access import Entrance
 from nexios.auth.users import UnauthenticatedUser
 from nexios.config import MakeConfig, configuration_of
-from nexios.container.container import Container
 from nexios.container.keys import Key
 from nexios.container.module import Module
-from nexios.container.override import Replacement
 from nexios.container.scope import Scope, ScopeContext
 from nexios.keeper import Keeper
 from nexios.layers.rules import Layer, LayerMap
-from nexios.middleware.hosts import TrustedHostMiddleware
+
+# What wires and serves is loaded by the build: to note routes and modules needs none of it.
+if TYPE_CHECKING:
+    from nexios.assembly import House
+    from nexios.auth.access import Entrance
+    from nexios.container.container import Container
+    from nexios.container.override import Replacement
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
@@ -127,6 +129,8 @@ class NexiosApp(Verbs):
         self._added = [Added(one) for one in reversed(middleware)]
         self._wrappers: list[Wrapper] = []
         if self.config.allowed_hosts is not None:
+            from nexios.middleware.hosts import TrustedHostMiddleware
+
             self._added.append(Added(TrustedHostMiddleware()))
         self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._server_error_handler = server_error_handler
@@ -302,7 +306,7 @@ class NexiosApp(Verbs):
         return LayerMap(self._layers)
 
     @property
-    def container(self) -> Container:
+    def container(self) -> "Container":
         """The wired container; the first who asks causes the build and its proof.
 
         Raises:
@@ -322,7 +326,9 @@ class NexiosApp(Verbs):
         """Return a REQUEST scope, for hooks, commands and tests: ``async with app.scope()``."""
         return self.container.enter(Scope.REQUEST, values={Caller: ANONYMOUS})
 
-    def override(self, key: TypeForm[T] | Key[T], module: Module | None = None) -> Replacement[T]:
+    def override(
+        self, key: TypeForm[T] | Key[T], module: Module | None = None
+    ) -> "Replacement[T]":
         """Replace what answers for a key: ``with app.override(Mailer).value(fake): ...``."""
         return self.container.override(key, module=module)
 
@@ -335,7 +341,7 @@ class NexiosApp(Verbs):
         return self._built().gateway.routes.routes
 
     @property
-    def entrances(self) -> Sequence[Entrance]:
+    def entrances(self) -> "Sequence[Entrance]":
         """Every way in, with the guards before it; what ``nexios routes`` prints."""
         return self._built().entrances
 
@@ -373,8 +379,10 @@ class NexiosApp(Verbs):
 
     # Building
 
-    def _built(self) -> House:
+    def _built(self) -> "House":
         if self._house is None:
+            from nexios.assembly import House
+
             self._house = House(
                 self,
                 root=self._root,
