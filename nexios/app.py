@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from typing_extensions import TypeForm, Unpack
@@ -15,12 +15,10 @@ from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
-from nexios.adapters.http.codec import writer_of
 from nexios.adapters.http.entries import LiveList
 from nexios.adapters.http.ordering import Added, listed
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.routes import RouteOptions, Routes
-from nexios.adapters.http.templates import TemplateEngine
 from nexios.adapters.http.verbs import Verbs
 from nexios.adapters.openapi.config import docs_of
 from nexios.adapters.routing.sockets import SocketRoute
@@ -40,6 +38,8 @@ from nexios.layers.rules import Layer, LayerMap
 
 # What wires and serves is loaded by the build: to note routes and modules needs none of it.
 if TYPE_CHECKING:
+    from nexios.adapters.http.codec import JsonWriter
+    from nexios.adapters.http.templates import TemplateEngine
     from nexios.assembly import House
     from nexios.auth.access import Entrance
     from nexios.container.container import Container
@@ -60,7 +60,6 @@ class NexiosApp(Verbs):
         state: Free values for handlers; also ``scope["global_state"]``.
         events: For its parts to talk to each other; async listeners run in its task group.
         signals: What it tells those who watch it; ``app.signals.on(RequestFinished, note)``.
-        templates: Its template engine; jinja2 is loaded by the first template.
         docs: What stands in its OpenAPI document besides its routes.
         router: Where routes put directly on the app are noted.
         revocations: What is revoked, as this process knows it.
@@ -115,12 +114,11 @@ class NexiosApp(Verbs):
         self.version = version or self.config.openapi.version or "0.1.0"
         self.description = description or self.config.openapi.description
         self.docs = docs_of(self, lambda: self._built().documentation)
-        self.json_writer = writer_of(json)
+        self.json_writer = _json_writer(json)
         self.revocations = RevocationReplica(required=self.config.auth.revocation == "required")
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
         self.signals = Signals(changed=self._rewrap)
-        self.templates = TemplateEngine(self.config.templating)
         self.logger = logging.getLogger("nexios")
         self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
         self.router.listen(self._changed)
@@ -157,6 +155,13 @@ class NexiosApp(Verbs):
             await self._lifespan(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
+
+    @cached_property
+    def templates(self) -> "TemplateEngine":
+        """Its template engine; jinja2 is loaded by the first template."""
+        from nexios.adapters.http.templates import TemplateEngine
+
+        return TemplateEngine(self.config.templating)
 
     # What it is made of
 
@@ -468,3 +473,11 @@ class NexiosApp(Verbs):
 
     async def _run_stop_hooks(self) -> None:
         await self._on_shutdown.run_every(what="stop hooks failed")
+
+
+def _json_writer(given: Any) -> "JsonWriter | None":
+    if given is None:
+        return None
+    from nexios.adapters.http.codec import writer_of
+
+    return writer_of(given)
