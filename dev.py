@@ -202,8 +202,9 @@ heavy = {
     "pytest", "python_multipart", "redis", "sqlalchemy", "uvicorn", "websockets",
     "nexios.adapters.openapi.drawing", "nexios.adapters.openapi.words", "nexios.adapters.security",
     "nexios.auth.backends.jwt", "nexios.setting_types", "pydantic.main", "pydantic.type_adapter",
+    "dependency_injector", "nexios.assembly", "nexios.container.container", "pydantic_core",
 }
-most = 525
+most = 300
 loaded = subprocess.run(
     [sys.executable, "-c", HIDDEN + "from nexios import NexiosApp; NexiosApp(); "
      "print(*(name for name, one in sys.modules.items() if one))"],

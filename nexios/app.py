@@ -3,8 +3,8 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
-from typing import Any, Final, TypeVar, overload
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import anyio
 from typing_extensions import TypeForm, Unpack
@@ -16,12 +16,10 @@ from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import URLPath
 from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
-from nexios.adapters.http.codec import writer_of
 from nexios.adapters.http.entries import LiveList
 from nexios.adapters.http.ordering import Added, listed
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.routes import RouteOptions, Routes
-from nexios.adapters.http.templates import TemplateEngine
 from nexios.adapters.http.verbs import Verbs
 from nexios.adapters.openapi.config import docs_of
 from nexios.adapters.routing.sockets import SocketRoute
@@ -32,18 +30,22 @@ from nexios.application.keyring import Keyring
 from nexios.application.limits import Limits
 from nexios.application.listening import Signals
 from nexios.application.replica import RevocationReplica
-from nexios.assembly import House
-from nexios.auth.access import Entrance
 from nexios.auth.users import UnauthenticatedUser
 from nexios.config import MakeConfig, configuration_of
-from nexios.container.container import Container
 from nexios.container.keys import Key
 from nexios.container.module import Module
-from nexios.container.override import Replacement
 from nexios.container.scope import Scope, ScopeContext
 from nexios.keeper import Keeper
 from nexios.layers.rules import Layer, LayerMap
-from nexios.middleware.hosts import TrustedHostMiddleware
+
+# What wires and serves is loaded by the build: to note routes and modules needs none of it.
+if TYPE_CHECKING:
+    from nexios.adapters.http.codec import JsonWriter
+    from nexios.adapters.http.templates import TemplateEngine
+    from nexios.assembly import House
+    from nexios.auth.access import Entrance
+    from nexios.container.container import Container
+    from nexios.container.override import Replacement
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[..., Any])
@@ -61,7 +63,6 @@ class NexiosApp(Verbs):
         state: Free values for handlers; also ``scope["global_state"]``.
         events: For its parts to talk to each other; async listeners run in its task group.
         signals: What it tells those who watch it; ``app.signals.on(RequestFinished, note)``.
-        templates: Its template engine; jinja2 is loaded by the first template.
         docs: What stands in its OpenAPI document besides its routes.
         router: Where routes put directly on the app are noted.
         revocations: What is revoked, as this process knows it.
@@ -116,12 +117,11 @@ class NexiosApp(Verbs):
         self.version = version or self.config.openapi.version or "0.1.0"
         self.description = description or self.config.openapi.description
         self.docs = docs_of(self, lambda: self._built().documentation)
-        self.json_writer = writer_of(json)
+        self.json_writer = _json_writer(json)
         self.revocations = RevocationReplica(required=self.config.auth.revocation == "required")
         self.state: dict[str, Any] = {}
         self.events = EventEmitter()
         self.signals = Signals(changed=self._rewrap)
-        self.templates = TemplateEngine(self.config.templating)
         self.logger = logging.getLogger("nexios")
         self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
         self.router.listen(self._changed)
@@ -130,6 +130,8 @@ class NexiosApp(Verbs):
         self._added = [Added(one) for one in reversed(middleware)]
         self._wrappers: list[Wrapper] = []
         if self.config.allowed_hosts is not None:
+            from nexios.middleware.hosts import TrustedHostMiddleware
+
             self._added.append(Added(TrustedHostMiddleware()))
         self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._server_error_handler = server_error_handler
@@ -158,6 +160,13 @@ class NexiosApp(Verbs):
             await self._lifespan(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
+
+    @cached_property
+    def templates(self) -> "TemplateEngine":
+        """Its template engine; jinja2 is loaded by the first template."""
+        from nexios.adapters.http.templates import TemplateEngine
+
+        return TemplateEngine(self.config.templating)
 
     # What it is made of
 
@@ -307,7 +316,7 @@ class NexiosApp(Verbs):
         return LayerMap(self._layers)
 
     @property
-    def container(self) -> Container:
+    def container(self) -> "Container":
         """The wired container; the first who asks causes the build and its proof.
 
         Raises:
@@ -327,7 +336,9 @@ class NexiosApp(Verbs):
         """Return a REQUEST scope, for hooks, commands and tests: ``async with app.scope()``."""
         return self.container.enter(Scope.REQUEST, values={Caller: ANONYMOUS})
 
-    def override(self, key: TypeForm[T] | Key[T], module: Module | None = None) -> Replacement[T]:
+    def override(
+        self, key: TypeForm[T] | Key[T], module: Module | None = None
+    ) -> "Replacement[T]":
         """Replace what answers for a key: ``with app.override(Mailer).value(fake): ...``."""
         return self.container.override(key, module=module)
 
@@ -340,7 +351,7 @@ class NexiosApp(Verbs):
         return self._built().gateway.routes.routes
 
     @property
-    def entrances(self) -> Sequence[Entrance]:
+    def entrances(self) -> "Sequence[Entrance]":
         """Every way in, with the guards before it; what ``nexios routes`` prints."""
         return self._built().entrances
 
@@ -378,8 +389,10 @@ class NexiosApp(Verbs):
 
     # Building
 
-    def _built(self) -> House:
+    def _built(self) -> "House":
         if self._house is None:
+            from nexios.assembly import House
+
             self._house = House(
                 self,
                 root=self._root,
@@ -488,3 +501,11 @@ class NexiosApp(Verbs):
 
     async def _run_stop_hooks(self) -> None:
         await self._on_shutdown.run_every(what="stop hooks failed")
+
+
+def _json_writer(given: Any) -> "JsonWriter | None":
+    if given is None:
+        return None
+    from nexios.adapters.http.codec import writer_of
+
+    return writer_of(given)

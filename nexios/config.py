@@ -5,9 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, Final, Literal, NoReturn
-
-from pydantic_core import ErrorDetails, ValidationError
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.known import Known
@@ -42,6 +40,9 @@ from nexios.application.settings import (
     written,
 )
 from nexios.application.spelling import nearest, suggestion
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # Old addresses such as `nexios.config.base` are found below this file (compat.py).
 __path__: list[str] = []
@@ -292,6 +293,8 @@ def _known(settings: Tree, faults: list[Fault]) -> dict[str, object]:
     known = Known()
     if raw:
         # The defaults need no proof, and what builds schemas is a fifth of a start.
+        from pydantic_core import ValidationError
+
         from nexios.setting_types import checked
 
         try:
@@ -304,7 +307,7 @@ def _known(settings: Tree, faults: list[Fault]) -> dict[str, object]:
     return values
 
 
-def _fault(error: ErrorDetails, settings: Tree) -> Fault:
+def _fault(error: "ErrorDetails", settings: Tree) -> Fault:
     location, says = error["loc"], error["msg"].removeprefix("Value error, ")
     if error["type"] in {"tuple_type", "mapping_type", "dataclass_type"}:
         says = "must be a list" if error["type"] == "tuple_type" else "must be a mapping"

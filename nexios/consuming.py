@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import anyio
@@ -25,6 +24,7 @@ from nexios.container.scope import Scope
 from nexios.container.signature import Parameter
 from nexios.domain.errors import DomainError
 from nexios.domain.events import DomainEvent
+from nexios.records import dataclass
 
 _EVENT: Final[AnyKey] = Key(DomainEvent)
 _ENVELOPE: Final[AnyKey] = Key(Envelope)

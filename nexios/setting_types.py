@@ -4,7 +4,7 @@ A file of its own, loaded where a setting is given: an application that gives no
 what builds schemas.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, InstanceOf, TypeAdapter
@@ -14,6 +14,7 @@ from nexios.application.known import PRIVATE_NETWORKS, Known
 from nexios.application.limits import Limits
 from nexios.application.sections import Texts
 from nexios.application.setting_checks import holding_checked, proxies_checked, secrets_checked
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, cast
 
 from nexios.application.caller import Caller
@@ -19,6 +19,7 @@ from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Parameter
 from nexios.domain.events import DomainEvent
+from nexios.records import dataclass
 
 _EVENT: Final[AnyKey] = Key(DomainEvent)
 _ENVELOPE: Final[AnyKey] = Key(Envelope)

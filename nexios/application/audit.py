@@ -4,9 +4,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
+
+from nexios.records import dataclass
 
 BEGINNING: Final = bytes(32)
 """What the first seal has for the digest of the one before it."""

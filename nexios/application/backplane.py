@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
+
+from nexios.records import dataclass
 
 PAYLOAD_BYTES: Final = 2**20 - 2**14
 """1 MiB, which NATS takes by default, less room for its headers."""

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
+
+from nexios.records import dataclass
 
 DELIVERIES: Final = 10
 """How often a message is tried before it is buried."""

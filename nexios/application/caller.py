@@ -1,10 +1,10 @@
 """Who is asking: a value that travels with each request, message, command and delivery."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from nexios.application.grants import NO_GRANTS, Grants
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 from nexios.domain.errors import DomainError, InvalidValue
 from nexios.domain.events import DomainEvent
 from nexios.domain.values import Identity
+from nexios.records import dataclass
 
 Convert = Callable[[Any], Any]
 
@@ -43,7 +44,7 @@ class SameEventName(CodecError):
     """Two classes of events are stored under one name."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Codec:
     """Turns values of one annotation into JSON values and back."""
 

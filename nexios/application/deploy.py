@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import combinations
 from typing import Final, Literal
 
 from nexios.application.keyring import Secret
+from nexios.records import dataclass
 
 Level = Literal["error", "warning"]
 

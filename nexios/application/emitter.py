@@ -9,7 +9,7 @@ import logging
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import partial
 from typing import Any, Final, TypeVar, overload
@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 
 from nexios.application.emission import Emission
 from nexios.application.tracking import tell
+from nexios.records import dataclass
 
 L = TypeVar("L", bound=Callable[..., Any])
 Report = Callable[[Exception, str], None]

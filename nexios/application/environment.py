@@ -1,9 +1,10 @@
 """Settings as text: the ``NEXIOS_*`` variables and the lines of a ``.env`` file."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from nexios.records import dataclass
 
 PREFIX: Final = "NEXIOS_"
 

@@ -1,8 +1,9 @@
 """What the unit of work adds to a fact on its way out of the aggregate."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

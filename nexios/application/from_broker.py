@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_type_hints
 
 from nexios.application.broker import DELIVERIES
 from nexios.application.events import Envelope
 from nexios.domain.events import DomainEvent
+from nexios.records import dataclass
 
 S = TypeVar("S")
 E = TypeVar("E", bound=DomainEvent)

@@ -1,11 +1,12 @@
 """What a caller may do: roles, what they stand for, and what a token narrows that to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final, TypedDict
 
 from nexios.application.spelling import suggestion
+from nexios.records import dataclass
 
 _SEPARATOR: Final = ":"
 _ANY: Final = "*"

@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
 from nexios.application.events import Envelope
 from nexios.domain.events import DomainEvent
+from nexios.records import dataclass
 
 E = TypeVar("E", bound=DomainEvent)
 S = TypeVar("S")

@@ -4,12 +4,13 @@ import inspect
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, Protocol, runtime_checkable
 
 import anyio
+
+from nexios.records import dataclass
 
 _FAILURES: Final = 2  # in a row; one alone is a hiccup
 _FRESH_S: Final = 1.0

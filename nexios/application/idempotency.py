@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from nexios.application.caller import Caller
+from nexios.records import dataclass
 
 LIFETIME_S: Final = 24 * 3600.0
 """How long an answer is kept; after that the key counts as never seen."""

@@ -1,10 +1,11 @@
 """The port behind which somebody else says who a user is: OAuth 2.1 and OpenID Connect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, Self
 
 from nexios.application.errors import ApplicationError
+from nexios.records import dataclass
 
 
 class ProviderUnavailable(ApplicationError):

@@ -1,6 +1,6 @@
 """Every setting Nexios knows, with its default."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from nexios.application.keyring import Secret
@@ -23,6 +23,7 @@ from nexios.application.sections import (
     TemplateSettings,
     Texts,
 )
+from nexios.records import dataclass
 
 TEST_HOST: Final = "testclient"
 PRIVATE_NETWORKS: Final[Texts] = (

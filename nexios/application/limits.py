@@ -1,10 +1,11 @@
 """Every bound on what a client may send, in one value that each parser is given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Final, Self, get_args
 
 from nexios.application.spelling import suggestion
+from nexios.records import dataclass
 
 KIB: Final = 2**10
 MIB: Final = 2**20

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import unicodedata
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nexios.application.errors import RateLimited
@@ -17,6 +16,7 @@ from nexios.application.security_events import (
 )
 from nexios.application.tracking import tell
 from nexios.domain.errors import InvalidValue
+from nexios.records import dataclass
 
 ACCOUNT_RATE: Final = Rate.of("1/20 seconds", burst=5)
 ADDRESS_RATE: Final = Rate.of("20/minute")

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from nexios.application.events import Envelope
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The port that hashes passwords, and how long a password may be."""
 
 import unicodedata
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nexios.domain.errors import InvalidValue
+from nexios.records import dataclass
 
 MIN_BYTES: Final = 8
 MAX_BYTES: Final = 1024

@@ -1,7 +1,6 @@
 """Rules about one loaded object: who may do what to it."""
 
 import logging
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
 from nexios.application.caller import Caller
@@ -9,6 +8,7 @@ from nexios.application.errors import Forbidden
 from nexios.application.security_events import LoggedSecurityEvents, SecurityEvent, SecurityEvents
 from nexios.application.tracking import tell
 from nexios.domain.errors import DomainError, NotFound
+from nexios.records import dataclass
 
 _LOGGER: Final = logging.getLogger("nexios.security")
 

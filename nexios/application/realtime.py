@@ -1,10 +1,10 @@
 """The settings of channels between processes, and of events from other services."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from nexios.application.sections import Section, Texts
+from nexios.records import dataclass
 
 _CARRIERS: Final = (
     "memory",

@@ -1,10 +1,12 @@
 """The port that keeps refresh tokens, and what a family of them is at rest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
+
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

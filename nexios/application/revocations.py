@@ -1,10 +1,11 @@
 """The port through which tokens and sessions end before their time, and what is compared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Protocol
+
+from nexios.records import dataclass
 
 SUBJECT_KEPT: Final = timedelta(days=35)
 """How long it is remembered that a subject was revoked: no credential should live longer."""

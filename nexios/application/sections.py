@@ -1,12 +1,13 @@
 """The named groups of settings: plain frozen values, checked where they are made."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from nexios.application.settings import Values
+from nexios.records import dataclass
 
 Texts = tuple[str, ...]
 

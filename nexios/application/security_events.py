@@ -3,9 +3,11 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Literal, Protocol
+
+from nexios.records import dataclass
 
 _LOGGER: Final = logging.getLogger("nexios.security")
 

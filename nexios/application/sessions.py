@@ -1,9 +1,10 @@
 """The port that keeps sessions on the server, and what a session is at rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

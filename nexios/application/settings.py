@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Final, NoReturn, Self, Union, get_args, get_origin
@@ -15,6 +14,7 @@ from nexios.application.environment import (
     read_variables,
 )
 from nexios.application.scrub import scrub
+from nexios.records import dataclass
 
 _PROFILE: Final = "the profile compat"
 

@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from nexios.application.events import Envelope
 from nexios.application.handlers import Handles, Moment, OnDead, consumer_name, handlers_of
 from nexios.domain.events import DomainEvent
+from nexios.records import dataclass
 
 Handler = Callable[[DomainEvent, Envelope], Awaitable[None]]
 

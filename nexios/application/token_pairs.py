@@ -6,7 +6,7 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,6 +25,7 @@ from nexios.application.security_events import LoggedSecurityEvents, SecurityEve
 from nexios.application.tokens import TokenCodec, TokenError
 from nexios.application.tracking import tell
 from nexios.domain.clock import Clock
+from nexios.records import dataclass
 
 _LOGGER: Final = logging.getLogger("nexios.auth")
 _FAMILY_BYTES: Final = 16

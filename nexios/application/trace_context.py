@@ -5,8 +5,9 @@ W3C Trace Context, level 1 (version 00); what later versions add behind its fiel
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from nexios.records import dataclass
 
 TRACEPARENT: Final = b"traceparent"
 TRACESTATE: Final = b"tracestate"

@@ -3,12 +3,13 @@
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
 from nexios.application.scrub import scrubbed
 from nexios.application.showing import seen
+from nexios.records import dataclass
 
 Kind = Literal["request", "socket", "work", "delivery"]
 Relation = Literal["raised", "cause", "context", "member"]

@@ -1,7 +1,6 @@
 """Who may pass where: the table of an application, and what is wrong with it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any
 
@@ -15,6 +14,7 @@ from nexios.auth.decorator import (
     guards_below,
 )
 from nexios.container.errors import Where
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

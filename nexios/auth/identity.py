@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import time
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from nexios.application.security_events import SecurityEvent
 from nexios.application.tracking import tell
 from nexios.auth.backends.base import Proof, as_proof
 from nexios.auth.callers import caller_of
+from nexios.records import dataclass
 
 IDENTITY: Final = "identity"
 """The scope's key for the `Identity` of a request."""

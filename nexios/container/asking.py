@@ -4,7 +4,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Final, cast, get_args, get_origin
 
 from nexios.container.binding import Answer, Binding
@@ -35,6 +35,7 @@ from nexios.container.signature import (
     makes_context_manager,
 )
 from nexios.container.typevars import class_behind
+from nexios.records import dataclass
 
 HANDLES: Final = {Provider: Answer.PROVIDER, Lazy: Answer.LAZY}
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import anyio.lowlevel
 
@@ -24,6 +23,7 @@ from nexios.container.scope import Resolver, Scope, ScopeContext
 from nexios.container.signature import display, place_of
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

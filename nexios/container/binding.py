@@ -1,7 +1,7 @@
 """One registration: what the key is, what answers for it, and where that is written."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import cast
 
@@ -10,6 +10,7 @@ from nexios.container.keys import AnyKey, printable
 from nexios.container.mounting import Mounted
 from nexios.container.scope import Scope
 from nexios.container.typevars import Types, class_behind
+from nexios.records import dataclass
 
 
 class Answer(Enum):

@@ -3,13 +3,13 @@
 import types
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
 from nexios.container.errors import CleanupTimedOut, YieldedTwice
 from nexios.container.nesting import innermost_of, nowhere
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from typing_extensions import TypeForm
 
@@ -15,20 +15,22 @@ from nexios.container.closing import Shield
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
 from nexios.container.errors import AmbiguousBinding, ContainerError, UnknownKey
-from nexios.container.explain import Explanation, explain
 from nexios.container.graph import Graph, Paths
-from nexios.container.hints import Hint, hints
 from nexios.container.interpreter import NOBODY
 from nexios.container.keys import AnyKey, Key, collected, key_of, optional_of
 from nexios.container.module import Module, variable
 from nexios.container.override import Replacement
 from nexios.container.providers import Engine
-from nexios.container.rendering import GraphView
 from nexios.container.resolving import Resolution
 from nexios.container.scope import Scope, ScopeContext
-from nexios.container.survey import Survey, survey
 from nexios.container.typevars import is_open
 from nexios.layers.rules import Layer, LayerMap
+
+if TYPE_CHECKING:
+    from nexios.container.explain import Explanation
+    from nexios.container.hints import Hint
+    from nexios.container.rendering import GraphView
+    from nexios.container.survey import Survey
 
 T = TypeVar("T")
 
@@ -132,11 +134,14 @@ class Container:
         """The dependency-injector side: one provider for each node."""
         return self.assembly.engine
 
-    def graph(self) -> GraphView:
+    def graph(self) -> "GraphView":
         """Return the wiring to be looked at: ``text()``, ``mermaid()``, ``dot()``, ``json()``."""
+        # What looks at the wiring is loaded by who looks, here and below.
+        from nexios.container.rendering import GraphView
+
         return GraphView(self._survey())
 
-    def explain(self, form: object, *, module: Module | None = None) -> Explanation:
+    def explain(self, form: object, *, module: Module | None = None) -> "Explanation":
         """Return what is known about a key: what answers and why, who asks, its life and cost.
 
         Args:
@@ -146,10 +151,14 @@ class Container:
         Raises:
             WiringProblem: Nothing answers, with near misses; or more than one thing does.
         """
+        from nexios.container.explain import explain
+
         return explain(self.assembly, self._blueprint.layers, form, module)
 
-    def hints(self) -> tuple[Hint, ...]:
+    def hints(self) -> "tuple[Hint, ...]":
         """Return what could be tidier: unused bindings and exports, needless REQUEST scopes."""
+        from nexios.container.hints import hints
+
         return hints(self.assembly.graph, self.assembly.registry)
 
     def validate(self) -> None:
@@ -283,7 +292,9 @@ class Container:
         """
         return Replacement(self.assembly.overrides, self._overridable(key_of(key), module))
 
-    def _survey(self) -> Survey:
+    def _survey(self) -> "Survey":
+        from nexios.container.survey import survey
+
         assembly = self.assembly
         return survey(assembly.graph, assembly.registry, self._blueprint.layers)
 

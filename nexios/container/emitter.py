@@ -5,11 +5,12 @@ import re
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import Final
 
 from nexios.container.keys import MISSING
+from nexios.records import dataclass
 
 _INDENT: Final = "    "
 _ODD: Final = re.compile(r"[^\w.]", re.ASCII)

@@ -1,13 +1,14 @@
 """Entries: what an adapter wants called, and the plan it gets back."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from nexios.container.keys import AnyKey
 from nexios.container.module import Module
 from nexios.container.scope import Scope
 from nexios.container.signature import Parameter
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

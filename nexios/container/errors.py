@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from nexios.container.keys import AnyKey
+from nexios.records import dataclass
 
 _COLUMN = 49
 _HOUSE = str(Path(__file__).parent.parent)

@@ -1,7 +1,6 @@
 """Explains one key: what answers and why, who asks, how long it lives, what it costs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from nexios.container.assembly import Assembly
@@ -20,6 +19,7 @@ from nexios.container.signature import place_of
 from nexios.container.survey import answering, path_to, plain
 from nexios.container.trails import ways_up
 from nexios.layers.rules import Because, Layer, LayerMap
+from nexios.records import dataclass
 
 _WIDTH: Final = 9
 _LISTED: Final = 12

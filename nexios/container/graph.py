@@ -1,7 +1,7 @@
 """The wiring as data: nodes, arguments, entries, and the one order in which things are made."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.bytecode import assigns_attributes
@@ -12,6 +12,7 @@ from nexios.container.module import Module
 from nexios.container.registry import Found
 from nexios.container.scope import Scope
 from nexios.container.signature import Parameter, SourceKind, display, place_of
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

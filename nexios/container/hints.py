@@ -1,7 +1,6 @@
 """What could be tidier in a wiring that works: hints, never errors."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from nexios.container.binding import Answer, Binding, Origin
@@ -15,6 +14,7 @@ from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import SourceKind, place_of
 from nexios.container.survey import plain
+from nexios.records import dataclass
 
 
 class HintKind(Enum):

@@ -6,12 +6,13 @@ its own, which waits for the maker's object, is seen by nobody: the two are stra
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 
 import anyio
 
 from nexios.container.errors import Deadlock
+from nexios.records import dataclass
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ import collections.abc
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar, get_args, get_origin, overload
 
 from typing_extensions import TypeForm
@@ -24,6 +23,7 @@ from nexios.container.signature import (
 )
 from nexios.container.typevars import class_behind
 from nexios.layers.rules import Layer
+from nexios.records import dataclass
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])

@@ -5,11 +5,11 @@ Read by their attributes alone: only ``providers.py`` imports the library.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 from nexios.container.keys import MISSING
+from nexios.records import dataclass
 
 
 class Mountable(Protocol):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from types import TracebackType
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar, overload
@@ -12,6 +12,7 @@ from nexios.container.graph import Graph
 from nexios.container.keys import MISSING
 from nexios.container.providers import Engine
 from nexios.container.scope import ScopeContext
+from nexios.records import dataclass
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 from nexios.container.binding import Answer
 from nexios.container.entry import Plan
@@ -11,6 +10,7 @@ from nexios.container.interpreted import parent_place
 from nexios.container.interpreter import making
 from nexios.container.lines import Lines, run
 from nexios.container.roles import Role
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

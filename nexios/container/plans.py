@@ -1,7 +1,6 @@
 """Which plan each entry has now: compiled, waiting to be compiled, or interpreted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, cast
 
@@ -32,6 +31,7 @@ from nexios.container.keys import MISSING
 from nexios.container.plan import Writer, Written
 from nexios.container.roles import Roles, Unplanned
 from nexios.container.scope import Scope, ScopeContext, given
+from nexios.records import dataclass
 
 COMPILED_AT_START: Final = 200
 """Entries compiled when the container starts; the others are at their first call."""

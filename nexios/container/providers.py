@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeVar
 
 from dependency_injector import providers
@@ -16,6 +16,7 @@ from nexios.container.errors import ContainerError, ContainerNotRunning, WrongSc
 from nexios.container.graph import Argument, Graph, Node
 from nexios.container.keys import MISSING, AnyKey
 from nexios.container.scope import Scope, ScopeContext, given
+from nexios.records import dataclass
 
 T = TypeVar("T")
 _NO_WORD: Final = re.compile(r"\W")

@@ -1,7 +1,6 @@
 """Flattens the module tree and answers: which binding does this module see for this key?"""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from nexios.container.binding import Answer, Binding, Origin
@@ -14,6 +13,7 @@ from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
 from nexios.container.scope import ScopeContext
 from nexios.container.typevars import is_open
+from nexios.records import dataclass
 
 BUILT_IN: Final = Module("nexios.container")
 REMEMBERED_KEYS: Final = 50_000

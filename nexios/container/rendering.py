@@ -4,12 +4,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from nexios.container.binding import Answer, Origin
 from nexios.container.survey import Ask, Call, Part, Room, Survey, by_layer, by_room
 from nexios.layers.rules import Layer
+from nexios.records import dataclass
 
 _NEUTRAL: Final = "no layer"
 _FILL: Final[Mapping[Layer | None, str]] = {

@@ -1,7 +1,6 @@
 """The rules about edges: who may keep whom, and who may ask whom."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import get_args, get_origin
 
 from nexios.container.binding import Answer, Binding, Origin
@@ -23,6 +22,7 @@ from nexios.container.scope import Scope
 from nexios.container.signature import display, is_installed, place_of
 from nexios.container.trails import path_of
 from nexios.layers.rules import Layer, LayerMap, may_ask, rule
+from nexios.records import dataclass
 
 _SCOPE_WIDTH = 10
 _LAYER_WIDTH = 11

@@ -5,7 +5,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, ClassVar, Final, get_args, get_origin, get_type_hints
 
@@ -20,6 +20,7 @@ from nexios.container.typevars import (
     substitute,
     variables,
 )
+from nexios.records import constructed, dataclass
 
 Kind = inspect._ParameterKind  # noqa: SLF001  # public through Parameter.kind only
 
@@ -299,6 +300,7 @@ def constructor_of(cls: type) -> tuple[Callable[..., object], str, type] | None:
     """Return the ``__init__`` or ``__new__`` that a class runs, its name, and whose it is."""
     for label in ("__init__", "__new__"):
         for base in cls.__mro__:
+            constructed(base)
             function = vars(base).get(label)
             if base in (object, typing.Generic) or function is None:
                 continue

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from nexios.container.binding import Answer, Binding, Origin
@@ -17,6 +16,7 @@ from nexios.container.scope import Scope
 from nexios.container.signature import place_of
 from nexios.container.typevars import class_behind
 from nexios.layers.rules import Layer, LayerMap
+from nexios.records import dataclass
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 

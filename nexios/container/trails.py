@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nexios.container.binding import Origin
 from nexios.container.errors import Step
 from nexios.container.graph import Argument, Asked, Graph, Node, Wired
 from nexios.container.signature import place_of
+from nexios.records import dataclass
 
 
 def path_of(graph: Graph, asked: Asked | None) -> tuple[tuple[Step, ...], str]:

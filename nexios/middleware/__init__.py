@@ -3,30 +3,40 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from nexios.middleware.base import BaseMiddleware
-from nexios.middleware.common import CommonMiddleware
-from nexios.middleware.cors import CORSMiddleware
-from nexios.middleware.gzip import GZipMiddleware
-from nexios.middleware.hosts import TrustedHostMiddleware
-from nexios.middleware.monitoring import MonitoringMiddleware
-from nexios.middleware.paths import only_for
-from nexios.middleware.request_id import RequestIdMiddleware
-from nexios.middleware.security import SecurityMiddleware
-from nexios.middleware.timeout import TimeoutMiddleware, deadline
-
 if TYPE_CHECKING:
+    from nexios.middleware.base import BaseMiddleware
+    from nexios.middleware.common import CommonMiddleware
+    from nexios.middleware.cors import CORSMiddleware
     from nexios.middleware.csrf import CSRFMiddleware
+    from nexios.middleware.gzip import GZipMiddleware
+    from nexios.middleware.hosts import TrustedHostMiddleware
     from nexios.middleware.load_shedding import LoadSheddingMiddleware
+    from nexios.middleware.monitoring import MonitoringMiddleware
+    from nexios.middleware.paths import only_for
     from nexios.middleware.rate_limit import RateLimitMiddleware
+    from nexios.middleware.request_id import RequestIdMiddleware
+    from nexios.middleware.security import SecurityMiddleware
     from nexios.middleware.session import SessionMiddleware
+    from nexios.middleware.timeout import TimeoutMiddleware, deadline
 
 # Loaded where they are used: an application without sessions does not pay for signing.
-_LATER: Final = {
-    "CSRFMiddleware": "nexios.middleware.csrf",
-    "LoadSheddingMiddleware": "nexios.middleware.load_shedding",
-    "RateLimitMiddleware": "nexios.middleware.rate_limit",
-    "SessionMiddleware": "nexios.middleware.session",
+_HOMES: Final = {
+    "nexios.middleware.base": "BaseMiddleware",
+    "nexios.middleware.common": "CommonMiddleware",
+    "nexios.middleware.cors": "CORSMiddleware",
+    "nexios.middleware.csrf": "CSRFMiddleware",
+    "nexios.middleware.gzip": "GZipMiddleware",
+    "nexios.middleware.hosts": "TrustedHostMiddleware",
+    "nexios.middleware.load_shedding": "LoadSheddingMiddleware",
+    "nexios.middleware.monitoring": "MonitoringMiddleware",
+    "nexios.middleware.paths": "only_for",
+    "nexios.middleware.rate_limit": "RateLimitMiddleware",
+    "nexios.middleware.request_id": "RequestIdMiddleware",
+    "nexios.middleware.security": "SecurityMiddleware",
+    "nexios.middleware.session": "SessionMiddleware",
+    "nexios.middleware.timeout": "TimeoutMiddleware deadline",
 }
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "BaseMiddleware",
@@ -48,7 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    home = _LATER.get(name)
+    home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'nexios.middleware' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(home), name)

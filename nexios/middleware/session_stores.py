@@ -5,7 +5,7 @@ import json
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -17,6 +17,7 @@ from nexios.application.revocations import Credential, Revocations
 from nexios.application.sections import SessionSettings
 from nexios.application.sessions import SessionStore, StoredSession
 from nexios.domain.errors import Conflict
+from nexios.records import dataclass
 
 _SEEN_EVERY: Final = timedelta(seconds=60)
 _COOKIE_BYTES: Final = 3584

@@ -1,11 +1,11 @@
 """What channels give back: receipts and history."""
 
-from dataclasses import dataclass
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 from nexios.application.backplane import Position
+from nexios.records import dataclass
 
 M = TypeVar("M", default=Any)
 

@@ -1,10 +1,10 @@
 """What a channel can be told when it is declared."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Literal
 
 from nexios.application.backplane import Keep
+from nexios.records import dataclass
 
 WhenDegraded = Literal["local", "refuse"]
 """While no other process can be reached: tell the members here, or nobody."""

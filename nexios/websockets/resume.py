@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from nexios.application.backplane import Arrived, Backplane, Position, Topic
 from nexios.application.errors import OutcomeUnknown, TimedOut, Unavailable
+from nexios.records import dataclass
 from nexios.websockets.cursor import reason_of
 
 AWAY: Final = (Unavailable, OutcomeUnknown, TimedOut)

@@ -54,6 +54,84 @@ def test_import_is_light() -> None:
     assert not loaded & {"pydantic", "anyio", "sqlalchemy", "dependency_injector", "uvicorn"}
 
 
+BUILT = """
+import sys
+from nexios import NexiosApp
+app = NexiosApp()
+async def item(id: int) -> dict[str, object]:
+    return {"id": id}
+for n in range(50):
+    app.get(f"/api/v1/res{n}/items/{{id:int}}")(item)
+"""
+SERVING = {
+    "nexios.adapters.http.builder",
+    "nexios.adapters.http.files",
+    "nexios.adapters.http.gateway",
+    "nexios.adapters.http.request",
+    "nexios.adapters.openapi.document",
+    "nexios.adapters.websocket.gateway",
+    "nexios.assembly",
+    "nexios.auth.decorator",
+    "nexios.container.assembly",
+    "nexios.container.container",
+    "nexios.container.plans",
+    "nexios.middleware.cors",
+    "nexios.websockets.hub",
+}
+ENGINES = {"dependency_injector", "pydantic", "pydantic_core"}
+LOOKING = {
+    "nexios.container.explain",
+    "nexios.container.hints",
+    "nexios.container.rendering",
+    "nexios.container.survey",
+    "nexios.middleware.cors",
+    "nexios.middleware.gzip",
+    "nexios.middleware.security",
+}
+
+
+def loaded_by(code: str) -> set[str]:
+    command = [sys.executable, "-c", f"{code}\nprint(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_noting_routes_loads_neither_what_wires_nor_what_serves() -> None:
+    loaded = loaded_by(BUILT)
+    assert "nexios.adapters.http.routes" in loaded
+    assert not loaded & (SERVING | ENGINES | LOOKING)
+
+
+def test_the_build_proves_the_wiring_and_loads_nothing_that_only_looks_at_it() -> None:
+    loaded = loaded_by(f"{BUILT}app.check()")
+    assert loaded >= (SERVING - {"nexios.middleware.cors"}) | ENGINES
+    assert not loaded & LOOKING
+
+
+def test_wiring_is_proven_before_the_first_request_though_it_is_loaded_late() -> None:
+    code = f"""{BUILT}
+import asyncio
+from typing import Protocol
+from nexios import Depend
+class Port(Protocol):
+    def call(self) -> None: ...
+@app.get("/port")
+async def asks(port: Port = Depend()) -> str:
+    return "never"
+async def receive():
+    return {{"type": "lifespan.startup"}}
+async def send(message):
+    assert message["type"] == "lifespan.startup.failed", message
+    sys.exit(message["message"])
+asyncio.run(app({{"type": "lifespan", "asgi": {{"version": "3.0"}}}}, receive, send))
+sys.exit("the lifespan said nothing")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "nothing provides Port" in done.stderr
+
+
 def test_an_app_without_database_loads_none() -> None:
     code = "import sys\nfrom nexios import *\nNexiosApp().check()\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,6 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +20,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict, TypeIs
 
 from nexios.domain.errors import DomainError
+from nexios.records import dataclass
 
 MANY: Final = (list, set, frozenset, tuple, Sequence)
 UNIONS: Final = (typing.Union, types.UnionType)

@@ -1,9 +1,11 @@
 """What a signature may ask a connection for: Query, Header, Cookie, Path, Body, Form, File."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Literal, Self
+
+from nexios.records import dataclass
 
 __all__ = [
     "MISSING",

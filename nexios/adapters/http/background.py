@@ -5,7 +5,7 @@ import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
 import anyio
@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 
 from nexios.application.caller import Caller
 from nexios.container.scope import Scope, ScopeContext
+from nexios.records import dataclass
 
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,

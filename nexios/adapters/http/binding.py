@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from nexios.adapters.asgi.annotations import (
@@ -39,6 +38,7 @@ from nexios.application.limits import Limits
 from nexios.container.entry import Getter, Unreadable
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import Parameter
+from nexios.records import dataclass
 
 _REQUEST_NAMES: Final = frozenset({"request", "req"})
 _RESPONSE_NAMES: Final = frozenset({"response", "res"})

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from nexios.adapters.asgi.connection import Connection
@@ -36,6 +36,7 @@ from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint
 from nexios.container.keys import AnyKey, Key
 from nexios.container.signature import hint_of
+from nexios.records import dataclass
 
 _VALUES: Final[tuple[AnyKey, ...]] = (Key(Exchange),)
 

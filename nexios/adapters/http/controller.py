@@ -2,21 +2,19 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 from typing_extensions import TypedDict, Unpack
 
-from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.controllers import (
     ControllerRefused,
     is_method,
     note_keywords,
     short_name,
 )
-from nexios.adapters.http.builder import Response
 from nexios.adapters.http.registration import caller, evaluate_local_names, line_of
 from nexios.adapters.http.routes import RouteOptions, Routes, check_options
+from nexios.records import dataclass
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,6 +127,10 @@ def _members(controller: type[Controller]) -> Iterable[tuple[str, Any]]:
 def _check_constructor(controller: type[Controller]) -> None:
     if controller.__init__ is object.__init__:
         return
+    # What serves a request is not loaded by an application without such controllers.
+    from nexios.adapters.asgi.connection import Connection
+    from nexios.adapters.http.builder import Response
+
     for name, parameter in inspect.signature(controller.__init__).parameters.items():
         asked = parameter.annotation
         by_type = isinstance(asked, type) and issubclass(asked, (Connection, Response))

@@ -1,7 +1,6 @@
 """What a router holds, in the order of registration, and how a change of it is told."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex, TypeVar
 
 from nexios.adapters.asgi.sublife import SubApp
@@ -9,6 +8,7 @@ from nexios.adapters.http.controller import Controller, routes_of
 from nexios.adapters.http.routes import Routes
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.container.module import Module
+from nexios.records import dataclass
 
 T = TypeVar("T")
 Changed = Callable[[], None]

@@ -6,7 +6,6 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -33,6 +32,7 @@ from nexios.adapters.http.ranges import (
 from nexios.adapters.http.response import BaseResponse
 from nexios.adapters.http.stream import body, until_gone, with_charset
 from nexios.application.limits import Limits
+from nexios.records import dataclass
 
 Disposition = Literal["inline", "attachment"]
 

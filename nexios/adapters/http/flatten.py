@@ -1,7 +1,7 @@
 """Turns a tree of routers and controllers into one flat list of routes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from nexios.adapters.asgi.sublife import SubApp
@@ -13,6 +13,7 @@ from nexios.adapters.http.views import ViewRoute
 from nexios.adapters.routing.sockets import SocketRoute
 from nexios.adapters.routing.template import normalise_prefix
 from nexios.container.module import Module
+from nexios.records import dataclass
 
 ExceptionHandlers = Mapping[Any, Callable[..., Any]]
 

@@ -1,7 +1,6 @@
 """Reads and checks the input of one request: every bad field of an endpoint in one answer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import ValidationError, from_json
@@ -23,6 +22,7 @@ from nexios.adapters.http.faults import (
 from nexios.adapters.http.fields import body_validator, embedded_validator
 from nexios.adapters.http.readers import Raw
 from nexios.application.limits import Limits
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The order of middleware: the house's by stage, the user's last added outermost."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from nexios.adapters.asgi.stages import Stage
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,6 @@ import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,6 +13,7 @@ from nexios.adapters.http.errors import (
     InvalidPageSizeError,
     PaginationError,
 )
+from nexios.records import dataclass
 
 # Beyond this SQL stores refuse the number, and no list is longer.
 _MOST: Final = 2**63 - 1

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -53,6 +53,7 @@ from nexios.domain.errors import (
     NotFound,
     RuleViolated,
 )
+from nexios.records import dataclass
 
 BLANK: Final = "about:blank"
 URN: Final = "urn:nexios:problem:"

@@ -1,12 +1,12 @@
 """Conditions and ranges of requests, pure (RFC 9110, 13 and 14)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
 from nexios.adapters.asgi.headers import Headers
+from nexios.records import dataclass
 
 _READING: Final = frozenset(("GET", "HEAD"))
 # Longer than any file is large; what has more digits is never converted.

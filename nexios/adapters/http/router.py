@@ -19,7 +19,6 @@ from nexios.adapters.http.entries import (
     Registered,
     checked,
 )
-from nexios.adapters.http.flatten import by_name, flatten
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.registration import caller, line_of
 from nexios.adapters.http.routes import RouteOptions, Routes
@@ -233,6 +232,9 @@ class Router(Verbs):
             ValueError: No such name, or the values do not make a path that leads back to it.
         """
         if self._names is None:
+            # What serves routes is loaded by the build, or by who asks for a path before it.
+            from nexios.adapters.http.flatten import by_name, flatten
+
             flats = flatten(self).routes
             self._names = Names(
                 (key, Template.parse(flat.paths[0])) for key, flat in by_name(flats)

@@ -1,12 +1,13 @@
 """What the HTTP side needs to know of the app's configuration."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from nexios.adapters.http.codec import JsonWriter
 from nexios.application.limits import Limits
 from nexios.application.sections import ErrorSettings, NotFoundSettings
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import anyio
@@ -19,6 +18,7 @@ from nexios.adapters.http.stream import (
     iterate,
     until_gone,
 )
+from nexios.records import dataclass
 
 T = TypeVar("T")
 ToJson = Callable[[Any], bytes]

@@ -4,7 +4,6 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from nexios.adapters.http.head import accepts_encoding
 from nexios.adapters.http.problems import problem_for
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, RedirectResponse
+from nexios.records import dataclass
 
 Folder = str | os.PathLike[str]
 

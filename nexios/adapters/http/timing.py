@@ -1,7 +1,6 @@
 """How long a request may take to the head of its answer, and what becomes of one that may not."""
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from nexios.adapters.asgi.inflight import Flight, InFlight
@@ -9,6 +8,7 @@ from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.idle import Begun
 from nexios.adapters.http.pipeline import Answer, Serve
 from nexios.container.entry import Entry, Held
+from nexios.records import dataclass
 
 MARK: Final = "__nexios_deadline_s__"
 SECONDS: Final = "request_s"

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import anyio
 
 from nexios.application.broker import DELIVERIES, Buried, Incoming, Outgoing
 from nexios.application.errors import Unavailable
+from nexios.records import dataclass
 
 _KEPT: Final = 10_000
 _DUPLICATE_WINDOW_S: Final = 120.0

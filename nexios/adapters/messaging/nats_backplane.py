@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from nexios.application.backplane import (
     Topic,
 )
 from nexios.application.errors import OutcomeUnknown, Unavailable
+from nexios.records import dataclass
 
 DUPLICATE_WINDOW_S: Final = 120.0
 _KEEP: Final = Keep(512, 2**20, 300.0)

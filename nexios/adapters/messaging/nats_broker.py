@@ -4,7 +4,6 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, unquote
@@ -18,6 +17,7 @@ from nexios.adapters.messaging.nats_link import NatsLink
 from nexios.adapters.messaging.nats_streams import made, token
 from nexios.application.broker import DELIVERIES, Buried, Incoming, Outgoing
 from nexios.application.errors import OutcomeUnknown, Unavailable
+from nexios.records import dataclass
 
 PARTITIONS: Final = 8
 _DUPLICATE_WINDOW_S: Final = 120.0

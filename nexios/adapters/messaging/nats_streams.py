@@ -2,8 +2,9 @@
 
 import re
 import secrets
-from dataclasses import dataclass
 from typing import Any, Final
+
+from nexios.records import dataclass
 
 NAME_IN_USE: Final = 10058
 _FETCH_S: Final = 2.0

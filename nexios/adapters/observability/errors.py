@@ -5,7 +5,7 @@ import platform
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final
@@ -17,6 +17,7 @@ from nexios.adapters.observability.flattening import fingerprint_of, flattened, 
 from nexios.application.listening import Signals
 from nexios.application.signals import ErrorRecorded
 from nexios.application.tracking import ErrorReport, ErrorTracker, Kind, Occasion, tell
+from nexios.records import dataclass
 
 QUEUE: Final = 1_000
 FLUSH_S: Final = 2.0

@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -22,6 +22,7 @@ from nexios.adapters.http.response import (
 from nexios.adapters.http.returned import json_type
 from nexios.adapters.http.sse import ServerSentEvent
 from nexios.container.keys import MISSING
+from nexios.records import dataclass
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"

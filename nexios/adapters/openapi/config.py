@@ -1,9 +1,10 @@
 """What people add to the document of an application by hand."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pydantic
+if TYPE_CHECKING:
+    import pydantic
 
 Written = dict[str, Any]  # one object of the format, as JSON has it
 Requirement = Mapping[str, Sequence[str]]

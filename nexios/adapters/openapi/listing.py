@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from nexios.adapters.asgi.url import quote_path
@@ -10,6 +9,7 @@ from nexios.adapters.http.compile import Unit
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.openapi.config import Requirement
 from nexios.adapters.routing.template import Template
+from nexios.records import dataclass
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """The methods OpenAPI 3.1 knows; the others stay out of the document."""

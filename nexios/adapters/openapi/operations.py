@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from nexios.adapters.asgi.params import MISSING
@@ -15,6 +15,7 @@ from nexios.adapters.openapi.schemas import Schemas, Slot, with_default, without
 from nexios.adapters.openapi.words import Problem, Word
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import hint_of
+from nexios.records import dataclass
 
 _TEXT_PLACES: Final = ("path", "query", "header", "cookie")
 # A parameter of these names would be ignored (OpenAPI 3.1, 4.8.12): they are said otherwise.

@@ -4,7 +4,7 @@ import hashlib
 import pkgutil
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from nexios.adapters.http.response import BaseResponse, HTMLResponse
 from nexios.adapters.http.routes import Routes
 from nexios.adapters.openapi.document import Documentation, Kind
 from nexios.application.sections import OpenApiSettings
+from nexios.records import dataclass
 
 # In the order they are loaded.
 _ASSETS: Final = (

@@ -1,8 +1,10 @@
 """A noted WebSocket route: what a router keeps until the app hands it to its gateway."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from nexios.adapters.routing.converters import (
 )
 from nexios.adapters.routing.errors import InvalidTemplate, RouteWarning, UnbuildablePath
 from nexios.application.spelling import suggestion
+from nexios.records import dataclass
 
 _FIELD: Final = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 # Two wildcards in one segment backtrack; file names are no longer than this on any system.

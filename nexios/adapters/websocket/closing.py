@@ -1,7 +1,6 @@
 """How a socket ends: close codes, what an error means at each moment, and the error frame."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, runtime_checkable
 
@@ -24,6 +23,7 @@ from nexios.domain.errors import (
     RuleViolated,
     kebab,
 )
+from nexios.records import dataclass
 
 REASON_BYTES: Final = 123
 """RFC 6455, 5.5: a control frame holds 125 bytes, two of them are the code."""

@@ -1,7 +1,7 @@
 """The sockets of an app, read once and ready for the container."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.routing.errors import DuplicateRoute
@@ -12,6 +12,7 @@ from nexios.adapters.websocket.endpoint import METHOD, SocketEndpoint, compile_f
 from nexios.adapters.websocket.mounts import compile_mount
 from nexios.application.limits import Limits
 from nexios.container.entry import EntryPoint
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic
@@ -31,6 +30,7 @@ from nexios.container.keys import MISSING, Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Parameter
+from nexios.records import dataclass
 
 F = TypeVar("F", bound=Callable[..., Any])
 

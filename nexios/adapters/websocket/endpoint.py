@@ -1,7 +1,7 @@
 """A noted socket route made ready: its options checked, its entry described."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from nexios.adapters.asgi.guards import guards_of, in_order
@@ -17,6 +17,7 @@ from nexios.container.entry import EntryPoint
 from nexios.container.keys import Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope
+from nexios.records import dataclass
 
 METHOD: Final = "WEBSOCKET"
 """What stands for the method in the table of sockets."""

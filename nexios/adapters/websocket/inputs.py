@@ -1,7 +1,6 @@
 """What a socket handler's signature reads from the handshake, decided once at start."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import pydantic
@@ -27,6 +26,7 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.container.entry import Getter, Unreadable
 from nexios.container.keys import MISSING as ABSENT
 from nexios.container.signature import Parameter
+from nexios.records import dataclass
 
 _SOCKET_NAMES: Final = frozenset({"websocket", "ws", "socket"})
 _VALUE: Final = "value"

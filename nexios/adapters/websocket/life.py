@@ -1,7 +1,7 @@
 """The life of one controller's socket: connect, messages one at a time, disconnect once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import anyio
@@ -20,6 +20,7 @@ from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import TimedOut
 from nexios.container.entry import EntryPoint
 from nexios.container.scope import ScopeContext
+from nexios.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Text and bytes in, values out: size, JSON, models, and how many bad ones are forgiven."""
 
 from collections import deque
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NewType, get_args, get_origin
 
@@ -12,6 +11,7 @@ from nexios.adapters.asgi.annotations import UNIONS, without_metadata, without_n
 from nexios.adapters.asgi.bounds import BoundedValidator
 from nexios.adapters.asgi.nul import may_hold_nul, nul_places
 from nexios.application.limits import Limits
+from nexios.records import dataclass
 
 STRIKES: Final = 3
 STRIKE_WINDOW_S: Final = 60.0

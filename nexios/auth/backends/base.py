@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.application.revocations import Credential
+from nexios.records import dataclass
 
 NO_CLAIMS: Final[Mapping[str, object]] = {}
 

@@ -1,0 +1,3 @@
+from dataclasses import dataclass as dataclass
+
+def constructed(cls: type) -> None: ...
