@@ -37,6 +37,12 @@ _ISSUED: Final = re.compile(  # by services that mark their keys, so that they c
     r"\b(?:[spr]k_(?:live|test)_|gh[oprsu]_|github_pat_|glpat-|xox[abeprs]-|AKIA|ASIA|AIza"
     r"|SG\.|npm_|pypi-)[\w.-]{8,}"
 )
+# Whatever the patterns above begin with or hold; most lines have none of it.
+_HINT: Final = re.compile(
+    r"(?i)://|-----BEGIN |passw|passphrase|pwd|secret|token|credential|dsn|session_?id|cvv|cvc"
+    r"|key|authorization|cookie|bearer|basic|digest|negotiate|[spr]k_|gh[oprsu]_|github_pat_"
+    r"|glpat-|xox|akia|asia|aiza|sg\.|npm_|pypi-"
+)
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_\-=]{20,}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
 _ALNUM: Final = re.compile(r"[A-Za-z0-9]+")
@@ -103,6 +109,29 @@ def scrubbed(text: str) -> str:
     text = _ISSUED.sub(MASK, text)
     text = _RUN.sub(_unless_words, text)
     return _DIGITS.sub(_without_cards, text)
+
+
+def scrubbed_line(text: str) -> str:
+    """Return a line of a log without what says of itself that it is a secret.
+
+    Unlike `scrubbed` it leaves ids alone, random as they look: people search for them.
+    """
+    if _HINT.search(text) is None:
+        return text
+    text = _without_pem(text)
+    text = _USERINFO.sub(rf"\1{MASK}\2", text)
+    text = _HEADER.sub(rf"\1{MASK}", text)
+    text = _SCHEME.sub(rf"\1 {MASK}", text)
+    text = _PAIR.sub(rf"\1{MASK}", text)
+    return _ISSUED.sub(MASK, text)
+
+
+def masked(value: object, name: object) -> object:
+    """Return what a log shows of a value: numbers, and what has no name of a secret."""
+    if isinstance(value, Secret):
+        return MASK
+    number = value is None or isinstance(value, (bool, int, float))
+    return MASK if not number and is_secret(name) else value
 
 
 def said_by(error: BaseException) -> str:

@@ -10,11 +10,13 @@ import anyio
 import click
 import pytest
 
+from nexios.adapters.observability.prometheus import Metrics
+from nexios.application import signals
 from nexios.application.sections import ServerSettings
 from nexios.cli.main import main
 
 DOCS = Path(__file__).parents[2] / "docs"
-GUIDES = ("container.md", "auth.md", "production.md", "realtime.md")
+GUIDES = ("container.md", "auth.md", "production.md", "realtime.md", "monitoring.md")
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -69,3 +71,17 @@ def test_the_page_on_production_tells_every_key_of_the_server() -> None:
     assert {one.name for one in fields(ServerSettings)} <= told
     for path in re.findall(r"python (benchmarks/\S+\.py)", page):
         assert (DOCS.parent / path).is_file()
+
+
+def test_the_page_on_monitoring_tells_every_event_and_metric() -> None:
+    page = (DOCS / "monitoring.md").read_text()
+    told = set(re.findall(r"`(\w+)`", page))
+    events = {name for name, one in vars(signals).items() if hasattr(one, "_fields")}
+    assert events <= told
+    metrics = Metrics()
+    made = {
+        one.name + ("_total" if one.type == "counter" else "")
+        for one in metrics.registry.collect()
+        if one.name.startswith("nexios_")
+    }
+    assert {name for name in told if name.startswith("nexios_")} == made

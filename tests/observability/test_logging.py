@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nexios import NexiosApp, WebSocket
@@ -28,6 +28,7 @@ from nexios.adapters.observability.logging import (
 )
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.application.caller import Caller
+from nexios.application.scrub import scrubbed_line
 from nexios.middleware import RequestIdMiddleware
 from nexios.testing.sockets import websocket_connect
 from tests.support.asgi import ask
@@ -130,6 +131,7 @@ def test_no_value_breaks_a_line(value: Any) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.floats() | st.integers()))
 def test_whatever_is_said_a_line_is_one_object(text: str, extra: dict[str, Any]) -> None:
+    assume(scrubbed_line(text) == text)
     made = record(text, told=extra)
     found = one_object(JsonLines().format(made))
     assert (
@@ -154,6 +156,53 @@ def test_on_a_terminal_no_value_begins_a_line_or_moves_the_cursor(text: str) -> 
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     shown.encode()
+
+
+SECRETS: list[tuple[str, str]] = [
+    ("password=hunter2 for ada", "hunter2"),
+    ("opens postgresql://ada:hunter2@db/shop", "hunter2"),
+    ("got Authorization: Bearer abcdefghijkl", "abcdefghijkl"),
+    ("sent Cookie: session=abcdef; theme=dark", "abcdef"),
+    ("api_key='k-123 456'", "k-123 456"),
+    ("paid with sk_live_abcdefgh1234", "sk_live_abcdefgh1234"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----", "MIIabc"),
+]
+
+
+@pytest.mark.parametrize("lines", [JsonLines(), TextLines()], ids=["json", "text"])
+@pytest.mark.parametrize(("text", "secret"), SECRETS, ids=[one for _, one in SECRETS])
+def test_no_line_shows_what_says_that_it_is_a_secret(
+    lines: logging.Formatter, text: str, secret: str
+) -> None:
+    broken = record("broken")
+    try:
+        raise LookupError(text)
+    except LookupError as error:
+        broken.exc_info = (LookupError, error, error.__traceback__)
+    for made in (
+        record(text),
+        record("said %s", text),
+        record(text, 1, 2),
+        record("x", told=text),
+        record("x", told=[text, {"below": text}]),
+        record("x", password=secret),
+        record("x", told={"api_key": secret, "deeper": {"Set-Cookie": secret}}),
+        broken,
+    ):
+        if isinstance(lines, TextLines) and isinstance(vars(made).get("told"), dict):
+            continue  # shown as the text it makes of itself
+        shown = lines.format(made)
+        assert secret not in shown
+        assert "***" in shown
+
+
+def test_ids_and_numbers_stay_in_a_line() -> None:
+    trace, order = "4bf92f3577b34da6a3ce929d0e0e4736", "0192f0c1-2345-7abc-8def-0123456789ab"
+    made = record("order %s of %s", order, trace, tokens=7, key_count=3, trace_id=trace)
+    found = one_object(JsonLines().format(made))
+    assert found["message"] == f"order {order} of {trace}"
+    assert found["trace_id"] == trace
+    assert found["extra"] == {"tokens": 7, "key_count": 3}
 
 
 def test_fields_stand_at_the_top_and_all_else_below_extra() -> None:

@@ -1,4 +1,7 @@
-"""Makes lines of log records: JSON for machines, text for people; no value begins a line."""
+"""Makes lines of log records: JSON for machines, text for people; no value begins a line.
+
+Neither shows what says of itself that it is a secret, by its name or by its shape.
+"""
 
 import json
 import logging
@@ -7,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from nexios.application.scrub import masked, scrubbed_line
 
 Context = Callable[[], Mapping[str, object]]
 """What is known of the request a record belongs to."""
@@ -81,7 +86,7 @@ class TextLines(logging.Formatter):
         # Only a record's own text may have lines; what came from outside is one value in it.
         first, *below = _message(record).split("\n")
         pairs = "".join(
-            f" {name}={_escaped(_text(value))}"
+            f" {name}={_escaped(scrubbed_line(_text(masked(value, name))))}"
             for name, value in known.items()
             if value is not None and name != "route"
         )
@@ -101,16 +106,16 @@ def _moment(record: logging.LogRecord) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()[:_MOST_CHARACTERS]
+        return scrubbed_line(record.getMessage()[:_MOST_CHARACTERS])
     except Exception as error:  # whatever a value's own __str__ raises: the line is not lost
-        shown = _text(record.msg)[:200]
+        shown = scrubbed_line(_text(record.msg)[:200])
         return f"{shown} (its values cannot be shown: {type(error).__name__})"
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     parts = []
     if record.exc_info and record.exc_info[0] is not None:
-        parts.append(formatter.formatException(record.exc_info))
+        parts.append(scrubbed_line(formatter.formatException(record.exc_info)))
     elif record.exc_text:
         parts.append(record.exc_text)  # scrubbed already, by whoever logged it
     if record.stack_info:
@@ -132,7 +137,7 @@ def _plain(value: object, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str.__str__(value)[:_MOST_TRACEBACK]
+        return scrubbed_line(str.__str__(value)[:_MOST_TRACEBACK])
     if isinstance(value, int):
         small = value.bit_length() <= _MOST_BITS
         return int(value) if small else f"a number of {value.bit_length()} bits"
@@ -140,10 +145,10 @@ def _plain(value: object, depth: int) -> Any:
         return float(value) if math.isfinite(value) else repr(float(value))
     if depth and isinstance(value, Mapping):
         items = list(value.items())[:_MOST_ITEMS]
-        return {_text(key): _plain(one, depth - 1) for key, one in items}
+        return {_text(key): _plain(masked(one, key), depth - 1) for key, one in items}
     if depth and isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(one, depth - 1) for one in list(value)[:_MOST_ITEMS]]
-    return _text(value)
+    return scrubbed_line(_text(value))
 
 
 def _text(value: object) -> str:
