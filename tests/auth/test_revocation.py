@@ -285,7 +285,8 @@ class TestRefreshing:
             first = (await client.post("/login/ada")).json()
             for _ in range(2):
                 await client.post("/refresh", json={"token": first["refresh"]})
-        assert [one.actor for one in noted.events] == ["ada"]
+        told = [(one.action, one.actor) for one in noted.events]
+        assert told == [("token.rotated", "ada"), ("token.reused", "ada")]
 
     async def test_pairs_work_without_revocations_and_events(self) -> None:
         async with AsyncTestClient(app_over(None, access_s=77)) as client:
