@@ -15,8 +15,11 @@ _AGAIN_S: Final = 0.02
 
 # anyio says nothing in public about the scope a task stands in.
 _states: Final[Any] = getattr(backend, "_task_states", None)
+_ASKED: Final = frozenset({"_host_task", "_parent_scope"})
 
-KNOWN: Final = _states is not None
+KNOWN: Final = _states is not None and _ASKED.issubset(
+    getattr(backend.CancelScope, "__slots__", ())
+)
 """Whether this anyio can be asked."""
 
 
