@@ -335,6 +335,7 @@ class House:
             tasks=tasks,
             limits=self._config.limits,
             report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
+            signals=self._app.signals,
         )
         await self._hub.start()
         self._singletons()

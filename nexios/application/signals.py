@@ -213,6 +213,22 @@ class MessageOut(NamedTuple):
     about: MutableMapping[str, Any]
 
 
+class ChannelPublished(NamedTuple):
+    """A message was broadcast on a channel, or could not be.
+
+    Attributes:
+        channel: Its name; a group's name is the clients' affair.
+        size: Of the message as it is handed on, in bytes.
+        duration_s: Until it was stored, where a backplane stores, and told to members here.
+        failure: The class of the error; None when it went well.
+    """
+
+    channel: str
+    size: int
+    duration_s: float
+    failure: str | None
+
+
 class PoolWaited(NamedTuple):
     """Somebody waited for a connection of a pool.
 

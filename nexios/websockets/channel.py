@@ -73,14 +73,18 @@ class _Room(Generic[M]):
             payload = pack(*encode(value), [_socket_id(to) for to in exclude])
         except ValueError as error:
             raise MessageInvalid(self._spec.name, str(error)) from None
-        stored = await hub.publish(
+        spec = self._spec
+        publishing = hub.publish(
             self._topic(),
             payload,
             id=name,
             key=key,
-            keep=self._spec.history.keep,
-            alone=self._spec.when_degraded,
+            keep=spec.history.keep,
+            alone=spec.when_degraded,
         )
+        if hub.heard:
+            publishing = hub.told(publishing, spec.name, len(payload))
+        stored = await publishing
         if stored is None:
             return Receipt(name, None, degraded=True)
         return Receipt(name, stored.position, stored.duplicate)

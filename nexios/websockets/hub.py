@@ -23,6 +23,8 @@ from nexios.application.backplane import (
     Topic,
 )
 from nexios.application.limits import Limits
+from nexios.application.listening import Signals
+from nexios.application.signals import ChannelPublished
 from nexios.websockets.declared import Spec
 from nexios.websockets.entering import accepted
 from nexios.websockets.errors import ChannelClash
@@ -47,6 +49,9 @@ class Hub:
 
     ``start`` and ``stop`` may run in different tasks: everything here lives in the task group it
     was given.
+
+    Attributes:
+        heard: Who listens to broadcasts: then they go through `told`.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Hub:
         limits: Limits,
         report: Callable[[BaseException, str], None],
         required: bool = True,
+        signals: Signals | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Serve the channels of ``app``.
@@ -68,6 +74,7 @@ class Hub:
             report: Told of failures nobody can be answered with.
             required: A backplane that cannot be reached at the start ends it; otherwise the app
                 starts degraded.
+            signals: Told of broadcasts.
             clock: Seconds, for write deadlines.
         """
         self.app = app
@@ -78,6 +85,8 @@ class Hub:
         self.turn = Turn()
         self.walk = Walk(self.begin)
         self._tasks = tasks
+        self._signals = Signals() if signals is None else signals
+        self.heard = self._signals.listeners(ChannelPublished)
         self._report = report
         self._required = required
         self._topics: dict[Topic, LiveTopic] = {}
@@ -148,6 +157,21 @@ class Hub:
         known = self._declared.setdefault(channel.name, channel)
         if known is not channel and known.options != channel.options:
             raise ChannelClash(channel.name, (known.place, channel.place))
+
+    async def told(
+        self, publishing: Awaitable[Stored | None], channel: str, size: int
+    ) -> Stored | None:
+        """Publish, and tell of it whoever listens."""
+        failure: str | None = None
+        began = time.perf_counter()
+        try:
+            return await publishing
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            spent_s = time.perf_counter() - began
+            self._signals.tell(ChannelPublished(channel, size, spent_s, failure))
 
     async def publish(
         self,

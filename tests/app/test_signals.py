@@ -11,10 +11,14 @@ from nexios import Depend, MakeConfig, Module, NexiosApp, Scope, WebSocket
 from nexios.adapters.asgi.types import ASGIApp, Message, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.http.stream import StreamingResponse
+from nexios.adapters.messaging.memory_backplane import MemoryBackplane
+from nexios.application.backplane import Backplane
+from nexios.application.errors import Unavailable
 from nexios.application.health import HealthCheck
 from nexios.application.listening import Signals
 from nexios.application.signals import (
     AccessDenied,
+    ChannelPublished,
     DependencyDown,
     DependencyUp,
     DrainStarted,
@@ -420,3 +424,26 @@ async def test_signals_may_be_asked_for() -> None:
         return str(signals is app.signals)
 
     assert (await ask(app, "GET", "/given")).text == "True"
+
+
+async def test_broadcasts_are_told_of_with_what_became_of_them() -> None:
+    class Down(MemoryBackplane):
+        async def publish(self, *_: Any, **__: Any) -> Any:
+            raise Unavailable("the store is full")
+
+    news: Channel[str] = Channel("news", when_degraded="refuse")
+    for backplane, failure in ((MemoryBackplane(), None), (Down(), "Unavailable")):
+        module = Module("carrier")
+        module.bind(Backplane).value(backplane)
+        app = NexiosApp(module.export(Backplane))
+        heard = listening(app, ChannelPublished)
+        async with AsyncTestClient(app):
+            if failure is None:
+                await news.of(app).broadcast("hello")
+            else:
+                with pytest.raises(Unavailable):
+                    await news.of(app).broadcast("hello")
+        (told,) = heard
+        assert (told.channel, told.failure) == ("news", failure)
+        assert told.size > 0
+        assert 0 <= told.duration_s < 5

@@ -26,6 +26,7 @@ from nexios.application.signals import (
 )
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.sockets import websocket_connect
+from nexios.websockets import Channel
 from tests.support.asgi import ask
 
 pytestmark = pytest.mark.asyncio
@@ -263,3 +264,24 @@ async def test_a_socket_is_a_span_and_its_messages_are_within() -> None:
 
 async def test_without_a_span_nothing_is_told_to_others() -> None:
     assert outgoing_headers() == {}
+
+
+async def test_a_broadcast_is_a_span_within_the_request_that_makes_it() -> None:
+    recorded = Recorded()
+    app = traced(recorded)
+    news: Channel[str] = Channel("news")
+
+    @app.post("/news")
+    async def tell() -> None:
+        await news.of(app).broadcast("hello")
+
+    async with AsyncTestClient(app) as client:
+        assert (await client.post("/news")).status_code == 204
+    spans = {span.name: span for span in recorded.spans}
+    around, sent = spans["POST /news"], spans["send news"]
+    assert sent.parent is not None
+    assert sent.parent.span_id == around.context.span_id
+    assert dict(sent.attributes or {})["messaging.destination.name"] == "news"
+    assert sent.start_time is not None
+    assert around.start_time is not None
+    assert sent.start_time >= around.start_time - 1_000_000

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from nexios.application.signals import (
+    ChannelPublished,
     DeliveryDone,
     DeliveryFailed,
     DeliveryStarted,
@@ -53,7 +54,8 @@ _NOW: ContextVar[_Open | None] = ContextVar("nexios_span", default=None)
 
 
 class Tracing:
-    """A `Listener` that makes spans: requests, sockets, use cases, statements, deliveries.
+    """A `Listener` that makes spans: requests, sockets, channels, use cases,
+    statements, deliveries.
 
     ``app.signals.on(Tracing(trusts=...))``; the setting ``telemetry.traces`` does so, and then
     the trusted proxies are those of the configuration.
@@ -94,6 +96,7 @@ class Tracing:
             MessageOut: lambda one: self._message("send", one.size),
             UseCaseStarted: lambda one: self._begin(UseCaseStarted, one.name, {}),
             UseCaseFinished: lambda one: self._end(UseCaseStarted, one.failure),
+            ChannelPublished: self._published,
             StatementRan: self._statement,
             DeliveryStarted: self._delivery,
             DeliveryDone: lambda _: self._end(DeliveryStarted, None),
@@ -206,20 +209,39 @@ class Tracing:
         )
         span.end()
 
+    def _published(self, event: ChannelPublished) -> None:
+        attributes = {
+            "messaging.system": "nexios.channels",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": event.channel,
+            "messaging.message.body.size": event.size,
+        }
+        kind = self._trace.SpanKind.PRODUCER
+        self._done(f"send {event.channel}", kind, attributes, event.duration_s, event.failure)
+
     def _statement(self, event: StatementRan) -> None:
         verb = event.text.split(maxsplit=1)[0].upper()[:16] if event.text.strip() else "QUERY"
+        attributes = {
+            "db.system.name": event.store,
+            "db.operation.name": verb,
+            "db.query.text": event.text,
+        }
+        kind = self._trace.SpanKind.CLIENT
+        self._done(verb, kind, attributes, event.duration_s, event.failure)
+
+    def _done(
+        self,
+        name: str,
+        kind: Any,
+        attributes: Mapping[str, Any],
+        duration_s: float,
+        failure: str | None,
+    ) -> None:
+        """Make the span of something that is over."""
         ended = time.time_ns()
-        span = self._tracer.start_span(
-            verb,
-            kind=self._trace.SpanKind.CLIENT,
-            attributes={
-                "db.system.name": event.store,
-                "db.operation.name": verb,
-                "db.query.text": event.text,
-            },
-            start_time=ended - int(event.duration_s * 1e9),
-        )
-        self._note(span, event.failure)
+        began = ended - int(duration_s * 1e9)
+        span = self._tracer.start_span(name, kind=kind, attributes=attributes, start_time=began)
+        self._note(span, failure)
         span.end(ended)
 
     def _delivery(self, event: DeliveryStarted) -> None:

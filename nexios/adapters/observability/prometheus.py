@@ -11,6 +11,7 @@ import anyio
 
 from nexios.application.signals import (
     AccessDenied,
+    ChannelPublished,
     CredentialMalformed,
     DeliveryDead,
     DeliveryDone,
@@ -94,6 +95,9 @@ class Metrics:
         self._messages = self._count(
             "socket_messages", "Messages of sockets.", "route", "direction"
         )
+        self._channels = self._times(
+            "channel_publish_seconds", "Broadcasts on channels.", "channel", "failure"
+        )
         self._statements = self._times("statement_seconds", "Statements.", "store", "failure")
         self._waits = self._times("pool_wait_seconds", "Waits for connections.", "pool", "given")
         self._cases = self._times("use_case_seconds", "Use cases.", "name", "failure")
@@ -126,6 +130,7 @@ class Metrics:
             CredentialMalformed: lambda one: self._security("malformed", one.scheme or "").inc(),
             SocketOpened: lambda one: self._sockets(one.route or _NO_ROUTE).inc(),
             SocketClosed: self._closed,
+            ChannelPublished: lambda one: self._took(self._channels, one, one.channel),
             MessageIn: lambda one: self._messages(one.route or _NO_ROUTE, "in").inc(),
             MessageOut: lambda one: self._messages(one.route or _NO_ROUTE, "out").inc(),
             StatementRan: lambda one: self._took(self._statements, one, one.store),
