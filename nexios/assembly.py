@@ -181,6 +181,7 @@ class House:
             profile=config.env,
             layers=layers,
             compiled=config.container == "compiled",
+            watch=self._watching.makings(config.telemetry),
         )
         self._guarded = (*routes.points, *sockets.points, *mounts.points)
         self.entrances = entrances(routes, sockets)

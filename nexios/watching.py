@@ -16,6 +16,7 @@ from nexios.application.security_events import SecurityEvents
 from nexios.application.security_signals import ToldSecurityEvents
 from nexios.application.signals import (
     DependencyDown,
+    DependencyMade,
     DependencyUp,
     DrainStarted,
     HealthChanged,
@@ -25,6 +26,7 @@ from nexios.application.signals import (
 from nexios.auth.decorator import public
 from nexios.container.module import Module
 from nexios.container.scope import Scope as Life
+from nexios.container.timed import Made
 
 # A client that came through somebody says so in one of these.
 _FORWARDED: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
@@ -147,6 +149,15 @@ class Watching:
         """Tell that the application as a whole stands otherwise."""
         if self.signals.hears(HealthChanged):
             self.signals.tell(HealthChanged(health.value, before.value, health.ready))
+
+    def makings(self, settings: TelemetrySettings) -> Made | None:
+        """Return whom the container tells what it makes; None where nobody is there."""
+        return self.made if settings.traces or self.signals.hears(DependencyMade) else None
+
+    def made(self, name: str, scope: Life, duration_s: float, failure: str | None) -> None:
+        """Tell of an object that the container has made."""
+        if self.signals.hears(DependencyMade):
+            self.signals.tell(DependencyMade(name, scope.name.lower(), duration_s, failure))
 
     def blocked(self, lag_s: float) -> None:
         """Tell that the event loop stood still."""

@@ -259,6 +259,24 @@ class StatementRan(NamedTuple):
     failure: str | None
 
 
+class DependencyMade(NamedTuple):
+    """The container has made an object that is opened or awaited, or that took a millisecond.
+
+    Told where tracing is on, or somebody listened before the application was built.
+
+    Attributes:
+        name: What it was asked by.
+        scope: How long it lives: ``singleton``, ``connection``, ``request`` or ``transient``.
+        duration_s: Without what it is made of.
+        failure: The class of the error; None when it went well.
+    """
+
+    name: str
+    scope: str
+    duration_s: float
+    failure: str | None
+
+
 class UseCaseStarted(NamedTuple):
     """A use case begins: its transaction, with all its tries."""
 

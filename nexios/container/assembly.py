@@ -21,6 +21,7 @@ from nexios.container.providers import Engine
 from nexios.container.registry import Registry
 from nexios.container.scope import Resolver, Scope, ScopeContext
 from nexios.container.signature import display, place_of
+from nexios.container.timed import Made
 from nexios.container.wiring import Builder
 from nexios.layers.rules import LayerMap
 from nexios.records import dataclass
@@ -35,6 +36,7 @@ class Blueprint:
     layers: LayerMap
     profile: str | None
     compiled: bool
+    watch: Made | None = None
 
 
 class Assembly:
@@ -56,6 +58,7 @@ class Assembly:
         self.blueprint = blueprint
         self.shield = resolver.shield
         self.registry = Registry(blueprint.root, blueprint.everywhere, blueprint.profile)
+        self.registry.watch = blueprint.watch
         self.builder = Builder(self.registry)
         self.builder.build(points, whole=True)
         refuse(check(self.builder, blueprint.layers, points, whole=True))

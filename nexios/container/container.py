@@ -23,6 +23,7 @@ from nexios.container.override import Replacement
 from nexios.container.providers import Engine
 from nexios.container.resolving import Resolution
 from nexios.container.scope import Scope, ScopeContext
+from nexios.container.timed import Made
 from nexios.container.typevars import is_open
 from nexios.layers.rules import Layer, LayerMap
 
@@ -52,6 +53,7 @@ class Container:
         layers: Mapping[str, Layer] | None = None,
         compiled: bool | None = None,
         close_timeout_s: float = 5.0,
+        watch: Made | None = None,
     ) -> None:
         """Take what to build; nothing is read before it is needed.
 
@@ -66,9 +68,11 @@ class Container:
                 calling its provider. Where it is not said, the environment variable
                 ``NEXIOS_CONTAINER=interpreted`` says no.
             close_timeout_s: How long one clean-up may take at the end of a scope.
+            watch: Told of each object that is opened or awaited, and of each that takes a
+                millisecond: its name, its scope, the seconds, and the class of an error.
         """
         compiled = _compiled_by_environment() if compiled is None else compiled
-        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), profile, compiled)
+        self._blueprint = Blueprint(root, everywhere, LayerMap(layers), profile, compiled, watch)
         self._points = list(entries)
         self._shield = Shield(close_timeout_s)
         self._resolution = Resolution(self, self._shield)

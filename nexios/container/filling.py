@@ -85,7 +85,9 @@ class Filler:
         lifetime = binding.scope or Scope.TRANSIENT
         if binding.answer is Answer.VALUE:
             lifetime = Scope.SINGLETON
-        self.graph.nodes.append(Node(slot, binding, home, kind, lifetime, asked_by=asked))
+        self.graph.nodes.append(
+            Node(slot, binding, home, kind, lifetime, asked_by=asked, watch=self.registry.watch)
+        )
         self.slots[binding] = slot
         self._pending.append(slot)
         return slot

@@ -12,6 +12,7 @@ from nexios.container.module import Module
 from nexios.container.registry import Found
 from nexios.container.scope import Scope
 from nexios.container.signature import Parameter, SourceKind, display, place_of
+from nexios.container.timed import Clock, Made
 from nexios.records import dataclass
 
 
@@ -69,6 +70,7 @@ class Node:
         kept: Why a controller is one object for the app; empty when it is not.
         point: The entry a function dependency belongs to.
         before: Whether that function dependency runs before the target's input is bound.
+        watch: Told how long the making took; None where nobody wants to know.
     """
 
     slot: int
@@ -83,7 +85,9 @@ class Node:
     asked_by: Asked | None = None
     point: EntryPoint | None = None
     before: bool = False
+    watch: Made | None = None
     _title: str = field(default="", init=False, repr=False)
+    _timed: Callable[..., object] | None = field(default=None, init=False, repr=False)
 
     @property
     def title(self) -> str:
@@ -94,6 +98,16 @@ class Node:
                 f"{display(self.binding.source)}()" if of_function else str(self.binding.key)
             )
         return self._title
+
+    @property
+    def function(self) -> Callable[..., object]:
+        """What is called to make it: the source, timed where somebody watches."""
+        source = self.binding.function
+        if self.watch is None or self.kind is None:
+            return source
+        if self._timed is None:
+            self._timed = Clock(self.title, self.lifetime, self.watch).around(source, self.kind)
+        return self._timed
 
     @property
     def driven(self) -> bool:

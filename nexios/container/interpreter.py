@@ -254,7 +254,7 @@ class Interpreter:
             return self._provided(owner, node, prepared, ask)
         read = await self.read(node.arguments, ask.values)
         positional, named = self.arguments(node.arguments, read, owner, prepared, ask.label)
-        source = cast("Callable[..., object]", node.binding.source)
+        source = node.function
         with _noting(node, ask.label):
             made = source(*positional, **named)
             if node.kind is SourceKind.COROUTINE:
@@ -279,7 +279,7 @@ class Interpreter:
             return self._provided(owner, node, prepared, ask)
         read = self.read_now(node.arguments, ask.values)
         positional, named = self.arguments(node.arguments, read, owner, prepared, ask.label)
-        source = cast("Callable[..., object]", node.binding.source)
+        source = node.function
         with _noting(node, ask.label):
             made = source(*positional, **named)
             if node.kind is SourceKind.GENERATOR:

@@ -318,7 +318,7 @@ class Lines:
         return name
 
     def _source(self, node: Node) -> str:
-        return self._namespace.fixed(f"c{node.slot}", node.binding.function)
+        return self._namespace.fixed(f"c{node.slot}", node.function)
 
     def _name(self, prefix: str, value: object) -> str:
         return self._namespace.named(prefix, value)

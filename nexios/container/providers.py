@@ -286,7 +286,7 @@ class Engine:
                 return self._taking(_handle(handle, node))
             case Answer.GIVEN:
                 return self._scoped(node, _given(binding.key))
-        source = binding.function
+        source = node.function
         if node.lifetime is not Scope.TRANSIENT:
             return self._scoped(node, source)
         return self._taking(_take(node)) if node.driven else PlainFactory(source)

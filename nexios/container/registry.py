@@ -12,6 +12,7 @@ from nexios.container.generics import fits, is_more_specific, most_specific, pre
 from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
 from nexios.container.scope import ScopeContext
+from nexios.container.timed import Made
 from nexios.container.typevars import is_open
 from nexios.records import dataclass
 
@@ -65,6 +66,7 @@ class Registry:
         self.root = root
         self.profile = profile
         self.everywhere = everywhere
+        self.watch: Made | None = None
         self.cycles: list[tuple[Module, ...]] = []
         self._inner_first = tuple(self._flatten())
         self.modules: tuple[Module, ...] = tuple(self._outer_first())

@@ -285,3 +285,28 @@ async def test_a_broadcast_is_a_span_within_the_request_that_makes_it() -> None:
     assert sent.start_time is not None
     assert around.start_time is not None
     assert sent.start_time >= around.start_time - 1_000_000
+
+
+async def test_what_the_container_opens_is_a_span_within_its_request() -> None:
+    recorded = Recorded()
+    module = Module("data")
+
+    class Session: ...
+
+    @module.provides()
+    async def session() -> AsyncIterator[Session]:
+        yield Session()
+
+    app = NexiosApp(module.export(Session))
+    app.signals.on(Tracing(recorded.provider))
+
+    @app.get("/orders")
+    async def orders(session: Session = Depend()) -> str:
+        return type(session).__name__
+
+    assert (await ask(app, "GET", "/orders")).text == "Session"
+    spans = {span.name: span for span in recorded.spans}
+    around, made = spans["GET /orders"], spans["make Session"]
+    assert made.parent is not None
+    assert made.parent.span_id == around.context.span_id
+    assert dict(made.attributes or {})["nexios.dependency.scope"] == "request"

@@ -15,6 +15,7 @@ from nexios.application.signals import (
     DeliveryDone,
     DeliveryFailed,
     DeliveryStarted,
+    DependencyMade,
     MessageIn,
     MessageOut,
     RequestCancelled,
@@ -55,7 +56,7 @@ _NOW: ContextVar[_Open | None] = ContextVar("nexios_span", default=None)
 
 class Tracing:
     """A `Listener` that makes spans: requests, sockets, channels, use cases,
-    statements, deliveries.
+    statements, deliveries, and what the container opens, awaits or takes long to make.
 
     ``app.signals.on(Tracing(trusts=...))``; the setting ``telemetry.traces`` does so, and then
     the trusted proxies are those of the configuration.
@@ -97,6 +98,7 @@ class Tracing:
             UseCaseStarted: lambda one: self._begin(UseCaseStarted, one.name, {}),
             UseCaseFinished: lambda one: self._end(UseCaseStarted, one.failure),
             ChannelPublished: self._published,
+            DependencyMade: self._made,
             StatementRan: self._statement,
             DeliveryStarted: self._delivery,
             DeliveryDone: lambda _: self._end(DeliveryStarted, None),
@@ -218,6 +220,11 @@ class Tracing:
         }
         kind = self._trace.SpanKind.PRODUCER
         self._done(f"send {event.channel}", kind, attributes, event.duration_s, event.failure)
+
+    def _made(self, event: DependencyMade) -> None:
+        attributes = {"nexios.dependency.name": event.name, "nexios.dependency.scope": event.scope}
+        kind = self._trace.SpanKind.INTERNAL
+        self._done(f"make {event.name}", kind, attributes, event.duration_s, event.failure)
 
     def _statement(self, event: StatementRan) -> None:
         verb = event.text.split(maxsplit=1)[0].upper()[:16] if event.text.strip() else "QUERY"
