@@ -14,6 +14,7 @@ from nexios.adapters.asgi.types import ASGIApp, Receive, Scope, Send
 from nexios.adapters.http.group import Group
 from nexios.adapters.http.routes import Routes
 from nexios.middleware import CORSMiddleware, SecurityMiddleware
+from nexios.routing import WSRouter
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.server import LifespanFailed
 from nexios.testing.sockets import websocket_connect
@@ -409,3 +410,39 @@ async def test_values_of_the_place_stand_beside_those_of_the_route() -> None:
         got = (await client.get("/tenants/acme/orders/7")).json()
         assert got == {"order": 7, "all": {"tenant": "acme", "order": 7}}
         assert (await client.get("/tenants/acme/light/7")).json() == 7
+
+
+async def test_asgi_middleware_of_a_socket_router_stands_around_its_sockets_alone() -> None:
+    seen: list[str] = []
+
+    class Spy:
+        def __init__(self, app: ASGIApp, name: str) -> None:
+            self.app = app
+            self.name = name
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(f"{self.name} {scope['path']}")
+            if scope["query_string"] == b"broken":
+                raise ValueError("broken")
+            await self.app(scope, receive, send)
+
+    async def echo(websocket):  # type: ignore[no-untyped-def]
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+    rooms = WSRouter(prefix="/rooms")
+    rooms.add_ws_route(path="/{room}", handler=echo)
+    rooms.add_ws_middleware(Spy, name="inner")
+    rooms.add_ws_middleware(Spy, name="outer")
+    app = NexiosApp()
+    app.mount_ws_router(rooms)
+    app.add_ws_route(path="/plain", handler=echo)
+    async with AsyncTestClient(app):
+        for path in ("/rooms/tea", "/plain"):
+            async with websocket_connect(app, path) as socket:
+                await socket.send_text("hello")
+                assert await socket.receive_text() == "hello"
+        assert seen == ["outer /rooms/tea", "inner /rooms/tea"]
+        with pytest.raises(Exception, match=r"1011|500|closed"):
+            async with websocket_connect(app, "/rooms/tea?broken"):
+                raise AssertionError("refused")

@@ -1,6 +1,7 @@
 """``WSRouter`` and ``WebsocketRoutes``: the names under which 2.11 kept sockets apart."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from nexios.adapters.http.registration import caller, line_of
@@ -29,14 +30,22 @@ class WSRouter(Router):
         """
         super().__init__(prefix, guards=guards)
         self._handshakes = tuple(middleware)
+        self._wrappers: list[Callable[..., Any]] = []
         for route in routes:
             self.add_ws_route(route)
 
+    def add_ws_middleware(self, wrapper: Callable[..., Any], **options: Any) -> None:
+        """Put ASGI middleware around the sockets of this router, those noted earlier too.
+
+        The last added is outermost. It is called with the application it stands around.
+        """
+        self._wrappers.append(partial(wrapper, **options))
+
     def _socket(self, route: SocketRoute) -> SocketRoute:
-        if not self._handshakes:
-            return route
         within = route.options.get("middleware", ())
-        options = {**route.options, "middleware": (*self._handshakes, *within)}
+        options = {**route.options, "wrappers": self._wrappers}
+        if self._handshakes:
+            options["middleware"] = (*self._handshakes, *within)
         return SocketRoute(route.path, route.handler, options, route.where)
 
 

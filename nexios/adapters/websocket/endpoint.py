@@ -42,6 +42,8 @@ class SocketOptions:
         guards: Checks before the handler; more may be noted on the handler itself.
         dependencies: Called for their effect, after the guards.
         middleware: Objects with ``handshake(websocket)``, for this route only.
+        wrappers: ASGI middleware around the socket, inner to outer: each is called with what it
+            stands around.
         receives: What the client sends, for documents.
         sends: What the client gets, for documents.
         subprotocols: What the route speaks, first choice first.
@@ -59,6 +61,7 @@ class SocketOptions:
     guards: Sequence[Any] = ()
     dependencies: Sequence[Any] = ()
     middleware: Sequence[Any] = ()
+    wrappers: Sequence[Any] = ()
     receives: Any = None
     sends: Any = None
     subprotocols: Sequence[str] = ()

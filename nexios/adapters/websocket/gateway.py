@@ -12,6 +12,7 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.types import Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.url import path_below
+from nexios.adapters.asgi.wrapping import wrapped
 from nexios.adapters.routing.table import Found
 from nexios.adapters.websocket.caps import Caps
 from nexios.adapters.websocket.carriers import take_carriers
@@ -36,6 +37,7 @@ from nexios.container.entry import Entry, EntryPoint, Plan
 from nexios.container.scope import Scope, ScopeContext
 
 CREDENTIAL: Final = "nexios.credential"
+_WRAPPED: Final = "nexios.socket_wrapped"
 """The scope's key of what a socket was opened with (auth/identity.py)."""
 
 Report = Callable[[BaseException, Connection, str], None]
@@ -129,8 +131,13 @@ class SocketGateway:
 
         It awaits the handler itself: what stands between is woken with every message.
         """
-        take_carriers(scope)
         endpoint = self._find(scope)
+        if endpoint is not None and endpoint.options.wrappers and _WRAPPED not in scope:
+            scope[_WRAPPED] = True
+            around = wrapped(self, endpoint.options.wrappers, self._refuse)
+            await around(scope, receive, send)
+            return
+        take_carriers(scope)
         socket = self._socket(scope, receive, send, endpoint)
         self._open[socket] = None
         try:
@@ -317,6 +324,15 @@ class SocketGateway:
             await self._deny(socket, Denied(403, "the socket was not accepted", "forbidden"))
         elif socket.is_connected():
             await socket.close()
+
+    async def _refuse(
+        self, scope: WireScope, receive: Receive, send: Send, error: Exception
+    ) -> None:
+        """Refuse a socket for which a wrapper of its route raised."""
+        socket = self._socket(scope, receive, send, None)
+        await socket.begin()
+        await self._answer(socket, error)
+        socket.end()
 
     async def _answer(self, socket: WebSocket, error: BaseException) -> None:
         """End a socket whose handler raised."""
