@@ -1,5 +1,6 @@
 """The root face: every name is handed on, and importing it costs nothing."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -92,7 +93,9 @@ LOOKING = {
 
 def loaded_by(code: str) -> set[str]:
     command = [sys.executable, "-c", f"{code}\nprint(*sys.modules)"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # A variable of ours is a setting, and reading settings takes pydantic.
+    bare = {name: one for name, one in os.environ.items() if not name.startswith("NEXIOS_")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=bare)
     return set(done.stdout.split())
 
 
