@@ -330,9 +330,11 @@ class SocketGateway:
     ) -> None:
         """Refuse a socket for which a wrapper of its route raised."""
         socket = self._socket(scope, receive, send, None)
-        await socket.begin()
-        await self._answer(socket, error)
-        socket.end()
+        try:
+            await socket.begin()
+            await self._answer(socket, error)
+        finally:
+            socket.end()
 
     async def _answer(self, socket: WebSocket, error: BaseException) -> None:
         """End a socket whose handler raised."""
