@@ -10,6 +10,8 @@ from nexios.records import dataclass
 KIB: Final = 2**10
 MIB: Final = 2**20
 
+_HIGHEST: Final = {"json_depth": 200}  # further the engine does not go
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -41,7 +43,8 @@ class Limits:
     answer_idle_s: float = 30.0
     chunk_overhead: int = 64 * KIB
 
-    # Body. ``body=None`` is for streaming routes only.
+    # Body. ``body=None`` is for streaming routes only. ``json_depth`` arrays and objects may stand
+    # around a value.
     body: int | None = 2 * MIB
     body_idle_s: float = 15.0
     multipart: int | None = 10 * MIB
@@ -110,6 +113,8 @@ class Limits:
                 raise ValueError(
                     f"limits.{name} cannot be {value!r}\n  fix: {_shown(kinds[name])}"
                 )
+            if name in _HIGHEST and value > _HIGHEST[name]:
+                raise ValueError(f"limits.{name} cannot be {value!r}: at most {_HIGHEST[name]}")
         return replace(self, **changes)
 
 

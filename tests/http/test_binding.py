@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from nexios import Body, Cookie, Header, Path, Query
 from nexios.adapters.asgi.annotations import Parsed
-from nexios.adapters.http import inputs
+from nexios.adapters.http import json_body
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import RequestInvalid
 from nexios.adapters.http.request import Request
@@ -820,7 +820,7 @@ async def test_json_goes_from_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async with Served(router) as served:
         monkeypatch.setattr(pydantic_core, "from_json", trap)
-        monkeypatch.setattr(inputs, "from_json", trap)
+        monkeypatch.setattr(json_body, "from_json", trap)
         monkeypatch.setattr("json.loads", trap)
         assert (await served.post("/", as_json={"number": "a"})).text == "a"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.http import body as body_module
-from nexios.adapters.http.body import BodyReader, check_json, content_length, parse_json
+from nexios.adapters.http.body import BodyReader, content_length
 from nexios.adapters.http.errors import (
     BodyConsumed,
     BodyStalled,
@@ -22,6 +22,7 @@ from nexios.adapters.http.errors import (
     JsonTooComplex,
     MalformedBody,
 )
+from nexios.adapters.http.json_text import check_json, parse_json
 from nexios.application.limits import Limits
 
 LIMITS = Limits()
@@ -289,12 +290,19 @@ def test_depth_is_limited(brackets: tuple[bytes, bytes], depth: int, fits: bool)
 @pytest.mark.parametrize(("depth", "fits"), [(200, True), (201, False)])
 def test_depth_is_counted_exactly_where_there_are_more_brackets(depth: int, fits: bool) -> None:
     inner = depth - 1
-    content = b"[[],[]," + b"[" * inner + b"]" * inner + b"]"
+    content = b"[[],[]," + b"[" * inner + b"1" + b"]" * inner + b"]"
     if fits:
         parse_json(content, LIMITS)
         return
     with pytest.raises(JsonTooComplex):
         parse_json(content, LIMITS)
+
+
+def test_an_empty_list_has_no_value_that_would_lie_within_it() -> None:
+    # As the engine counts, which keeps to the depth itself where a body is validated.
+    parse_json(b"[" * 200 + b"[ ]" + b"]" * 200, LIMITS)
+    with pytest.raises(JsonTooComplex):
+        parse_json(b"[" * 201 + b"[ ]" + b"]" * 201, LIMITS)
 
 
 def test_breadth_is_no_depth_and_brackets_in_text_are_none() -> None:

@@ -6,12 +6,14 @@ and sets of numbers may hold is in ``keyed.py``.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import pydantic
 from pydantic_core import SchemaValidator, ValidationError, from_json, to_json
 
+from nexios.adapters.asgi.finite import refuses_infinity, with_finite_floats
 from nexios.adapters.asgi.keyed import TABLES, capped
 
 FAULTS: Final = 60_000
@@ -36,9 +38,16 @@ class BoundedValidator:
     ``1.0`` is an int, as in JSON Schema. What JSON has no type for (dates, UUIDs, enums) is read
     from text, Decimals and enums from numbers, too. A type that says ``strict=False`` somewhere
     is read as pydantic does by default.
+
+    Attributes:
+        finite: No value that it returns holds an infinity, whatever numbers come.
+        full: What validates content shorter than ``short``, called with ``strict=strict``; for
+            those who go straight and hand what it raises to `recover`.
+        short: In bytes.
+        strict: What ``full`` wants to be told.
     """
 
-    __slots__ = ("_each", "_full", "_hasty", "_schema", "_strict")
+    __slots__ = ("_each", "_hasty", "_schema", "finite", "full", "short", "strict")
 
     def __init__(self, adapter: "pydantic.TypeAdapter[Any]", keyed_items: int) -> None:
         """Look the schema through, once.
@@ -47,19 +56,25 @@ class BoundedValidator:
             adapter: Of the body's type.
             keyed_items: ``limits.keyed_items``.
         """
-        self._schema = capped(adapter.core_schema, keyed_items)
-        same = self._schema is adapter.core_schema
-        # Ready-made validators of nested models do not know of the cap.
+        schema = capped(adapter.core_schema, keyed_items)
+        nodes = list(_nodes(schema))
+        self.finite = refuses_infinity(nodes)
+        if self.finite and any(node.get("type") == "float" for node in nodes):
+            schema = _changed(schema, with_finite_floats)
+        self._schema = schema
+        # Ready-made validators of nested models do not know of what was changed.
         validator = (
-            adapter.validator if same else SchemaValidator(self._schema, _use_prebuilt=False)
+            adapter.validator
+            if schema is adapter.core_schema
+            else SchemaValidator(schema, _use_prebuilt=False)
         )
-        nodes = list(_nodes(self._schema))
         # At the call, since models are validated by ready-made validators of their own.
-        self._strict = not any(map(_is_lenient, nodes)) or None
-        self._full: Callable[..., Any] = validator.validate_json
+        self.strict = not any(map(_is_lenient, nodes)) or None
+        self.full: Callable[..., Any] = validator.validate_json
         self._hasty: Callable[..., Any] | None = None
         lists = any(node.get("type") in _HASTY for node in nodes)
         self._each = _faults_of_one(nodes) if lists else 0
+        self.short = FAULTS // self._each if self._each else sys.maxsize
 
     def __call__(self, content: bytes) -> Any:
         """Return the value that JSON text in UTF-8 stands for.
@@ -69,20 +84,27 @@ class BoundedValidator:
                 with those up to the first bad item of each list.
         """
         # Few bytes cannot have many tokens; nearly every body ends here.
-        validate = self._full
-        if len(content) * self._each > FAULTS:
-            validate = self._by_tokens(content)
+        validate = self.full if len(content) < self.short else self._by_tokens(content)
         try:
-            return validate(content, strict=self._strict)
+            return validate(content, strict=self.strict)
         except ValidationError as error:
-            whole = _with_whole_numbers(content, error) if self._strict else None
-            if whole is None:
-                raise
+            return self.recover(content, error)
+
+    def recover(self, content: bytes, error: ValidationError) -> Any:
+        """Return the value of content that was refused for no more than ``1.0`` where an int is.
+
+        Raises:
+            ValidationError: The same, or that of what is left to refuse.
+        """
+        whole = _with_whole_numbers(content, error) if self.strict else None
+        if whole is None:
+            raise error
+        validate = self.full if len(content) < self.short else self._by_tokens(content)
         return validate(whole, strict=True)
 
     def _by_tokens(self, content: bytes) -> Callable[..., Any]:
         if sum(map(content.count, _STRUCTURE)) * self._each <= FAULTS:
-            return self._full
+            return self.full
         if self._hasty is None:
             # Only an odd body ever needs it, so no start pays for it.
             hasty = _changed(self._schema, _to_the_first_bad_item)

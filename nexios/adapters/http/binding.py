@@ -21,7 +21,8 @@ from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.context import Context, context_of
 from nexios.adapters.http.fields import is_body, is_structure
-from nexios.adapters.http.inputs import BodyPart, Inputs, Simple
+from nexios.adapters.http.inputs import Inputs, Simple
+from nexios.adapters.http.json_body import BodyPart
 from nexios.adapters.http.readers import (
     Raw,
     path_text,

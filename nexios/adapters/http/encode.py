@@ -31,7 +31,7 @@ from nexios.adapters.http.response import (
     unencodable,
     write_json,
 )
-from nexios.adapters.http.returned import ToJson, of_the_stream, to_json_of
+from nexios.adapters.http.returned import Serializer, ToJson, of_the_stream, to_json_of
 from nexios.adapters.http.sse import EventStream, ServerSentEvent
 from nexios.adapters.http.stream import StreamingResponse
 from nexios.container.keys import MISSING
@@ -202,6 +202,17 @@ class _Encoder:
                     raise unencodable(value, handler=handler) from error
 
             return plain
+
+        if isinstance(to_json, Serializer) and to_json.exactly is kind:
+            dump = to_json.dump
+
+            def exactly(value: object) -> Parts:
+                try:
+                    return dump(value, by_alias=True, warnings=False), ok, JSON_BLOCK
+                except NO_JSON as error:
+                    raise unencodable(value, handler=handler) from error
+
+            return exactly
 
         def json(value: object) -> Parts:
             try:

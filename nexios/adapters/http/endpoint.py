@@ -9,7 +9,7 @@ from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.response import NO_BLOCK, BaseResponse
-from nexios.adapters.http.timing import Clock, TimedEntry
+from nexios.adapters.http.timing import Clock
 from nexios.application.limits import Limits
 from nexios.container.entry import Entry, Held
 
@@ -22,6 +22,7 @@ class Endpoint:
         limits: Of the route, where they differ from the app's.
         serve: The outermost call: middleware of routers, controller and route, then the plan.
         entry: The container's; None where middleware stands around it, so that `serve` is asked.
+        clock: Bounds its time; None where it cannot wait.
         errors: Who answers what the plan raises.
         path_only: The getters of its plan read values of the path alone.
     """
@@ -29,6 +30,7 @@ class Endpoint:
     __slots__ = (
         "_entry",
         "_nothing",
+        "clock",
         "entry",
         "errors",
         "limits",
@@ -54,15 +56,14 @@ class Endpoint:
         Args:
             status: What the route says its answers have.
             path_only: See above.
-            clock: Bounds its time; None where it cannot wait.
+            clock: See above.
 
         Raises:
             NotMiddleware: One of ``middleware`` cannot stand there.
         """
         self._entry = entry
-        self.entry: Entry | TimedEntry | None = None
-        if not middleware:
-            self.entry = entry if clock is None else TimedEntry(entry, clock)
+        self.entry: Entry | None = None if middleware else entry
+        self.clock = clock
         self.errors = errors
         self.path_only = path_only
         self._nothing = BaseResponse.made(b"", status or 204, NO_BLOCK)

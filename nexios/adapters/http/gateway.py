@@ -19,7 +19,7 @@ from nexios.adapters.http.encode import Encoded, is_streamed
 from nexios.adapters.http.endpoint import Endpoint
 from nexios.adapters.http.exchange import NO_VALUES, Exchange, PathValues
 from nexios.adapters.http.handlers import ErrorPolicy
-from nexios.adapters.http.idle import Waits
+from nexios.adapters.http.idle import Begun, Waits, into
 from nexios.adapters.http.ordering import Added, ordered
 from nexios.adapters.http.pipeline import APP_DEPTH, Serve, chain
 from nexios.adapters.http.rescue import Report, Rescue, drop_work, final
@@ -237,8 +237,24 @@ class Gateway:
                         given = exchange = self._exchange(scope, receive, send, found)
                     try:
                         answer = plan.call(given)
-                        if plan.awaits:
+                        if not plan.awaits:
+                            pass
+                        elif (clock := endpoint.clock) is None:
                             answer = await answer
+                        elif clock.ahead or not self.waits.late:
+                            if exchange is None:
+                                exchange = self._exchange(scope, receive, send, found)
+                            answer = await clock.bounded(exchange, answer)
+                        else:
+                            taken: list[Any] = []
+                            step = into(taken, answer)
+                            for waited in step:
+                                if exchange is None:
+                                    exchange = self._exchange(scope, receive, send, found)
+                                going = Begun(step, waited, taken)
+                                taken = [await clock.bounded(exchange, going, going)]
+                                break
+                            answer = taken[0]
                         if plan.finish is not None:
                             answer = plan.finish(answer)
                     except Exception as error:

@@ -56,6 +56,18 @@ class Waits:
         return loose.TaskEnd(step) if loose.own_scope() else self.open()
 
 
+@types.coroutine
+def into(taken: list[Any], awaitable: Awaitable[Any]) -> Generator[Any, Any, None]:
+    """Put what something awaited gives into a list; yield whatever it waits for until then.
+
+    A loop over it tells whether there is anything to wait for, and ends without the exception in
+    which a step hands out its result: 0.24 us instead of 0.41, 0.15 where one just awaits.
+    """
+    # A step of ours is nearly always a coroutine, which a generator of this kind may go into.
+    step: Any = awaitable if type(awaitable) is types.CoroutineType else awaitable.__await__()
+    taken.append((yield from step))
+
+
 class Begun:
     """Something awaited whose first step has been taken and has to wait: goes on with it.
 
@@ -63,11 +75,12 @@ class Begun:
         waited: What it waits for at the moment.
     """
 
-    __slots__ = ("_step", "waited")
+    __slots__ = ("_step", "_taken", "waited")
 
-    def __init__(self, step: Any, waited: Any) -> None:
-        """Take the iterator of the step, and what it yielded."""
+    def __init__(self, step: Any, waited: Any, taken: list[Any]) -> None:
+        """Take the loop of `into`, what it yielded, and the list."""
         self._step = step
+        self._taken = taken
         self.waited = waited
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -81,8 +94,8 @@ class Begun:
                     self.waited = step.throw(thrown)
                 else:
                     self.waited = step.send(sent)
-            except StopIteration as done:
-                return done.value
+            except StopIteration:
+                return self._taken[0]
 
 
 async def _in_scope(awaitable: Awaitable[Any], seconds: float) -> Any:

@@ -3,23 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic_core import ValidationError, from_json
+from pydantic_core import ValidationError
 
 from nexios.adapters.asgi.annotations import Member, members_validator
-from nexios.adapters.asgi.nul import may_hold_nul
 from nexios.adapters.asgi.params import MISSING, fresh
-from nexios.adapters.http.body import check_json
-from nexios.adapters.http.errors import MalformedBody, RequestInvalid
+from nexios.adapters.http.errors import RequestInvalid
 from nexios.adapters.http.exchange import Exchange
-from nexios.adapters.http.faults import (
-    Fault,
-    from_body,
-    from_validation,
-    missing,
-    nul_in_body,
-    nul_in_form,
-)
-from nexios.adapters.http.fields import body_validator, embedded_validator
+from nexios.adapters.http.faults import Fault, from_validation, nul_in_form
+from nexios.adapters.http.json_body import BodyPart, JsonBody
 from nexios.adapters.http.readers import Raw
 from nexios.application.limits import Limits
 from nexios.records import dataclass
@@ -35,92 +26,6 @@ class Simple:
     annotation: Any
     default: object
     raw: Raw
-
-
-@dataclass(frozen=True, slots=True)
-class BodyPart:
-    """A parameter filled from the JSON body, or with ``embed`` from one member of it."""
-
-    key: str
-    name: str
-    annotation: Any
-    default: object
-    embed: bool
-
-
-class JsonBody:
-    """The validator of a body and what becomes of its value."""
-
-    __slots__ = ("_embedded", "_missing", "_parts", "_validate")
-
-    def __init__(self, parts: Sequence[BodyPart], keyed_items: int) -> None:
-        self._parts = tuple(parts)
-        self._embedded = parts[0].embed
-        if self._embedded:
-            members = [Member(p.name, p.annotation, p.default is MISSING) for p in parts]
-            self._validate: Callable[[bytes], Any] = embedded_validator(members, keyed_items)
-        else:
-            self._validate = body_validator(parts[0].annotation, keyed_items)
-        self._missing = [
-            missing("body", part.name if self._embedded else "")
-            for part in parts
-            if part.default is MISSING
-        ]
-
-    async def read(self, exchange: Exchange) -> tuple[dict[str, object], list[Fault], int]:
-        """Return the values by key, the faults, and how many faults there were in all.
-
-        Raises:
-            UnsupportedMediaType: The body is not JSON, or is compressed.
-            MalformedBody: It says it is JSON and is not.
-            BodyTooLarge: It is over the limit of the route.
-        """
-        content = await exchange.read_json()
-        if not content:
-            faults = [dict(fault) for fault in self._missing]  # who answers may change them
-            return self._defaults(), faults, len(faults)
-        value, faults, total = self._checked(content, exchange.limits)
-        if total:
-            return dict.fromkeys(self._keys()), faults, total
-        if not self._embedded:
-            return {self._parts[0].key: value}, [], 0
-        return {p.key: value.get(p.name, p.default) for p in self._parts}, [], 0
-
-    def only(self, content: bytes, limits: Limits) -> object:
-        """Return the value of the only part, from what was read; for a part that is the body.
-
-        Raises:
-            MalformedBody: It says it is JSON and is not.
-            RequestInvalid: With its faults.
-        """
-        if not content:
-            if self._missing:
-                raise RequestInvalid([dict(fault) for fault in self._missing], len(self._missing))
-            return fresh(self._parts[0].default)
-        value, faults, total = self._checked(content, limits)
-        if total:
-            raise RequestInvalid(faults[: limits.errors], total)
-        return value
-
-    def _checked(self, content: bytes, limits: Limits) -> tuple[Any, list[Fault], int]:
-        check_json(content, limits)
-        value: Any = None
-        faults: list[Fault] = []
-        total = 0
-        try:
-            value = self._validate(content)
-        except ValidationError as error:
-            faults, total = _faults_of(error, content, limits.errors), error.error_count()
-        if may_hold_nul(content):
-            of_nul, more = nul_in_body(from_json(content), limits.errors)
-            faults, total = faults + of_nul, total + more
-        return value, faults, total
-
-    def _keys(self) -> list[str]:
-        return [part.key for part in self._parts]
-
-    def _defaults(self) -> dict[str, object]:
-        return {p.key: None if p.default is MISSING else fresh(p.default) for p in self._parts}
 
 
 class FormBody:
@@ -163,15 +68,6 @@ class FormBody:
         return values, faults, total
 
 
-def _faults_of(error: ValidationError, content: bytes, limit: int) -> list[Fault]:
-    # What is no JSON is one error; all of ten thousand others need not be drawn up to see that.
-    if error.error_count() == 1:
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid" and not first["loc"]:
-            raise MalformedBody("the body is not JSON") from None
-    return from_body(error, from_json(content), limit)
-
-
 class Inputs:
     """All that one endpoint, or one check before it, reads from a request.
 
@@ -203,7 +99,7 @@ class Inputs:
         self._form: list[Simple] = []
         self._late_body = False
         self._body: JsonBody | FormBody | None = None
-        self._alone: JsonBody | None = None
+        self._alone: Callable[[bytes], object] | None = None
         self._readers: tuple[tuple[str, Raw], ...] = ()
         self._validate: Callable[[dict[str, object]], dict[str, object]] = dict
         self._places: Mapping[str, tuple[str, str]] = {}
@@ -269,7 +165,8 @@ class Inputs:
                 alone = self._alone
                 if alone is not None:
                     # What is done for several, in one coroutine instead of three.
-                    value = alone.only(await exchange.read_json(), exchange.limits)
+                    content = exchange.json_at_once()
+                    value = alone(await exchange.read_json() if content is None else content)
                     if inputs is None:
                         exchange.inputs = {key: value}
                     else:
@@ -296,9 +193,8 @@ class Inputs:
             members = [Member(s.key, s.annotation, s.default is MISSING) for s in simple]
             self._validate = members_validator(members).validate_python
         if self._parts:
-            body = self._body = JsonBody(self._parts, limits.keyed_items)
-            whole = len(self._parts) == 1 and not self._parts[0].embed
-            self._alone = body if whole and not simple else None
+            body = self._body = JsonBody(self._parts, limits)
+            self._alone = None if simple or len(self._parts) > 1 else body.only
         elif self._form:
             self._body = FormBody(self._form)
 

@@ -8,10 +8,11 @@ from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.multidict import FormData, MultiDict
 from nexios.adapters.asgi.nul import may_hold_nul
 from nexios.adapters.asgi.types import Receive, Scope, Send
-from nexios.adapters.http.body import BodyReader, parse_json
+from nexios.adapters.http.body import BodyReader
 from nexios.adapters.http.errors import MalformedBody, RequestInvalid, UnsupportedMediaType
 from nexios.adapters.http.faults import nul_in_body, nul_in_form
 from nexios.adapters.http.forms import FormReader
+from nexios.adapters.http.json_text import parse_json
 from nexios.adapters.http.uploads import UploadedFile
 from nexios.application.limits import Limits
 

@@ -16,11 +16,12 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 import pydantic
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError, ValidationError
+from pydantic_core import ValidationError
 
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import Unencodable, UnusableAnnotation
 from nexios.adapters.http.response import (
+    NO_JSON,
     Accepted,
     BaseResponse,
     Created,
@@ -30,6 +31,7 @@ from nexios.adapters.http.response import (
 )
 from nexios.adapters.http.sse import ServerSentEvent
 from nexios.container.keys import MISSING
+from nexios.records import dataclass
 
 ToJson = Callable[[Any], bytes]
 
@@ -54,32 +56,53 @@ def to_json_of(annotation: object, handler: str, write: ToJson | None) -> ToJson
     return _serializer(adapter, wanted, handler, write)
 
 
-def _serializer(
-    adapter: "pydantic.TypeAdapter[Any]", wanted: Any, handler: str, write: ToJson | None
-) -> ToJson:
-    dump: Callable[..., bytes] = adapter.serializer.to_json
-    validate = adapter.validator.validate_python
-    exact = _exact(wanted)
-    if write is not None:
-        # The codec decides how a date is written, so it gets dates and not their text.
-        dump = _then(adapter.serializer.to_python, write)
+@dataclass(frozen=True, slots=True)
+class Serializer:
+    """Writes the values of one annotation.
 
-    def to_json(value: Any) -> bytes:
-        if not exact(value):
+    Attributes:
+        exactly: The class whose own values need no validation; None where there is none such.
+        dump: Writes a value that needs none, asked as `__call__` does.
+    """
+
+    exactly: type | None
+    dump: Callable[..., bytes]
+    _exact: Callable[[Any], bool]
+    _validate: Callable[..., Any]
+    _wanted: Any
+    _handler: str
+
+    def __call__(self, value: Any) -> bytes:
+        """Return a value as JSON, validated first where it may show more than the annotation.
+
+        Raises:
+            Unencodable: It does not fit the annotation, or has no JSON form.
+        """
+        if not self._exact(value):
             try:
-                value = validate(value, from_attributes=True)
+                value = self._validate(value, from_attributes=True)
             except ValidationError as error:
                 kind = type(value).__qualname__
-                reason = f"not {wanted!r}: {error.error_count()} fields do not fit"
-                raise Unencodable("$", kind, handler=handler, reason=reason) from error
+                reason = f"not {self._wanted!r}: {error.error_count()} fields do not fit"
+                raise Unencodable("$", kind, handler=self._handler, reason=reason) from error
         try:
             # By alias, as without an annotation, and as the same model is read from a body.
             # warnings="error" would cost 1 us more.
-            return dump(value, by_alias=True, warnings=False)
-        except (PydanticSerializationError, ValueError, RecursionError) as error:
-            raise unencodable(value, handler=handler) from error
+            return self.dump(value, by_alias=True, warnings=False)
+        except NO_JSON as error:
+            raise unencodable(value, handler=self._handler) from error
 
-    return to_json
+
+def _serializer(
+    adapter: "pydantic.TypeAdapter[Any]", wanted: Any, handler: str, write: ToJson | None
+) -> Serializer:
+    dump: Callable[..., bytes] = adapter.serializer.to_json
+    if write is not None:
+        # The codec decides how a date is written, so it gets dates and not their text.
+        dump = _then(adapter.serializer.to_python, write)
+    exactly = wanted if isinstance(wanted, type) and get_origin(wanted) is None else None
+    validate = adapter.validator.validate_python
+    return Serializer(exactly, dump, _exact(wanted), validate, wanted, handler)
 
 
 def _then(dump: Callable[..., Any], write: ToJson) -> Callable[..., bytes]:

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.inflight import Flight, InFlight
 from nexios.adapters.http.exchange import Exchange
-from nexios.adapters.http.idle import Begun
+from nexios.adapters.http.idle import Begun, into
 from nexios.adapters.http.pipeline import Answer, Serve
-from nexios.container.entry import Entry, Held
+from nexios.container.entry import Held
 from nexios.records import dataclass
 
 MARK: Final = "__nexios_deadline_s__"
@@ -123,12 +123,49 @@ class Clock:
         self._timing = timing
         self.ahead = ahead or timing.told
 
-    def begin(self, exchange: Exchange, step: Begun | None = None) -> Flight | None:
-        """Begin a flight; None where it has begun further out, which is told of this timing.
+    async def bounded(
+        self,
+        exchange: Exchange,
+        going: Awaitable[Any],
+        begun: Begun | None = None,
+        rescue: Rescue | None = None,
+    ) -> Any:
+        """Await what a plan or a chain is doing, in time.
 
         Args:
-            step: Of what has begun already.
+            exchange: Of the request.
+            going: What it does; not begun, or the same as `begun`.
+            begun: What has begun already.
+            rescue: Answers what became of it; it is raised where there is none.
+
+        Raises:
+            TimedOut: It took too long.
+            ClientDisconnect: Nobody waits for the answer.
+            Unavailable: The application stops.
         """
+        flight = self._begin(exchange, begun)
+        if flight is None:
+            return await going
+        try:
+            answer = await going
+        except BaseException as error:
+            exchange.flight = None
+            ended = self._flights.failed(flight, error)
+            if ended is None:
+                raise
+        else:
+            self._flights.settle(flight)
+            # A stream still needs what was opened within: the scope ends with the request.
+            if type(answer) is not Held and exchange.held is None:
+                exchange.flight = None
+                flight.land()
+            return answer
+        if rescue is None:
+            raise ended
+        return await rescue(exchange, ended)
+
+    def _begin(self, exchange: Exchange, step: Begun | None) -> Flight | None:
+        """Begin a flight; None where it has begun further out, which is told of this timing."""
         timing, flight = self._timing, exchange.flight
         if flight is None:
             watch = exchange.scope["method"] in _SAFE and not timing.watched
@@ -142,22 +179,6 @@ class Clock:
             flight.departed = None
         return None
 
-    def end(self, exchange: Exchange, flight: Flight, *, held: bool) -> None:
-        """Note that the answer is known.
-
-        Args:
-            held: A stream still needs what was opened within: the scope ends with the request.
-        """
-        self._flights.settle(flight)
-        if not held:
-            exchange.flight = None
-            flight.land()
-
-    def failed(self, exchange: Exchange, flight: Flight, error: BaseException) -> Exception | None:
-        """Return what a cancellation means; None where ``error`` is something else."""
-        exchange.flight = None
-        return self._flights.failed(flight, error)
-
     def around(self, inner: Serve, rescue: Rescue | None = None) -> Serve:
         """Return ``inner`` with the scope around it.
 
@@ -166,96 +187,16 @@ class Clock:
         """
 
         async def serve(exchange: Exchange) -> Answer:
-            going: Awaitable[Answer]
-            if self.ahead or not exchange.waits.late:
-                flight = self.begin(exchange)
-                going = inner(exchange)
-            else:
-                step = inner(exchange).__await__()
-                try:
-                    waited = next(step)
-                except StopIteration as done:
-                    return done.value  # type: ignore[no-any-return]  # what inner returns
-                begun = Begun(step, waited)
-                flight = self.begin(exchange, begun)
-                going = begun
-            if flight is None:
-                return await going
-            try:
-                answer = await going
-            except BaseException as error:
-                ended = self.failed(exchange, flight, error)
-                if ended is None:
-                    raise
-            else:
-                self.end(exchange, flight, held=exchange.held is not None)
-                return answer
-            if rescue is None:
-                raise ended
-            return await rescue(exchange, ended)
+            going: Awaitable[Answer] = inner(exchange)
+            begun: Begun | None = None
+            if not self.ahead and exchange.waits.late:
+                taken: list[Answer] = []
+                step = into(taken, going)
+                for waited in step:
+                    going = begun = Begun(step, waited, taken)
+                    break
+                else:
+                    return taken[0]
+            return await self.bounded(exchange, going, begun, rescue)  # type: ignore[no-any-return]
 
         return serve
-
-
-class TimedEntry:
-    """An entry whose plan runs in a scope of its own: it is its own plan.
-
-    Attributes:
-        awaits: As a plan has it; ``reads_only`` too.
-    """
-
-    __slots__ = ("_clock", "_entry")
-
-    awaits: Final = True
-    reads_only: Final = False
-
-    def __init__(self, entry: Entry, clock: Clock) -> None:
-        """Run the plan that ``entry`` has at the moment: an override swaps it."""
-        self._entry = entry
-        self._clock = clock
-
-    @property
-    def plan(self) -> "TimedEntry":
-        """Itself."""
-        return self
-
-    @property
-    def finish(self) -> Callable[[object], object] | None:
-        """What the plan leaves to the caller."""
-        return self._entry.plan.finish
-
-    async def call(self, exchange: Exchange) -> object:
-        """Run the plan, in time.
-
-        Raises:
-            TimedOut: It took too long.
-            ClientDisconnect: Nobody waits for the answer.
-            Unavailable: The application stops.
-        """
-        clock, plan = self._clock, self._entry.plan
-        ahead = clock.ahead or not exchange.waits.late
-        flight = clock.begin(exchange) if ahead else None
-        try:
-            going: Any = plan.call(exchange)
-            if not plan.awaits:
-                answer = going
-            elif ahead:
-                answer = await going
-            else:
-                step = going.__await__()
-                try:
-                    waited = next(step)
-                except StopIteration as done:
-                    return done.value
-                begun = Begun(step, waited)
-                flight = clock.begin(exchange, begun)
-                answer = await begun
-        except BaseException as error:
-            ended = None if flight is None else clock.failed(exchange, flight, error)
-            if ended is None:
-                raise
-        else:
-            if flight is not None:
-                clock.end(exchange, flight, held=type(answer) is Held)
-            return answer
-        raise ended

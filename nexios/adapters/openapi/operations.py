@@ -6,7 +6,8 @@ from dataclasses import field
 from typing import Any, Final
 
 from nexios.adapters.asgi.params import MISSING
-from nexios.adapters.http.inputs import BodyPart, Simple
+from nexios.adapters.http.inputs import Simple
+from nexios.adapters.http.json_body import BodyPart
 from nexios.adapters.http.problems import phrase
 from nexios.adapters.openapi.answers import JSON, PROBLEM, SUCCESS, Answer, answers_of
 from nexios.adapters.openapi.listing import Listed
