@@ -34,7 +34,7 @@ _NAME_BYTES: Final = 32  # no name among those known is longer
 _KEPT: Final = 256
 _REPEATED_BYTES: Final = 2048  # longer fields are looked at each time: what is kept is bounded
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
-_NUL, _LF, _CR, _PERCENT, _BACKSLASH = b"\x00\n\r%\\"
+_NUL, _LF, _CR, _PERCENT, _BACKSLASH, _SLASH = b"\x00\n\r%\\/"
 # Names that need no look of their own; those that say where a message ends are not among them.
 _KNOWN: Final = frozenset(
     b"accept accept-charset accept-encoding accept-language access-control-request-headers "
@@ -89,7 +89,8 @@ class Firewall:
             if (
                 path.isascii()
                 and path.isprintable()
-                and raw[:1] == b"/"
+                and raw
+                and raw[0] == _SLASH
                 and _PERCENT not in raw
                 and _BACKSLASH not in raw
                 and (not query or not query.translate(None, _PRINTABLE))

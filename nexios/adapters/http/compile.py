@@ -14,7 +14,7 @@ from nexios.adapters.http.background import Tasks
 from nexios.adapters.http.binding import Reading, RequestSource
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.controller import Controller
-from nexios.adapters.http.encode import compile_finish, may_stream
+from nexios.adapters.http.encode import Finish, may_stream
 from nexios.adapters.http.entries import Holder
 from nexios.adapters.http.exchange import Exchange, is_json
 from nexios.adapters.http.flatten import Flat, Surroundings, by_name, flatten
@@ -212,7 +212,7 @@ def _compile(flat: Flat, settings: HttpSettings) -> Unit:
         reads=source,
         before=(*guards, *dependencies, *checks),
         supplies=_SUPPLIES,
-        finish=compile_finish(returned, options.get("status"), label, settings.write_json),
+        finish=Finish(returned, options.get("status"), label, settings.write_json),
         streams=may_stream,
         internal=route.internal,
     )

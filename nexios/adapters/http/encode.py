@@ -125,28 +125,50 @@ def compile_encoder(
     return _Encoder(to_json, status, handler, streamed).encode
 
 
-def compile_finish(
-    annotation: object = MISSING,
-    status: int | None = None,
-    handler: str = "",
-    write: ToJson | None = None,
-) -> Callable[[Any], Parts | BaseResponse | Response | None]:
-    """Return what the plan of a handler makes of its result: plain values become `Parts`.
+class Finish:
+    """Makes of a handler's result what its plan gives: plain values become `Parts`.
 
     Everything else becomes what the encoder of `compile_encoder` makes of it.
+
+    Attributes:
+        rows: By the class of a result what makes it; each is found when it is first asked for.
     """
-    streamed, item = of_the_stream(annotation)
-    to_json = to_json_of(item if streamed else annotation, handler, write)
-    encoder = _Encoder(to_json, status, handler, streamed)
-    rows: dict[type, Callable[[Any], Any]] = {}
 
-    def finish(value: Any) -> Parts | BaseResponse | Response | None:
-        row = rows.get(type(value))
-        if row is None:
-            row = rows[type(value)] = encoder.parts(type(value))
-        return row(value)  # type: ignore[no-any-return]  # rows make nothing else
+    __slots__ = ("rows",)
 
-    return finish
+    def __init__(
+        self,
+        annotation: object = MISSING,
+        status: int | None = None,
+        handler: str = "",
+        write: ToJson | None = None,
+    ) -> None:
+        """Take what `compile_encoder` does.
+
+        Raises:
+            UnusableAnnotation: No serialiser can be made of the annotation.
+        """
+        streamed, item = of_the_stream(annotation)
+        to_json = to_json_of(item if streamed else annotation, handler, write)
+        self.rows = _Rows(_Encoder(to_json, status, handler, streamed))
+
+    def __call__(self, value: Any) -> Parts | BaseResponse | Response | None:
+        """Return what ``value`` becomes."""
+        return self.rows[type(value)](value)  # type: ignore[no-any-return]  # rows make nothing else
+
+
+class _Rows(dict[type, Callable[[Any], Any]]):
+    """Rows of an encoder by type; one that is asked for again is found without a call."""
+
+    __slots__ = ("_encoder",)
+
+    def __init__(self, encoder: "_Encoder") -> None:
+        super().__init__()
+        self._encoder = encoder
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        row = self[kind] = self._encoder.parts(kind)
+        return row
 
 
 class _Encoder:
@@ -189,7 +211,7 @@ class _Encoder:
         if has_no_body(ok):
             return row
         if row == self._text:
-            return lambda value: (value.encode("utf-8"), ok, TEXT_BLOCK)
+            return lambda value: (value.encode(), ok, TEXT_BLOCK)
         if row != self._json:
             return row
 
