@@ -18,11 +18,14 @@ class Getter:
     Attributes:
         awaits: Whether the result must be awaited.
         same: Whether a call's values always give the same object: it is read once for all.
+        item: Attribute and key where ``read(value)`` is ``value.attribute[key]``: a compiled
+            plan writes that in place of the call.
     """
 
     read: Callable[..., object]
     awaits: bool = False
     same: bool = False
+    item: tuple[str, str] | None = None
 
 
 class Unreadable(Exception):  # a fact an adapter reports, shown as NX211

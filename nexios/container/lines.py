@@ -89,7 +89,11 @@ class Lines:
                 found[id(argument)] = known
                 continue
             name = found[id(argument)] = self._emitter.local("p")
-            text = f"{self._name('r', getter.read)}({self._values})"
+            if getter.item is None or "," in self._values:
+                text = f"{self._name('r', getter.read)}({self._values})"
+            else:
+                attribute, key = getter.item
+                text = f"{self._values}.{attribute}[{key!r}]"
             self._line(f"{name} = {self._await(text, waits(argument))}")
             if getter.same and self._emitter.straight:
                 self._read[getter] = name

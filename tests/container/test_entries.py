@@ -4,7 +4,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -679,3 +679,36 @@ async def test_late_entries_are_wired_while_running() -> None:
         twin = container.derive()
         async with twin:
             assert len(twin.assembly.plans) == 2
+
+
+async def test_an_item_of_the_value_is_read_without_a_call_wherever_it_can_be_written_out() -> (
+    None
+):
+    calls: list[str] = []
+
+    class Call:
+        told: ClassVar = {'a key\'s "name"': 7}
+
+    class Reads(FromValues):
+        def getter(
+            self, asker: Callable[..., object], parameter: Parameter, *, before: bool
+        ) -> Getter | None:
+            key = 'a key\'s "name"'
+
+            def read(*values: Any) -> object:
+                calls.append(parameter.name)
+                return values[-1].told[key]
+
+            return Getter(read, item=("told", key)) if parameter.name == "number" else None
+
+    async def show(number: int) -> int:
+        return number
+
+    one = EntryPoint("one", show, values=VALUES, reads=Reads())
+    two = EntryPoint("two", show, values=(*VALUES, Key(str)), reads=Reads())
+    async with Container(Module("app"), entries=[one, two]) as container:
+        for entry_point, values in ((one, (Call(),)), (two, (None, Call()))):
+            result: Any = container.entry(entry_point).plan.call(*values)
+            assert await result == 7
+        compiled = container.assembly.plans.compiled
+    assert calls == ["number"] * (1 if compiled else 2)

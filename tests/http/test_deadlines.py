@@ -223,13 +223,16 @@ async def test_what_the_application_still_does_when_it_stops_is_cancelled() -> N
     incoming, tell = anyio.create_memory_object_stream[dict[str, Any]](2), []
     send, receive = incoming
 
+    started = anyio.Event()
+
     async def said(message: Any) -> None:
         tell.append(message["type"])
+        started.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app, {"type": "lifespan", "asgi": {}}, receive.receive, said)
         await send.send({"type": "lifespan.startup"})
-        await anyio.wait_all_tasks_blocked()
+        await started.wait()
         tasks.start_soon(request)
         await begun.wait()
         await send.send({"type": "lifespan.shutdown"})

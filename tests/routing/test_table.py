@@ -400,3 +400,38 @@ def test_what_is_found_by_its_beginning_is_what_the_search_finds() -> None:
                 assert found(short, path, method) == found(slow, path, method), (routes, path)
                 assert allowed(short, path, method) == allowed(slow, path, method)
     assert hits
+
+
+class Anything(Convertor[str]):
+    regex = ".*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+@pytest.mark.parametrize(
+    ("route", "slashed"),
+    [
+        ("/", False),
+        ("/a", False),
+        ("/a/{n:int}", False),
+        ("/a/{s}", False),
+        ("/a/{f:float}/b", False),
+        ("/a/", True),
+        ("/a/{n:int}/", True),
+        ("/a/{p:path}", True),
+        ("/a/{all:anything}", True),
+    ],
+)
+def test_a_table_says_whether_a_path_with_a_slash_at_its_end_can_be_found(
+    route: str, slashed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONVERTOR_TYPES, "anything", Anything())
+    made = table(f"GET {route}")
+    assert made.slashed is slashed
+    paths = ("/a/", "/a/1/", "/a/x/", "/a/1.5/", "/a/1.5/b/", "/a/x/y/", "/")
+    assert slashed or not any(found(made, path) for path in paths if path != "/")
+    assert table("GET /a", mounts=["/m"]).slashed

@@ -189,7 +189,7 @@ class RequestSource:
         made = self._reading.path[name]
         as_made = not ask.annotated or (ask.inner in (made, object) and not ask.metadata)
         if as_made and not constraints:
-            getter = Getter(path_value(name))
+            getter = Getter(path_value(name), item=("path_params", name))
             self._of_path.add(getter)
             return getter
         annotation = ask.annotation if ask.annotated else made

@@ -20,8 +20,10 @@ from nexios.adapters.http.response import (
     NO_BLOCK,
     TEXT_BLOCK,
     BaseResponse,
+    Parts,
     checked_status,
     encode_json,
+    has_no_body,
 )
 from nexios.adapters.http.stream import StreamingResponse
 
@@ -201,6 +203,35 @@ class Response(Carrying):
         self.headers.raw.extend(block)
         self.touched = True
         return self
+
+    def fill(self, body: bytes, status: int, block: HeaderBlock) -> bool:
+        """Take finished parts of a plain value as a whole answer, where no header was set here.
+
+        A status set here holds.
+
+        Returns:
+            False where headers were set: the parts have to become an answer that is joined.
+        """
+        if self._headers is not None:
+            return False
+        self._block = block
+        self._carrier = None
+        self._typed = False
+        self._body = body
+        if self._status is None:
+            self._status = status
+        self.touched = True
+        return True
+
+    @property
+    def parts(self) -> Parts | None:
+        """Body, status and header block; None where they are not all there is to it."""
+        if self._headers is not None or self._carrier is not None or self._tag is not None:
+            return None
+        status = self._status or 200
+        if status != 200 and has_no_body(status):
+            return None
+        return self._body, status, self._block
 
     def make_response(self, final: BaseResponse) -> Self:
         """Take over a finished answer: its status and content, its headers over those set here."""

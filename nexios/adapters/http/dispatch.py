@@ -1,14 +1,12 @@
 """Finds the endpoint of a request; answers for paths and methods that have none."""
 
 from collections.abc import Awaitable, Mapping
-from functools import partial
 from typing import Any
 
 from nexios.adapters.asgi.firewall import METHODS
 from nexios.adapters.asgi.types import Scope
 from nexios.adapters.asgi.url import path_below, quote_path, quote_query
 from nexios.adapters.http.compile import CompiledRoutes, Unit
-from nexios.adapters.http.encode import Parts
 from nexios.adapters.http.endpoint import Endpoint, join
 from nexios.adapters.http.errors import (
     HttpError,
@@ -20,9 +18,9 @@ from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.flatten import Surroundings
 from nexios.adapters.http.handlers import ErrorPolicy, Handlers
 from nexios.adapters.http.missing import Page, page_of
-from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain
+from nexios.adapters.http.pipeline import ROUTE_DEPTH, Answer, Serve, chain, take
 from nexios.adapters.http.problems import not_found
-from nexios.adapters.http.response import NO_BLOCK, BaseResponse, RedirectResponse
+from nexios.adapters.http.response import NO_BLOCK, BaseResponse, Parts, RedirectResponse
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.timing import Clocking, without_limits
 from nexios.adapters.routing.table import ANY_METHOD, Found, MethodMiss, Table
@@ -46,6 +44,7 @@ class Dispatcher:
         "_page",
         "_silent",
         "_slash",
+        "_slashed",
         "_socket_at",
         "plain",
     )
@@ -87,6 +86,7 @@ class Dispatcher:
             for method in unit.flat.route.methods
         )
         self._find = table.find
+        self._slashed = table.slashed
         self.plain = table.plain
         self._holders: Table[Serve] = Table(
             (Template.parse(holder.prefix, mount=True), ANY_METHOD, self._behind(holder, errors))
@@ -95,14 +95,22 @@ class Dispatcher:
         )
 
     def dispatch(self, exchange: Exchange) -> Awaitable[Answer]:
-        """Return what serves the request at its endpoint, or says why there is none."""
+        """Return what serves the request at its endpoint, or says why there is none.
+
+        It answers with the builder, which the middleware around has had made.
+        """
         scope = exchange.scope
-        path = path_below(scope["path"], scope.get("root_path", ""))
+        path = scope["path"]
+        if root := scope.get("root_path"):
+            path = path_below(path, root)
         known = self.plain(path, scope["method"])
         if known is None:
-            return self.look(exchange)
+            return self._looked(exchange)
         endpoint, params = known
         return endpoint.serve(endpoint.enter(exchange, params))
+
+    async def _looked(self, exchange: Exchange) -> Answer:
+        return take(exchange.response, await self.look(exchange))
 
     def look(self, exchange: Exchange) -> Awaitable[Any]:
         """Return what serves the request, found by every means; what says why there is none."""
@@ -176,11 +184,18 @@ class Dispatcher:
         """Return the path with or without its last slash, if that one leads somewhere."""
         if self._slash != "redirect" or path == "/" or path.startswith(("//", "/\\")):
             return None
-        other = path[:-1] if path.endswith("/") else f"{path}/"
+        if path.endswith("/"):
+            other = path[:-1]
+        elif self._slashed:
+            other = f"{path}/"
+        else:
+            return None
         return None if self._find(other, method) is None else other
 
     def _behind(self, holder: Surroundings, errors: ErrorPolicy) -> Serve:
-        inner = partial(refuse, errors=errors, page=self._page)
+        async def inner(exchange: Exchange) -> Answer:
+            return take(exchange.response, await refuse(exchange, errors, self._page))
+
         return chain(holder.middleware, inner, depth=ROUTE_DEPTH)
 
 

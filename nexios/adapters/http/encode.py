@@ -25,6 +25,7 @@ from nexios.adapters.http.response import (
     BaseResponse,
     Created,
     NoContent,
+    Parts,
     as_plain,
     encode_json,
     has_no_body,
@@ -48,10 +49,6 @@ class Encoded(BaseResponse):
         self.status_code = status_code
         self._block = block
         self._headers = None
-
-
-Parts = tuple[bytes, int, HeaderBlock]
-"""Body, status and header fields of an answer that nobody will look at: no object for it."""
 
 
 class _EncodedStream(StreamingResponse):

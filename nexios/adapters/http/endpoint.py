@@ -70,7 +70,7 @@ class Endpoint:
         self.template = template
         self.limits = limits
         serve = chain(middleware, self._call, depth=ROUTE_DEPTH)
-        self.serve: Serve = serve if clock is None else clock.around(serve, self.rescue)
+        self.serve: Serve = serve if clock is None else clock.around(serve, self._rescued)
 
     def enter(self, exchange: Exchange, params: Mapping[str, Any]) -> Exchange:
         """Tell the exchange which endpoint its request has come to; return it."""
@@ -96,8 +96,16 @@ class Endpoint:
             if plan.finish is not None:
                 answer = plan.finish(answer)
         except Exception as error:
-            return await self.rescue(exchange, error)
+            return await self._rescued(exchange, error)
+        if type(answer) is tuple:
+            builder = exchange.builder
+            if builder is not None and builder.fill(*answer):
+                return builder
         return await self.join(exchange, answer)
+
+    async def _rescued(self, exchange: Exchange, error: Exception) -> Answer:
+        answer = await self.rescue(exchange, error)
+        return answer if exchange.builder is None else take(exchange.builder, answer)
 
     async def rescue(self, exchange: Exchange, error: Exception) -> Answer:
         """Answer what the plan raised.
@@ -121,7 +129,7 @@ class Endpoint:
             try:
                 answer = await self._hold(exchange, answer)
             except Exception as error:
-                return await self.rescue(exchange, error)
+                return await self._rescued(exchange, error)
         builder = exchange.builder
         if builder is None:
             return self._nothing if answer is None else answer  # type: ignore[return-value]

@@ -13,6 +13,7 @@ from nexios.adapters.asgi.telling import RequestWatch
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.background import Background
+from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
 from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, is_streamed
@@ -33,7 +34,7 @@ from nexios.adapters.http.response import (
 from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.sse import OpenStreams
-from nexios.adapters.http.timing import SECONDS, Clocking, Timing, told_of, without_limits
+from nexios.adapters.http.timing import SECONDS, Clock, Clocking, Timing, told_of, without_limits
 from nexios.adapters.routing.table import Plain
 from nexios.application.caller import ANONYMOUS
 from nexios.container.entry import Entry, EntryPoint
@@ -119,6 +120,7 @@ class Gateway:
         self._entries: dict[EntryPoint, Entry] = {}
         self._waiting: frozenset[EntryPoint] = frozenset()
         self._find: Callable[[str, str], Plain[Endpoint] | None] | None = None
+        self._line: tuple[Serve, Clock] | None = None
         self.routes = routes
         self._serve: Serve = self._compile(routes)
 
@@ -181,9 +183,12 @@ class Gateway:
         self._find = None if line else dispatcher.plain
         self._plain, self._route_of = dispatcher.plain, dispatcher.route_of
         serve: Serve = dispatcher.look
+        self._line = None
         if line:
             clock = clocks.around_all(unit.timing for unit in routes.units)
-            serve = clock.around(chain(line, dispatcher.dispatch, depth=APP_DEPTH))
+            inner = chain(line, dispatcher.dispatch, depth=APP_DEPTH)
+            serve = clock.around(inner)
+            self._line = None if clock.ahead else (inner, clock)
         self._entries, self._waiting = entries, waiting
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve
@@ -195,6 +200,7 @@ class Gateway:
         exchange: Exchange | None = None
         found: Plain[Endpoint] | None = None
         sender: Sender | None = None
+        taken: list[Any]
         status, whole, failed = 0, False, False
         watch = self.watch
         if watch is not None:
@@ -218,8 +224,17 @@ class Gateway:
                     exchange = self._exchange(scope, receive, send)
                     if self._door is not None and self._door.serves(scope):
                         answer: Any = await self._door.answer(scope)
-                    else:
+                    elif (line := self._line) is None or not self.waits.late:
                         answer = await self._serve(exchange)
+                    else:
+                        # What `_serve` does, in this coroutine.
+                        taken = []
+                        step = into(taken, line[0](exchange))
+                        for waited in step:
+                            going = Begun(step, waited, taken)
+                            taken = [await line[1].bounded(exchange, going, going)]
+                            break
+                        answer = taken[0]
                 elif (entry := found[0].entry) is None:
                     exchange = self._exchange(scope, receive, send, found)
                     answer = await found[0].serve(exchange)
@@ -246,7 +261,7 @@ class Gateway:
                                 exchange = self._exchange(scope, receive, send, found)
                             answer = await clock.bounded(exchange, answer)
                         else:
-                            taken: list[Any] = []
+                            taken = []
                             step = into(taken, answer)
                             for waited in step:
                                 if exchange is None:
@@ -269,12 +284,19 @@ class Gateway:
                             if exchange is None:
                                 exchange = self._exchange(scope, receive, send, found)
                             answer = await endpoint.join(exchange, answer)
+                if type(answer) is Response:
+                    answer = answer.parts or answer
                 if exchange is None or type(answer) is tuple:
                     body, status, block = answer
                     size = len(body)
                     length = LENGTHS[size] if size < LENGTHS_MADE else length_header(size)
                     headers = [*block, length]
                     itself = False
+                    if exchange is not None and (builder := exchange.builder) is not None:
+                        if exchange.held is not None:
+                            await exchange.release()  # middleware has put another in its place
+                        if builder.hooks:
+                            headers = hooked(headers, builder.hooks)
                 else:
                     if type(answer) is Encoded and exchange.builder is None:
                         headers = answer.raw_headers

@@ -65,49 +65,29 @@ class CalledTwice(RuntimeError):
         )
 
 
-class _Layer:
-    """One middleware and what lies within it."""
+def _layer(middleware: Middleware, inner: Inner, depth: int) -> Inner:
+    """Return one middleware and what lies within it. Closures: 0.1 us less than an object's."""
+    name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
 
-    __slots__ = ("_depth", "_inner", "_middleware", "_name")
+    async def serve(exchange: Exchange) -> Response:
+        def call_next(*_ignored: object) -> Awaitable[Response]:
+            # Depth only grows on the way in, so a second call meets its own mark.
+            if exchange.depth >= depth:
+                raise CalledTwice(name)
+            exchange.depth = depth
+            return inner(exchange)
 
-    def __init__(self, middleware: Middleware, inner: Inner, depth: int) -> None:
-        self._middleware = middleware
-        self._inner = inner
-        self._depth = depth
-        self._name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
-
-    async def serve(self, exchange: Exchange) -> Response:
-        builder = exchange.builder
+        builder, request = exchange.builder, exchange.asked
         if builder is None:  # the outermost: the others go without the calls
             builder = exchange.response
-        request = exchange.asked
         if request is None:
             request = exchange.request
-        value = await self._middleware(request, builder, partial(self._proceed, exchange))
+        value = await middleware(request, builder, call_next)
         if value is not None and value is not builder:
             take(builder, encode_beside(builder, value))
         return builder
 
-    def _proceed(self, exchange: Exchange, *_ignored: object) -> Awaitable[Response]:
-        # Depth only grows on the way in, so a second call meets its own mark.
-        if exchange.depth >= self._depth:
-            raise CalledTwice(self._name)
-        exchange.depth = self._depth
-        return self._inner(exchange)
-
-
-class _Innermost:
-    """What the middleware stands around: its answer goes into the builder, once for them all."""
-
-    __slots__ = ("_inner",)
-
-    def __init__(self, inner: Serve) -> None:
-        self._inner = inner
-
-    async def serve(self, exchange: Exchange) -> Response:
-        answer = await self._inner(exchange)
-        builder = exchange.response
-        return builder if answer is builder else take(builder, answer)
+    return serve
 
 
 def take(builder: Response, answer: Answer | None) -> Response:
@@ -122,15 +102,20 @@ def take(builder: Response, answer: Answer | None) -> Response:
 def chain(middleware: Sequence[Any], inner: Serve, *, depth: int) -> Serve:
     """Return ``inner`` with the middleware around it, the first outermost.
 
+    Args:
+        middleware: What stands around it.
+        inner: Answers with the builder of the exchange wherever there is one.
+        depth: Of the first.
+
     Raises:
         NotMiddleware: One of them cannot be called with (request, response, call_next).
     """
     if not middleware:
         return inner
-    serve = _Innermost(inner).serve
+    serve: Inner = inner  # type: ignore[assignment]  # it answers with the builder, see above
     for index in reversed(range(len(middleware))):
         check_middleware(middleware[index])
-        serve = _Layer(middleware[index], serve, depth + index).serve
+        serve = _layer(middleware[index], serve, depth + index)
     return serve
 
 

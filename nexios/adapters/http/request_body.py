@@ -88,7 +88,10 @@ class RequestBody(Connection):
             exchange: The request on its way through the house; its limits are the route's once
                 there is one.
         """
-        Connection.__init__(self, scope, limits=limits)  # one look-up less than super()
+        # What Connection's own does, without the call.
+        self.scope = scope
+        self._limits = limits
+        self._headers = self._query = self._cookies = self._scheme = self._state = None
         self.receive = receive
         self._send = send
         self._exchange = exchange

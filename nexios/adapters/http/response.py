@@ -39,6 +39,10 @@ def has_no_body(status: int) -> bool:
     return status in (204, 304) or status < 200
 
 
+Parts = tuple[bytes, int, HeaderBlock]
+"""Body, status and header fields of an answer that nobody will look at: no object for it."""
+
+
 class BaseResponse(Head):
     """A status, header fields and a body. Sending does not change it.
 

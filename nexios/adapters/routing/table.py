@@ -223,16 +223,19 @@ class Table(Generic[T]):
     Attributes:
         problems: ``DuplicateRoute`` errors; the first of two routes is kept, and whoever builds
             the table decides whether that refuses the start.
+        slashed: Whether a path that ends with a slash may be found, the root apart.
     """
 
-    __slots__ = ("_lasts", "_paths", "_root", "problems")
+    __slots__ = ("_lasts", "_paths", "_root", "problems", "slashed")
 
     def __init__(self, entries: Iterable[tuple[Template, str, T]] = ()) -> None:
         """Compile templates, each with a method (any case, ``*`` for all) and its target."""
         self._paths: dict[str, _Leaf[T]] = {}
         self._root: _Node[T] = _Node()
         self.problems: list[DuplicateRoute] = []
+        self.slashed = False
         for template, method, target in entries:
+            self.slashed = self.slashed or _ends_with_slash(template)
             self._add(self._leaf(template), method.upper(), _Route(template, target))
         for leaf in self._leaves():
             if "GET" in leaf:
@@ -360,6 +363,15 @@ class Table(Generic[T]):
                 if not later:
                     return MethodMiss(_allow(seen)) if seen else None
                 node, index, values, turn = later.pop()
+
+
+def _ends_with_slash(template: Template) -> bool:
+    if template.mount or not template.segments:
+        return template.mount
+    last = template.segments[-1]
+    if last.kind is Kind.TYPED:
+        return (last.convert or _nothing)("") is not None
+    return last.kind is Kind.REST or (template.raw.endswith("/") and template.raw != "/")
 
 
 def _nothing(_text: str) -> None:
