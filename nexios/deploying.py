@@ -127,7 +127,7 @@ def facts_of(app: Any, workers: int | None = None) -> DeployFacts:
         ],
         access_s=config.auth.access_s,
         sheds=around.named("LoadSheddingMiddleware"),
-        deadline=around.named("TimeoutMiddleware"),
+        deadline=config.limits.request_s is not None or around.named("TimeoutMiddleware"),
         plain_secrets=sorted(_plain(_own(config))),
         providers=list(_providers(around)),
         versions=_versions(),
@@ -315,7 +315,7 @@ def _entrance(one: Entrance, *, rated: bool) -> EntranceFacts:
         open=not one.deciding,
         public=one.public,
         rated=rated or _rated(one),
-        where=str(one.where),
+        where=str(one.where) if one.where.line else one.where.file,
     )
 
 

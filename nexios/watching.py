@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from nexios.adapters.asgi.types import ASGIApp, Scope
 from nexios.adapters.http.mounts import mounted
 from nexios.adapters.http.router import Router
+from nexios.adapters.http.routes import Routes
 from nexios.adapters.observability.logging import RequestLog, is_configured
 from nexios.application.health import CheckState, Health
 from nexios.application.listening import Listener, Signals, attach
@@ -115,12 +116,10 @@ class Watching:
             if not managed:
                 # It decides by itself who may read it.
                 page = public(mounted(self._metrics.page, 0))
-                router.add_route(
-                    path=settings.metrics_path,
-                    handler=page,
-                    methods=["GET"],
-                    exclude_from_schema=True,
-                )
+                path = settings.metrics_path
+                route = Routes(path, page, ["GET"], exclude_from_schema=True)
+                route.where = "telemetry.metrics"
+                router.add_route(route)
         found: ASGIApp = self._metrics.page
         return found
 

@@ -295,8 +295,8 @@ def _https(facts: DeployFacts) -> Iterator[Finding]:
 def _doors(facts: DeployFacts) -> Iterator[Finding]:
     metrics = [one for one in facts.entrances if one.path.endswith("/metrics") and one.open]
     if metrics:
-        says = "metrics are told to everybody on the public port"
-        fix = "the management port, or a guard"
+        says = "metrics are served on the public port"
+        fix = 'server={"management": "127.0.0.1:9090"}, or a guard'
         yield Finding("NX612", "error", says, fix, _listed(metrics))
     silent = [one for one in facts.entrances if one.open and not one.public]
     silent = [one for one in silent if one not in metrics]
@@ -351,7 +351,7 @@ def _load(facts: DeployFacts) -> Iterator[Finding]:
         yield Finding("NX617", "warning", says, "app.add_middleware(LoadSheddingMiddleware())")
     if not facts.deadline:
         says = "no request has a deadline"
-        yield Finding("NX617", "warning", says, "app.add_middleware(TimeoutMiddleware(30))")
+        yield Finding("NX617", "warning", says, "limits.request_s=30, or TimeoutMiddleware(30)")
 
 
 def _audits(facts: DeployFacts) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Final, Protocol, runtime_checkable
 
 import anyio
+from anyio.abc import TaskGroup
 
 from nexios.records import dataclass
 
@@ -101,6 +102,10 @@ class HealthBoard:
     storm of probes asks each dependency once. A check that has worked is down after two failures
     in a row and up after one success; one that never worked is down at its first failure.
 
+    A check whose time is over is cancelled and counts as failed. One that goes on all the same,
+    a statement is shielded from that, is not waited for; until it has ended it is not asked
+    again, and has failed again whenever it is asked for.
+
     Attributes:
         starting: The application has not finished its start.
         draining: It takes its leave, and is not ready whatever the checks say.
@@ -136,6 +141,11 @@ class HealthBoard:
         self._now = now
         self._known: dict[int, _Known | None] = {}
         self._kept: list[object] = []
+        self._tasks: TaskGroup | None = None
+
+    def drive(self, tasks: TaskGroup | None) -> None:
+        """Ask in these tasks from now on; None: each report asks in its own, and awaits them."""
+        self._tasks = tasks
 
     async def report(self) -> Report:
         """Return how the application stands, asking what was not asked within the last second."""
@@ -143,7 +153,7 @@ class HealthBoard:
         async with anyio.create_task_group() as tasks:
             for one in known:
                 if not one.fresh(self._clock()):
-                    tasks.start_soon(self._refresh, one)
+                    tasks.start_soon(self._refresh, one, tasks)
         told = self._told(known)
         before, self._stood = self._stood, told.health
         if told.health is not before:
@@ -177,22 +187,31 @@ class HealthBoard:
         self._kept = kept  # as long as they are known by their ids
         return [one for one in known.values() if one is not None]
 
-    async def _refresh(self, one: "_Known") -> None:
+    async def _refresh(self, one: "_Known", own: TaskGroup) -> None:
         while not one.fresh(self._clock()):
-            if one.running is not None:
+            asked = one.asked
+            if asked is None:
+                asked = one.asked = _Asked(self._clock())
+                (self._tasks or own).start_soon(self._ask, one, asked, name=f"nexios {one.name}")
+            left_s = one.timeout_s - (self._clock() - asked.begun)
+            with anyio.move_on_after(max(left_s, 0.0)):
                 # Whoever asks it may be cancelled, and then nobody has: look again.
-                await one.running.wait()
-                continue
-            one.running = anyio.Event()
-            begun = self._clock()
-            try:
-                self._note(one, await one.failure(), begun)
-            finally:
-                one.running.set()
-                one.running = None
+                await asked.over.wait()
+            if not asked.over.is_set() and not one.fresh(self._clock()):
+                self._note(one, one.late, asked)
 
-    def _note(self, one: "_Known", says: str, begun: float) -> None:
-        one.asked_at = self._clock()
+    async def _ask(self, one: "_Known", asked: "_Asked") -> None:
+        try:
+            says = await one.failure()
+            if not asked.noted:
+                self._note(one, says, asked)
+        finally:
+            one.asked = None
+            asked.over.set()
+
+    def _note(self, one: "_Known", says: str, asked: "_Asked") -> None:
+        asked.noted = True
+        one.known_at = self._clock()
         one.failures = one.failures + 1 if says else 0
         before = one.state
         health = Health.DOWN if says else Health.UP
@@ -200,7 +219,7 @@ class HealthBoard:
             health = before.health
         same = before is not None and before.health is health
         since = before.since if same and before is not None else self._now()
-        one.state = CheckState(health, one.asked_at - begun, since, says)
+        one.state = CheckState(health, one.known_at - asked.begun, since, says)
         news = health is Health.DOWN if before is None else not same
         if news and self._changed is not None:
             self._changed(one.name, one.state)
@@ -222,16 +241,32 @@ class HealthBoard:
         return Report(health, states)
 
 
+class _Asked:
+    """One call of a check.
+
+    Attributes:
+        noted: What it says, or that it says nothing, is known.
+        over: Set when it has returned.
+    """
+
+    __slots__ = ("begun", "noted", "over")
+
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
+        self.noted = False
+        self.over = anyio.Event()
+
+
 class _Known:
     """What is asked, and what is known of it."""
 
     __slots__ = (
         "ask",
-        "asked_at",
+        "asked",
         "critical",
         "failures",
+        "known_at",
         "name",
-        "running",
         "state",
         "timeout_s",
     )
@@ -244,11 +279,11 @@ class _Known:
         self.ask: Callable[[], Awaitable[object]] = target.check if of_its_own else target.ping
         self.state: CheckState | None = None
         self.failures = 0
-        self.asked_at = -math.inf
-        self.running: anyio.Event | None = None
+        self.known_at = -math.inf
+        self.asked: _Asked | None = None
 
     def fresh(self, at: float) -> bool:
-        return at - self.asked_at < _FRESH_S
+        return at - self.known_at < _FRESH_S
 
     async def failure(self) -> str:
         """Ask, and return what is wrong; "" for nothing."""
@@ -258,6 +293,10 @@ class _Known:
                 return ""
         except Exception as error:
             return f"{type(error).__name__}: {error}"
+        return self.late
+
+    @property
+    def late(self) -> str:
         return f"no answer within {self.timeout_s:g} s"
 
 

@@ -362,3 +362,18 @@ def test_the_command_wants_an_application(checked: Callable[..., Result]) -> Non
     done = CliRunner().invoke(main, ["check", "json", "--deploy"])
     assert done.exit_code == 2
     assert CliRunner().invoke(main, ["check", "deployed:bad", "--format", "github"]).exit_code == 2
+
+
+def test_the_limit_of_the_configuration_is_a_deadline() -> None:
+    assert facts_of(NexiosApp(config=MakeConfig())).deadline
+    without = MakeConfig(limits={"request_s": None})
+    assert not facts_of(NexiosApp(config=without)).deadline
+    limited = NexiosApp(config=without)
+    limited.add_middleware(TimeoutMiddleware(5))
+    assert facts_of(limited).deadline
+
+
+def test_the_page_of_the_metrics_is_told_by_its_setting() -> None:
+    told = facts_of(NexiosApp(config=MakeConfig(telemetry={"metrics": True})))
+    (page,) = (one for one in told.entrances if one.path == "/metrics")
+    assert page.where == "telemetry.metrics"

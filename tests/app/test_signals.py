@@ -132,6 +132,43 @@ async def test_an_error_nobody_expected_is_told_and_answered() -> None:
     assert finished.status == 500
 
 
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_listener_that_fails_harms_no_request(
+    others: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = shop()
+
+    def failing(event: RequestFinished) -> None:
+        raise LookupError("gone")
+
+    app.signals.on(RequestFinished, failing)
+    heard = [listening(app, RequestFinished) for _ in range(others)]
+    for _ in range(2):
+        answer = await ask(app, "GET", "/users/7")
+        assert (answer.status, answer.json()) == (200, {"id": 7})
+
+    assert app.signals.failures == 2
+    assert len([one for one in caplog.records if one.name == "nexios.signals"]) == 1
+    assert [len(one) for one in heard] == [2] * others
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_listener_of_requests_may_take_itself_off(others: int) -> None:
+    app, seen = shop(), []
+
+    def once(event: RequestFinished) -> None:
+        seen.append(event)
+        app.signals.off(RequestFinished, once)
+
+    app.signals.on(RequestFinished, once)
+    heard = [listening(app, RequestFinished) for _ in range(others)]
+    for _ in range(2):
+        assert (await ask(app, "GET", "/")).status == 200
+
+    assert len(seen) == 1
+    assert [len(one) for one in heard] == [2] * others
+
+
 async def test_an_answer_that_breaks_off_is_not_whole() -> None:
     app = shop()
     heard = listening(app, RequestFinished, RequestCancelled)

@@ -172,6 +172,78 @@ async def test_a_check_that_hangs_is_a_failure_after_its_time() -> None:
     assert report.checks["broker"].says == "no answer within 0.01 s"
 
 
+class Shielded(Broker):
+    """Answers when it is let go, whoever cancels it, as a statement of a database does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timeout_s = 0.02
+        self.at_once = False
+        self.go = anyio.Event()
+        self.running = 0
+        self.together = 0
+
+    async def check(self) -> None:
+        self.asked += 1
+        self.running += 1
+        self.together = max(self.together, self.running)
+        try:
+            if not self.at_once:
+                with anyio.CancelScope(shield=True):
+                    await self.go.wait()
+        finally:
+            self.running -= 1
+
+
+async def test_a_check_that_cannot_be_cancelled_is_answered_for_in_time_and_left_to_end() -> None:
+    clock, slow = Clock(), Shielded()
+    told = board(slow, clock=clock)
+    async with anyio.create_task_group() as tasks:
+        told.drive(tasks)
+        seen: list[tuple[Health, str]] = []
+        for _ in range(3):
+            state = (await told.report()).checks["broker"]
+            seen.append((state.health, state.says))
+            clock.s += 2.0
+        assert seen == [(Health.DOWN, "no answer within 0.02 s")] * 3
+        assert (slow.asked, slow.running) == (1, 1)
+
+        slow.at_once = True
+        slow.go.set()
+        await anyio.wait_all_tasks_blocked()
+        clock.s += 2.0
+        assert (await told.report()).health is Health.UP
+        assert (slow.asked, slow.running, slow.together) == (2, 0, 1)
+
+
+async def test_a_late_answer_is_not_believed_but_asked_for_again() -> None:
+    clock, slow = Clock(), Shielded()
+    told = board(slow, clock=clock)
+    async with anyio.create_task_group() as tasks:
+        told.drive(tasks)
+        await told.report()
+        slow.go.set()
+        await anyio.wait_all_tasks_blocked()
+
+        assert (await told.report()).health is Health.DOWN  # for a second
+        assert slow.asked == 1
+        clock.s += 1.0
+        assert (await told.report()).health is Health.UP
+        assert slow.asked == 2
+
+
+async def test_a_report_without_tasks_to_ask_in_waits_for_what_it_began() -> None:
+    slow = Shielded()
+    told = board(slow, clock=Clock())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(told.report)
+        await anyio.sleep(0.05)
+        assert slow.running == 1
+        slow.go.set()
+
+    assert (slow.asked, slow.running) == (1, 0)
+
+
 async def test_what_can_be_pinged_is_a_check_and_names_are_told_apart() -> None:
     class Redis:
         """Its ping returns something to await, as that of redis-py does."""

@@ -10,7 +10,13 @@ from nexios import MakeConfig, NexiosApp, Request, Response
 from nexios.adapters.asgi.errors import RequestRefused
 from nexios.adapters.asgi.types import Receive, Scope, Send
 from nexios.adapters.http.pipeline import CallNext
-from nexios.middleware import CORSMiddleware, SecurityMiddleware
+from nexios.middleware import (
+    CORSMiddleware,
+    RequestIdMiddleware,
+    SecurityMiddleware,
+    TimeoutMiddleware,
+    deadline,
+)
 from tests.support.asgi import Answer, Peer, ask
 
 pytestmark = pytest.mark.asyncio
@@ -62,6 +68,32 @@ async def test_a_refusal_of_its_host_carries_what_every_answer_does() -> None:
     assert answer.status == 400
     assert answer.headers("access-control-allow-origin") == [ORIGIN]
     assert answer.headers("x-content-type-options") == ["nosniff"]
+
+
+@pytest.mark.parametrize("by", ["route", "middleware", "configuration"])
+async def test_what_takes_too_long_carries_what_every_answer_does(by: str) -> None:
+    middleware: list[Any] = [
+        SecurityMiddleware(),
+        CORSMiddleware(allow_origins=[ORIGIN]),
+        RequestIdMiddleware(),
+    ]
+    settings: dict[str, Any] = {}
+    if by == "middleware":
+        middleware.append(TimeoutMiddleware(0.05))
+    elif by == "configuration":
+        settings["limits"] = {"request_s": 0.05}
+    app = app_with(*middleware, **settings)
+
+    async def slow() -> None:
+        await anyio.sleep_forever()
+
+    app.get("/slow", deadline(0.05)(slow) if by == "route" else slow)
+    answer = await ask(app, "GET", "/slow", headers={"origin": ORIGIN, "x-request-id": "seven"})
+    assert (answer.status, answer.json()["detail"]) == (504, "the request took too long")
+    assert answer.headers("access-control-allow-origin") == [ORIGIN]
+    assert answer.headers("x-content-type-options") == ["nosniff"]
+    assert answer.headers("x-request-id") == ["seven"]
+    assert answer.json()["request_id"] == "seven"
 
 
 async def test_a_root_of_one_slash_does_not_send_to_another_host() -> None:

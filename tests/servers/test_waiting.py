@@ -3,10 +3,15 @@
 import json
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
+from sqlalchemy import Column, Integer, MetaData, Table
 
+from nexios.adapters.persistence import Database
+from nexios.adapters.persistence.migrations import Migrations
 from tests.servers.test_workers import start
 from tests.support.ports import free_port
 from tests.support.raw import request, speak
@@ -67,6 +72,53 @@ def test_what_is_critical_must_be_there_in_time(tmp_path: Path) -> None:
     (tmp_path / "up").touch()
     with running(tmp_path, app_with(startup_s=5.0)) as server:  # the cache is only degraded
         assert speak(f"127.0.0.1:{server.port}", request()).statuses == [200]
+
+
+MIGRATED = """
+from pathlib import Path
+from nexios import MakeConfig, Module, NexiosApp
+from nexios.adapters.persistence import Database
+from nexios.adapters.persistence.migrations import Migrations
+
+database = Database("sqlite:///shop.db")
+stores = Module("stores")
+stores.bind(Database).value(database)
+stores.bind(Migrations).value(Migrations(database, folder=Path("migrations")))
+app = NexiosApp(stores, config=MakeConfig(server={"startup_s": 5.0, "drain_s": 0.1}))
+
+@app.get("/")
+async def root() -> str:
+    return "served"
+"""
+
+
+def test_migrations_that_wait_end_the_start_with_code_3_and_the_fix(tmp_path: Path) -> None:
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer, primary_key=True))
+
+    async def migrate(*, write: bool) -> None:
+        async with Database(f"sqlite:///{tmp_path}/shop.db") as database:
+            migrations = Migrations(database, metadata, folder=tmp_path / "migrations")
+            if write:
+                migrations.init()
+                await migrations.revision("first tables")
+            else:
+                await migrations.upgrade()
+
+    anyio.run(partial(migrate, write=True))
+    ended = start(tmp_path, MIGRATED)
+    told = ended.stdout + ended.stderr
+    assert ended.returncode == 3
+    (revision,) = (tmp_path / "migrations" / "versions").glob("*.py")
+    needed = revision.name.partition("_")[0]
+    assert f"the database is at nothing, this application needs {needed}" in told
+    assert "fix: nexios db upgrade APP" in told
+    assert "Traceback" not in told
+    assert "setup plugin" not in told
+
+    anyio.run(partial(migrate, write=False))
+    with running(tmp_path, MIGRATED) as server:
+        assert speak(f"127.0.0.1:{server.port}", request()).answers[0].body == b"served"
 
 
 def test_a_start_is_served_as_soon_as_they_are_there(tmp_path: Path) -> None:

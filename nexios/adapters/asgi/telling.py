@@ -26,10 +26,12 @@ LEFT: Final = 499
 _BROKEN: Final = 1006
 _REQUESTS: Final = (RequestStarted, RequestFinished, RequestCancelled)
 _SOCKETS: Final = (SocketOpened, SocketClosed, MessageIn, MessageOut)
-_METHODS: Final = {method: method for method in METHODS}
 _PLACE: Final = "nexios.place"
+KNOWN: Final = frozenset(METHODS)
+"""Methods that are told by their names."""
+
 # The constructor of a named tuple is a function of Python: 0.29 -> 0.15 us an event.
-_made: Final[Callable[..., Any]] = tuple.__new__
+made: Final[Callable[..., Any]] = tuple.__new__
 
 
 class RequestWatch:
@@ -37,23 +39,25 @@ class RequestWatch:
 
     Attributes:
         started: Who wants to know of a request before it is served.
+        finished: Who wants to know of one that was answered.
+        note: Is told what such a listener raised.
         route_of: Knows the template of a request.
     """
 
-    __slots__ = ("_cancelled", "_finished", "_note", "_tell", "route_of", "started")
+    __slots__ = ("_cancelled", "_tell", "finished", "note", "route_of", "started")
 
     def __init__(self, signals: Signals, route_of: RouteOf) -> None:
         """Tell ``signals``."""
-        self._tell, self._note = signals.tell, signals.note
+        self._tell, self.note = signals.tell, signals.note
         self.route_of = route_of
         self.started = signals.listeners(RequestStarted)
-        self._finished = signals.listeners(RequestFinished)
+        self.finished = signals.listeners(RequestFinished)
         self._cancelled = signals.listeners(RequestCancelled)
 
     def start(self, scope: Scope, route: str | None) -> None:
         """Tell that a request has come."""
-        method = _METHODS.get(scope["method"], OTHER_METHOD)
-        self._tell(_made(RequestStarted, (method, route, scope.get("scheme", "http"), scope)))
+        method = scope["method"] if scope["method"] in KNOWN else OTHER_METHOD
+        self._tell(made(RequestStarted, (method, route, scope.get("scheme", "http"), scope)))
 
     def end(
         self,
@@ -75,18 +79,12 @@ class RequestWatch:
             failed: What serves it raised an error.
         """
         duration_s = perf_counter() - begun
-        method = _METHODS.get(scope["method"], OTHER_METHOD)
+        method = scope["method"] if scope["method"] in KNOWN else OTHER_METHOD
         scheme = scope.get("scheme", "http")
         if whole or failed:
-            if self._finished:
+            if self.finished:
                 told = (method, route, scheme, status or 500, duration_s, whole, scope)
-                event = _made(RequestFinished, told)
-                # What `tell` does, whose look for the listeners is done already.
-                for listener in tuple(self._finished):
-                    try:
-                        listener(event)
-                    except Exception as error:
-                        self._note(listener, event, error)
+                self._tell(made(RequestFinished, told))
         elif self._cancelled:
             self._tell(RequestCancelled(method, route, scheme, LEFT, duration_s, scope))
 

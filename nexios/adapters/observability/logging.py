@@ -246,6 +246,8 @@ def log_config(format: Format, level: str = "info") -> dict[str, Any]:
     """
     silent = {"handlers": [], "propagate": True}
     name = "DEBUG" if level == "trace" else level.upper()
+    # Six lines at every start with migrations, of plugins that nobody chose.
+    chatty = {"alembic.runtime.plugins": {"level": "WARNING"}} if name == "INFO" else {}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -253,7 +255,7 @@ def log_config(format: Format, level: str = "info") -> dict[str, Any]:
             "nexios": {"()": "nexios.adapters.observability.logging.handler", "format": format}
         },
         "root": {"level": name, "handlers": ["nexios"]},
-        "loggers": {"uvicorn": silent, "uvicorn.error": silent, "uvicorn.asgi": silent},
+        "loggers": {"uvicorn": silent, "uvicorn.error": silent, "uvicorn.asgi": silent, **chatty},
     }
 
 

@@ -67,6 +67,7 @@ def malformed(detail: str) -> Refusal:
 
 
 UNREADABLE: Final = malformed("the request cannot be read as HTTP/1.1")
+FRAGMENT: Final = malformed("a fragment is no part of a target")  # RFC 9112, 3.2
 UPGRADE_BODY: Final = malformed("a request that asks for another protocol has no body")
 CHUNKS: Final = malformed("the chunks of the body cost more than their content")
 VERSION: Final = Refusal(

@@ -9,6 +9,7 @@ from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nexios.adapters.servers.refusals import (
+    FRAGMENT,
     HEADERS,
     TARGET,
     UNREADABLE,
@@ -19,6 +20,7 @@ from nexios.adapters.servers.refusals import (
     malformed,
 )
 from nexios.adapters.servers.shell import Shell
+from nexios.adapters.servers.targets import AnotherHost, insist_on_host, origin_form
 
 # The library is a dependency of uvicorn, not of ours.
 h11: Final[Any] = vars(h11_impl)["h11"]
@@ -27,6 +29,7 @@ _END: Final = re.compile(rb"\r?\n\r?\n")
 _BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _FOLD: Final = re.compile(rb"\r\n[ \t]")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length[ \t]*:", re.IGNORECASE)
+_LIST: Final = re.compile(rb"\r\ncontent-length[ \t]*:[^\r]*,", re.IGNORECASE)
 _LINE: Final = re.compile(rb"[^ ]+ [^ ]+ HTTP/(\d\.\d)\r\n")
 _OLD: Final = re.compile(rb"[A-Z]+ [^ ]+\r\n")  # HTTP/0.9 names no version
 _VERSIONS: Final = frozenset({b"1.0", b"1.1"})
@@ -89,7 +92,21 @@ class H11Shell(Shell, H11Protocol):
         elif isinstance(event, h11.Request):
             self._head, self.url = None, b""
             self._check(event)
+            if event.target[:1] != b"/":
+                event = self._below_its_host(event)
         return event
+
+    def _below_its_host(self, event: Any) -> Any:
+        try:
+            insist_on_host(event.target, event.headers)
+        except AnotherHost:
+            raise Refused(UNREADABLE) from None
+        return h11.Request(
+            method=event.method,
+            target=origin_form(event.target),
+            headers=event.headers.raw_items(),
+            http_version=event.http_version,
+        )
 
     def _examine(self, held: bytes) -> None:
         """Look at a head as it stands on the wire: h11 reads more than there may be."""
@@ -99,13 +116,15 @@ class H11Shell(Shell, H11Protocol):
             raise Refused(_LINES)
         if _FOLD.search(head) is not None:
             raise Refused(_FOLDED)
-        if len(_LENGTH.findall(head)) > 1:
+        if len(_LENGTH.findall(head)) > 1 or _LIST.search(head):
             raise Refused(_LENGTHS)
         line = _LINE.match(head)
         if _OLD.match(head) or (line is not None and line[1] not in _VERSIONS):
             raise Refused(VERSION)
 
     def _check(self, event: Any) -> None:
+        if b"#" in event.target:
+            raise Refused(FRAGMENT)
         table = dict(event.headers)
         if b"upgrade" not in table:
             return

@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexios.adapters.servers.refusals import (
     CONNECT,
+    FRAGMENT,
     HEADERS,
     TARGET,
     UNREADABLE,
@@ -91,8 +92,16 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
 
     # Callbacks of the parser
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field; the parser leaves the blanks at its end, which are none of it."""
+        if value[-1:] <= b" ":
+            value = value.rstrip(b"\t ")  # RFC 9110, 5.5
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Begin a request, its head being whole."""
+        if b"#" in self.url:
+            raise Refused(FRAGMENT)
         if self.url[:1] != b"/":
             try:
                 insist_on_host(self.url, self.headers)

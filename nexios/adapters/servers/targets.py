@@ -39,3 +39,13 @@ def insist_on_host(target: bytes, headers: Iterable[RawHeader]) -> None:
         raise AnotherHost
     if named.host != host.host or (named.port or default) != (host.port or default):
         raise AnotherHost
+
+
+def origin_form(target: bytes) -> bytes:
+    """Return path and query of a target that may be absolute."""
+    scheme, apart, rest = target.partition(b"://")
+    if target[:1] in (b"/", b"*") or not apart or b"?" in scheme:
+        return target
+    starts = [at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0]
+    below = rest[min(starts) :] if starts else b""
+    return below if below[:1] == b"/" else b"/" + below
