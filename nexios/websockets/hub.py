@@ -29,8 +29,9 @@ from nexios.websockets.declared import Spec
 from nexios.websockets.entering import accepted
 from nexios.websockets.errors import ChannelClash
 from nexios.websockets.frames import SUBPROTOCOL, TICK, bye_frame
-from nexios.websockets.member import Member, Outgoing
+from nexios.websockets.member import Member
 from nexios.websockets.options import WhenDegraded
+from nexios.websockets.outgoing import Outgoing
 from nexios.websockets.presence import Presence, presence_topic
 from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
