@@ -83,8 +83,8 @@ class Hub:
         self.limits = limits
         self.clock = clock
         self.pressed = False
-        self.turn = Turn()
-        self.walk = Walk(self.begin)
+        self.walk = Walk(self.begin, clock)
+        self.turn = Turn(self.walk)
         self._tasks = tasks
         self._signals = Signals() if signals is None else signals
         self.heard = self._signals.listeners(ChannelPublished)
@@ -200,7 +200,6 @@ class Hub:
             Unavailable: Nobody got it.
             OutcomeUnknown: It may have been stored.
         """
-        self.pressed = False
         stored: Stored | None = None
         if self._up or alone == "refuse":
             try:
@@ -212,11 +211,10 @@ class Hub:
         if live is not None:
             if stored is None:
                 live.deliver_here(id, key, payload)
-            if self.turn.full:
-                self.turn.flush()
-            elif self.turn.waits and not self.pressed:
+            if self.turn.waits and not self.pressed:
                 return stored
-            for _ in range(PRESSED_TURNS if self.pressed else 1):
+            turns, self.pressed = PRESSED_TURNS if self.pressed else 1, False
+            for _ in range(turns):
                 await cancel_shielded_checkpoint()
         return stored
 
@@ -311,6 +309,7 @@ class Hub:
     def look(self) -> None:
         """One round of the watch: end writes that stand still, and break long silences."""
         now = self.clock()
+        self.walk.look()
         for outgoing in tuple(self._sockets.values()):
             since = outgoing.writing_since
             if since is not None and now - since >= outgoing.limits.write_idle_s:
@@ -343,7 +342,7 @@ class Hub:
     def _live(self, topic: Topic, *, quiet: bool = False) -> LiveTopic:
         live = self._topics.get(topic)
         if live is None:
-            live = self._topics[topic] = LiveTopic(topic, self._reads, quiet=quiet)
+            live = self._topics[topic] = LiveTopic(topic, self._reads, self.turn, quiet=quiet)
             self._spawn(partial(live.run, self.backplane))
         live.users += 1
         return live

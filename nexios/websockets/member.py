@@ -11,15 +11,15 @@ from nexios.application.limits import Limits
 from nexios.websockets.frames import joined_frame, reset_frame
 from nexios.websockets.options import Overflow
 from nexios.websockets.resume import Before
+from nexios.websockets.row import Seat
 from nexios.websockets.wire import Delivery
 
 
-class Outlet(Protocol):
+class Outlet(Seat, Protocol):
     """What a member needs of its socket's outgoing side."""
 
     limits: Limits
     socket: WebSocket
-    tagged: bool
 
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
@@ -41,6 +41,8 @@ class Member:
 
     Attributes:
         topic: Channel, or channel and group.
+        outgoing: The socket's outgoing side.
+        policy: What happens when its queue is full.
         socket: Id of the socket.
         subject: Who was authenticated, or None.
         meta: What ``connect`` was given, for those who list the members.
@@ -52,9 +54,10 @@ class Member:
     __slots__ = (
         "_full",
         "_joining",
-        "_outgoing",
-        "_policy",
+        "_settled",
         "meta",
+        "outgoing",
+        "policy",
         "present",
         "since",
         "socket",
@@ -73,10 +76,11 @@ class Member:
         joining: bool = False,
     ) -> None:
         """Stand in ``topic``; while ``joining``, what arrives waits for what was before it."""
-        self._outgoing = outgoing
-        self._policy = policy
+        self.outgoing = outgoing
+        self.policy = policy
         self._joining: list[Delivery | Message] | None = [] if joining else None
         self._full = False
+        self._settled: list[Callable[[], None]] = []
         self.present = False
         self.topic = topic
         self.tagged = outgoing.tagged
@@ -91,36 +95,38 @@ class Member:
     @property
     def websocket(self) -> WebSocket:
         """The socket itself."""
-        return self._outgoing.socket
+        return self.outgoing.socket
 
     @property
     def entry(self) -> Present:
         """The member as other processes know it."""
         return Present(self.topic, self.socket, self.subject, self.meta, self.since)
 
-    def offer(self, delivery: Delivery) -> None:
-        """Take one message of the topic. Never waits, never raises for the socket's state."""
+    def expect(self, settled: Callable[[], None]) -> bool:
+        """Tell whether what was before is still on the way; ``settled`` is called when it came.
+
+        Until then its messages come by `wait`, afterwards it is written with all others.
+        """
         if self._joining is None:
-            if self.tagged:
-                frame = delivery.tagged(self.topic)
-            elif delivery.presence:
-                return
-            else:
-                frame = delivery.frame
-            self._outgoing.offer_frame(
-                frame, delivery.size, self.topic, self._policy, delivery.key
-            )
-        elif len(self._joining) < self._outgoing.limits.queue_out:
+            return False
+        self._settled.append(settled)
+        return True
+
+    def wait(self, delivery: Delivery) -> None:
+        """Keep one message of the topic until what was before has come. Never waits itself."""
+        if self._joining is None:
+            return
+        if len(self._joining) < self.outgoing.limits.queue_out:
             self._joining.append(delivery)
         elif self.tagged:
             self._full = True
         else:
-            self._outgoing.evict(1013, "slow reader")
+            self.outgoing.evict(1013, "slow reader")
 
     def tell(self, frame: Message) -> None:
         """Queue a frame about the topic."""
         if self._joining is None:
-            self._outgoing.offer_frame(frame, 0, self.topic, self._policy)
+            self.outgoing.offer_frame(frame, 0, self.topic, self.policy)
         else:
             self._joining.append(frame)
 
@@ -140,21 +146,24 @@ class Member:
             for arrived in before.messages:
                 delivery = Delivery(arrived)
                 tagged = delivery.tagged(self.topic) if self.tagged else delivery.frame
-                await self._outgoing.send(tagged)
+                await self.outgoing.send(tagged)
         finally:
             self._let_go(before.end, now())
 
     async def _greet(self, before: Before) -> None:
         replayed = len(before.messages)
         recovered = before.recovered
-        await self._outgoing.send(
+        await self.outgoing.send(
             joined_frame(self.topic, before.at, recovered=recovered, replayed=replayed)
         )
         if before.lost and before.at is not None:
-            await self._outgoing.send(reset_frame(self.topic, before.at, before.lost))
+            await self.outgoing.send(reset_frame(self.topic, before.at, before.lost))
 
     def _let_go(self, last: Position | None, head: Position | None) -> None:
         waited, self._joining = self._joining or [], None
+        for settled in self._settled:
+            settled()
+        self._settled.clear()
         if self._full and head is not None:
             self.tell(reset_frame(self.topic, head, "overflow"))
             return
@@ -162,7 +171,11 @@ class Member:
             if not isinstance(one, Delivery):
                 self.tell(one)
             elif _beyond(one.position, last):
-                self.offer(one)
+                self._offer(one)
+
+    def _offer(self, one: Delivery) -> None:
+        frame = one.tagged(self.topic) if self.tagged else one.frame
+        self.outgoing.offer_frame(frame, one.size, self.topic, self.policy, one.key)
 
 
 def _beyond(here: Position | None, last: Position | None) -> bool:

@@ -1,6 +1,6 @@
 """The outgoing side of one socket in channels: what waits for it, and the task that writes it."""
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Protocol
 
 import anyio
@@ -10,11 +10,12 @@ from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import Topic
 from nexios.application.limits import Limits
+from nexios.websockets.due import Due
 from nexios.websockets.frames import SUBPROTOCOL, dropped_frame
 from nexios.websockets.member import Member
-from nexios.websockets.options import Overflow, OverflowKind
+from nexios.websockets.options import Overflow
 from nexios.websockets.overflow import Item, Verdict, Waiting
-from nexios.websockets.turn import FRAMES, Due, Turn
+from nexios.websockets.turn import FRAMES, Turn
 from nexios.websockets.waking import Wake
 from nexios.websockets.walk import Walk
 
@@ -51,60 +52,67 @@ class _Direct(Item):
 class Outgoing:
     """The outgoing side of one socket that is a member of something.
 
-    There is one write at a time. Channel messages go through the queue and its writer task; what
-    the handler sends goes at once when nothing is due, else behind what is. Where the server
-    takes prepared frames, a socket in step is written at the end of the turn without either.
+    There is one write at a time. A socket in step is written with all others of its row. What it
+    cannot take waits in its queue, and it stands apart until its own writer has written that. What
+    the handler sends goes at once when nothing is due, else behind what is.
 
     Attributes:
         members: This socket's memberships by topic.
         told: What its topics had told when the watch last looked.
         silent_since: Clock when that last changed.
         writing_since: Clock at the start of the write that runs, or None.
+        apart: Rows do not write it: something waits or is being written, or it is over.
+        framed, write: Whether and by what its server takes prepared frames.
+        put: The server's ``send``.
+        most: How many messages of one turn its queue takes with ease.
     """
 
     __slots__ = (
         "_busy",
+        "_closing",
         "_dropped",
-        "_due",
         "_held",
         "_keeper",
         "_queue",
-        "_ready",
-        "_send",
-        "_waits",
         "_wake",
         "_write",
-        "_write_frames",
         "_writer",
+        "apart",
+        "framed",
+        "id",
         "limits",
         "members",
+        "most",
+        "put",
         "released",
         "silent_since",
         "socket",
         "tagged",
         "told",
+        "write",
         "writing_since",
     )
 
     def __init__(self, socket: WebSocket, keeper: Keeper) -> None:
         self.socket = socket
+        self.id = socket.id
         self.tagged = socket.subprotocol == SUBPROTOCOL
         self.limits = socket.limits
+        self.most = max(1, socket.limits.queue_out // FRAMES)
         self.members: dict[Topic, Member] = {}
         self.told = 0
         self.silent_since = keeper.clock()
         self.writing_since: float | None = None
-        self.released = False
+        self.apart = self.released = False
+        frame_writer = socket.frame_writer
+        self.framed = frame_writer is not None
+        self.write: Callable[[bytes], bool] = frame_writer or _never
+        self.put = socket.server_send
         self._keeper = keeper
         # Of those that are always in step nothing is needed but what is said here.
         self._queue: Waiting | None = None
         self._dropped: dict[Hashable, int] | None = None
-        self._busy = False
-        self._due: list[Due] | None = None
-        self._ready: list[Due] | None = None
-        self._write_frames = socket.frame_writer
-        self._send = socket.server_send
-        self._waits = False
+        self._busy = self._closing = False
         self._held: anyio.CancelScope | None = None
         self._wake: Wake | None = None
         self._writer: anyio.CancelScope | None = None
@@ -120,68 +128,43 @@ class Outgoing:
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
     ) -> None:
         """Have a frame written that counts as one of ``topic``."""
-        if self.released or not self.socket.is_connected():
-            return
-        turn = self._keeper.turn
-        if self._busy or self._queue or self._ready:
-            self._enqueue(frame, size, topic, policy, key)
-            return
-        due = turn.due(frame, size, topic, policy, key)
-        if self._due is None:
-            self._due = [due]
-            turn.add(self)
-        else:
-            self._due.append(due)
+        if not self.released and self.socket.is_connected():
+            self._keeper.turn.offer(self, frame, size, topic, policy, key)
 
-    def write_due(self, turn: Turn) -> None:
-        """Write what is due at the end of a turn; what is not taken waits in the queue."""
-        dues, self._due = self._due or [], None
-        if not (self._busy or self._queue or self._ready):
-            if self._write_frames is None:
-                self._ready, dues = self._split(dues)
-                if self._waits:
-                    self._rouse()
-                elif self._ready:
-                    self._keeper.walk.add(self)
-            elif dues and self._write_frames(turn.joined(dues)):
-                return
+    def take(self, dues: Sequence[Due]) -> None:
+        """Queue what is due, and have the writer write it; nothing when the socket is over."""
         for due in dues:
-            self._enqueue(due.message, due.size, due.topic, due.policy, due.key)
+            if self.released or self._closing:
+                return
+            self._enqueue(due)
 
-    def _split(self, dues: list[Due]) -> tuple[list[Due], list[Due]]:
-        """Return what may be written past the queue, and what a policy has a word in."""
-        if len(dues) <= 1 or (
-            len(dues) <= self.limits.queue_out // FRAMES
-            and all(due.policy.kind is OverflowKind.DISCONNECT for due in dues)
-        ):
-            return dues, []
-        return dues[:1], dues[1:]
-
-    def held(self, scope: anyio.CancelScope) -> None:
-        """Note that the server makes us wait; from now on this socket has a writer of its own."""
-        self._waits = True
+    def held(self, scope: anyio.CancelScope, since: float, left: Sequence[Due]) -> None:
+        """Note that the server makes us wait; what comes now is for the writer."""
         self._held = scope
-        if self.released:
-            scope.cancel()
+        self._busy = self.apart = True
+        self.writing_since = since
+        self.take(left)
 
     def let_go(self) -> None:
         """Note that the write under that scope is over."""
         self._held = None
+        self._written()
 
     def give_up(self, _: Exception) -> None:
         """End a socket whose server fails."""
-        self.socket.cut()
+        if not self.released:
+            self.socket.cut()
 
-    def _enqueue(
-        self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None
-    ) -> None:
+    def _enqueue(self, due: Due) -> None:
         queue = self._waiting()
-        if queue.offer(Item(frame, size, topic, key), policy) is Verdict.FULL:
+        self.apart = True
+        item = Item(due.message, due.size, due.topic, due.key)
+        if queue.offer(item, due.policy) is Verdict.FULL:
             self.evict(1013, "slow reader")
             return
         if self.tagged and queue.gave_way:
             dropped = self._dropped = self._dropped or {}
-            dropped[topic] = dropped.get(topic, 0) + queue.gave_way
+            dropped[due.topic] = dropped.get(due.topic, 0) + queue.gave_way
         if len(queue) > self.limits.queue_out // 2:
             self._keeper.pressed = True
         self._rouse()
@@ -203,9 +186,13 @@ class Outgoing:
         Raises:
             WebSocketDisconnect: The socket is over.
         """
-        if self._due:
-            self.write_due(self._keeper.turn)
-        if self.released or not (self._busy or self._queue or self._ready):
+        if self._keeper.turn.waits:
+            self._keeper.turn.flush()
+        if not self.framed:
+            self._keeper.walk.part(self)
+        # Nothing goes behind a close, be it written or in the queue.
+        self._closing = frame["type"] == "websocket.close"
+        if self.released or not self.apart:
             with anyio.CancelScope() as self._write:
                 await self._transmit(frame)
                 return
@@ -213,11 +200,13 @@ class Outgoing:
         item = _Direct(frame)
         queue = self._waiting()
         queue.put(item)
+        self.apart = True
         self._rouse()
         try:
             await item.done.wait()
         except BaseException:
             queue.discard(item)
+            self._settle()
             raise
         if item.error is not None:
             raise item.error
@@ -237,9 +226,6 @@ class Outgoing:
 
     async def _run(self, wake: Wake) -> None:
         while not self.released:
-            if self._ready and not self._busy:
-                await self.write_ready()
-                continue
             item = None if self._busy or self._queue is None else self._queue.take()
             if item is None:
                 await wake.sleep()
@@ -262,30 +248,6 @@ class Outgoing:
             elif error is not None and not self.released:
                 self.socket.cut()
 
-    async def write_ready(self) -> None:
-        """Write what came in one turn; it is in nobody's queue any more."""
-        ready, self._ready = self._ready, None
-        if self._busy or not ready:
-            self._ready = ready
-            return
-        self._busy = True
-        broken = False
-        try:
-            for due in ready:
-                self.writing_since = self._keeper.clock()
-                await self._send(due.message)
-                if self.released:
-                    break
-        except Exception:  # as for what is queued
-            broken = True
-        finally:
-            self._busy = False
-            self.writing_since = None
-            if self._queue:
-                self._rouse()
-        if broken and not self.released:
-            self.socket.cut()
-
     def release(self) -> list[Message]:
         """Drop what waits and end the writer; later sends of the handler go straight out.
 
@@ -294,16 +256,14 @@ class Outgoing:
         """
         if self.released:
             return []
-        self.released = True
+        self.released = self.apart = True
         self.socket.before_send = None
         dropped = [] if self._queue is None else self._queue.clear()
         for item in dropped:
             if isinstance(item, _Direct):
                 item.error = self._over()
                 item.done.set()
-        self._due = self._ready = None
-        if self._busy:
-            self._keeper.walk.leave(self)
+        self._keeper.walk.leave(self)
         for writing in (self._write, self._writer, self._held):
             if writing is not None:
                 writing.cancel()
@@ -316,17 +276,30 @@ class Outgoing:
             await self._transmit(dropped_frame(topic, self._dropped.pop(topic)))
 
     async def _transmit(self, frame: Message) -> None:
-        self._busy = True
+        self._busy = self.apart = True
         self.writing_since = self._keeper.clock()
         try:
             await self.socket.transmit(frame)
         finally:
-            self._busy = False
             self._write = None
-            self.writing_since = None
-            if self._queue:
-                self._rouse()
+            self._written()
+
+    def _written(self) -> None:
+        self._busy = False
+        self.writing_since = None
+        self._settle()
+
+    def _settle(self) -> None:
+        """Go back in step when nothing waits."""
+        if self._queue:
+            self._rouse()
+        elif not self._busy:
+            self.apart = self.released or self._closing
 
     def _over(self) -> WebSocketDisconnect:
         protocol = self.socket.protocol
         return WebSocketDisconnect(protocol.code or 1006, protocol.reason)
+
+
+def _never(_: bytes) -> bool:
+    return False
