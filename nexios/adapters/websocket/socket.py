@@ -19,7 +19,8 @@ from nexios.adapters.asgi.types import Message, RawHeader, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.websocket.closing import WebSocketDisconnect, error_frame
 from nexios.adapters.websocket.closing import problem as problem_document
-from nexios.adapters.websocket.line import DENIAL, SocketLine
+from nexios.adapters.websocket.hearing import HearingLine
+from nexios.adapters.websocket.line import DENIAL
 from nexios.adapters.websocket.messages import (
     BadMessage,
     Plain,
@@ -52,7 +53,7 @@ HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 Mode = Literal["text", "binary"]
 
 
-class WebSocket(SocketLine):
+class WebSocket(HearingLine):
     """One WebSocket, from before the handshake until it is gone.
 
     After the end every call but ``close`` raises ``WebSocketDisconnect``.
