@@ -82,8 +82,8 @@ class _Room(Generic[M]):
             keep=spec.history.keep,
             alone=spec.when_degraded,
         )
-        if hub.heard:
-            publishing = hub.told(publishing, spec.name, len(payload))
+        if hub.telling.heard:
+            publishing = hub.telling.told(publishing, spec.name, len(payload))
         stored = await publishing
         if stored is None:
             return Receipt(name, None, degraded=True)

@@ -10,7 +10,6 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import cancel_shielded_checkpoint
 
 from nexios.adapters.asgi.types import Message
-from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import (
     Backplane,
@@ -24,23 +23,24 @@ from nexios.application.backplane import (
 )
 from nexios.application.limits import Limits
 from nexios.application.listening import Signals
-from nexios.application.signals import ChannelPublished
 from nexios.websockets.declared import Spec
 from nexios.websockets.entering import accepted
+from nexios.websockets.errands import Errands
 from nexios.websockets.errors import ChannelClash
-from nexios.websockets.frames import SUBPROTOCOL, TICK, bye_frame
+from nexios.websockets.frames import SUBPROTOCOL, bye_frame
 from nexios.websockets.member import Member
 from nexios.websockets.options import WhenDegraded
 from nexios.websockets.outgoing import Outgoing
 from nexios.websockets.presence import Presence, presence_topic
 from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
+from nexios.websockets.telling import Telling
 from nexios.websockets.topic import LiveTopic
 from nexios.websockets.turn import Turn
 from nexios.websockets.walk import Walk
+from nexios.websockets.watch import Watch
 
-WATCH_S: Final = 1.0
-TICK_S: Final = 25.0
+AGAIN_S: Final = 1.0
 PRESSED_TURNS: Final = 4
 READS: Final = 8
 
@@ -52,7 +52,7 @@ class Hub:
     was given.
 
     Attributes:
-        heard: Who listens to broadcasts: then they go through `told`.
+        telling: Tells of broadcasts whoever listens.
     """
 
     def __init__(
@@ -83,12 +83,10 @@ class Hub:
         self.limits = limits
         self.clock = clock
         self.pressed = False
-        self.walk = Walk(self.begin, clock)
+        self._errands = Errands(tasks, report)
+        self.walk = Walk(self._errands.begin, clock)
         self.turn = Turn(self.walk)
-        self._tasks = tasks
-        self._signals = Signals() if signals is None else signals
-        self.heard = self._signals.listeners(ChannelPublished)
-        self._report = report
+        self.telling = Telling(Signals() if signals is None else signals)
         self._required = required
         self._topics: dict[Topic, LiveTopic] = {}
         self._presence: Presence | None = None
@@ -97,8 +95,7 @@ class Hub:
         self._reason = ""
         self._sockets: dict[str, Outgoing] = {}
         self._declared: dict[str, Spec] = {}
-        self._scopes: set[anyio.CancelScope] = set()
-        self._idle: anyio.Event | None = None
+        self._watch = Watch(self._sockets, self._topics, self.walk, clock)
         self._running = False
 
     @property
@@ -121,13 +118,13 @@ class Hub:
                 self._running = False
                 raise
             self._linked(Link(LinkState.DEGRADED, str(error)))
-            self._spawn(self._connect)
+            self.begin(self._connect)
         except BaseException:
             self._running = False
             raise
         RUNNING.enter(self)
-        self._spawn(self._watch)
-        self._spawn(self.turn.run)
+        self.begin(self._watch.run)
+        self.begin(self.turn.run)
 
     async def stop(self) -> None:
         """Let all members go, end all tasks, close the backplane; idempotent."""
@@ -137,11 +134,7 @@ class Hub:
         RUNNING.leave(self)
         for outgoing in tuple(self._sockets.values()):
             self._let_go(outgoing)
-        for scope in tuple(self._scopes):
-            scope.cancel()
-        if self._scopes:
-            self._idle = anyio.Event()
-            await self._idle.wait()
+        await self._errands.end()
         if self._presence is not None:
             with anyio.move_on_after(1.0):
                 await self._presence.withdraw()
@@ -158,21 +151,6 @@ class Hub:
         known = self._declared.setdefault(channel.name, channel)
         if known is not channel and known.options != channel.options:
             raise ChannelClash(channel.name, (known.place, channel.place))
-
-    async def told(
-        self, publishing: Awaitable[Stored | None], channel: str, size: int
-    ) -> Stored | None:
-        """Publish, and tell of it whoever listens."""
-        failure: str | None = None
-        began = time.perf_counter()
-        try:
-            return await publishing
-        except BaseException as error:
-            failure = type(error).__name__
-            raise
-        finally:
-            spent_s = time.perf_counter() - began
-            self._signals.tell(ChannelPublished(channel, size, spent_s, failure))
 
     async def publish(
         self,
@@ -291,7 +269,7 @@ class Hub:
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run a task that ends with the hub."""
-        self._spawn(work)
+        self._errands.begin(work)
 
     def evict(self, outgoing: Outgoing, code: int, reason: str) -> None:
         """Close a socket that cannot keep up, in a task of its own; nobody waits for it."""
@@ -304,30 +282,14 @@ class Hub:
             socket.end()
         else:
             socket.parting = anyio.Event()
-            self._spawn(partial(self._say_close, socket, message, socket.parting))
+            within_s = self.limits.close_handshake_s
+            self.begin(partial(outgoing.part, message, within_s, socket.parting))
 
     def look(self) -> None:
-        """One round of the watch: end writes that stand still, and break long silences."""
-        now = self.clock()
-        self.walk.look()
-        for outgoing in tuple(self._sockets.values()):
-            since = outgoing.writing_since
-            if since is not None and now - since >= outgoing.limits.write_idle_s:
-                self.evict(outgoing, 1013, "slow reader")
-            elif outgoing.tagged:
-                self._tick(outgoing, now)
+        """One round of the watch."""
+        self._watch.look()
 
     # Inside
-
-    def _tick(self, outgoing: Outgoing, now: float) -> None:
-        """Say something to a socket whose topics were silent for long."""
-        topics = [self._topics[topic] for topic in outgoing.members if topic in self._topics]
-        told = sum(topic.told for topic in topics)
-        if told != outgoing.told:
-            outgoing.told, outgoing.silent_since = told, now
-        elif now - outgoing.silent_since >= TICK_S and outgoing.members:
-            outgoing.silent_since = now
-            next(iter(outgoing.members.values())).tell(TICK)
 
     def _member(self, socket: WebSocket, topic: Topic) -> Member | None:
         outgoing = self._sockets.get(socket.id)
@@ -343,7 +305,7 @@ class Hub:
         live = self._topics.get(topic)
         if live is None:
             live = self._topics[topic] = LiveTopic(topic, self._reads, self.turn, quiet=quiet)
-            self._spawn(partial(live.run, self.backplane))
+            self.begin(partial(live.run, self.backplane))
         live.users += 1
         return live
 
@@ -380,7 +342,7 @@ class Hub:
     def _come(self, member: Member) -> None:
         if self._presence is None:
             self._presence = Presence(self.backplane)
-            self._spawn(self._presence.run)
+            self.begin(self._presence.run)
         member.present = True
         self._presence.joined(member.entry)
         if member.tagged:
@@ -422,49 +384,12 @@ class Hub:
 
     async def _connect(self) -> None:
         while True:
-            await anyio.sleep(WATCH_S)
+            await anyio.sleep(AGAIN_S)
             try:
                 await self.backplane.start()
             except AWAY:
                 continue
             return
-
-    async def _say_close(self, socket: WebSocket, message: Message, done: anyio.Event) -> None:
-        last_word = None if socket.farewell is None else socket.farewell(message["code"])
-        try:
-            with anyio.move_on_after(self.limits.close_handshake_s):
-                if last_word is not None:
-                    await socket.transmit(last_word)
-                await socket.transmit(message)
-        except WebSocketDisconnect:
-            pass  # it was gone already
-        finally:
-            socket.end()
-            done.set()
-
-    async def _watch(self) -> None:
-        while True:
-            await anyio.sleep(WATCH_S)
-            self.look()
-
-    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
-        scope = anyio.CancelScope()
-        self._scopes.add(scope)
-        self._tasks.start_soon(self._guarded, work, scope)
-
-    async def _guarded(
-        self, work: Callable[[], Awaitable[None]], scope: anyio.CancelScope
-    ) -> None:
-        """Run one task of the hub: a fault in it is told and touches nothing else."""
-        try:
-            with scope:
-                await work()
-        except Exception as error:
-            self._report(error, "a task of the channels failed")
-        finally:
-            self._scopes.discard(scope)
-            if not self._scopes and self._idle is not None:
-                self._idle.set()
 
 
 RUNNING: Final[Running[Hub]] = Running("nexios_hubs")

@@ -188,7 +188,7 @@ class Outgoing:
         """
         if self._keeper.turn.waits:
             self._keeper.turn.flush()
-        if not self.framed:
+        if self._keeper.walk.waits:
             self._keeper.walk.part(self)
         # Nothing goes behind a close, be it written or in the queue.
         self._closing = frame["type"] == "websocket.close"
@@ -270,6 +270,21 @@ class Outgoing:
         if self._wake is not None:
             self._wake.rouse()
         return [item.frame for item in dropped]
+
+    async def part(self, message: Message, within_s: float, done: anyio.Event) -> None:
+        """Say the close of a socket that was released, and end it; set ``done`` then."""
+        socket = self.socket
+        last_word = None if socket.farewell is None else socket.farewell(message["code"])
+        try:
+            with anyio.move_on_after(within_s):
+                if last_word is not None:
+                    await socket.transmit(last_word)
+                await socket.transmit(message)
+        except WebSocketDisconnect:
+            pass  # it was gone already
+        finally:
+            socket.end()
+            done.set()
 
     async def _tell_dropped(self, topic: Hashable) -> None:
         if isinstance(topic, Topic) and self._dropped is not None:

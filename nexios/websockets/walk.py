@@ -143,6 +143,11 @@ class Walk:
         self._called = False
         self._idle: list[_Walker] = []
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is on its way that was not written or queued yet."""
+        return bool(self._ahead)
+
     def add(self, dues: Sequence[Due], route: Route) -> None:
         """Have messages written to sockets, behind what is on the way to them."""
         self._ahead.append(_Batch(dues, route))

@@ -146,7 +146,9 @@ async def test_one_that_writes_by_itself_takes_what_is_on_its_way_and_gets_it_on
         walk.part(one)
         walk.part(one)
         assert one.queued == ["a", "c"]
+        assert walk.waits
         await anyio.wait_all_tasks_blocked()
+        assert not walk.waits
         assert (one.got, one.queued) == ([], ["a", "c"])
         assert other.got == ["a", "b", "c"]
 
