@@ -63,6 +63,7 @@ class Outgoing:
         writing_since: Clock at the start of the write that runs, or None.
         apart: Rows do not write it: something waits or is being written, or it is over.
         framed, write: Whether and by what its server takes prepared frames.
+        inflates: Those may be compressed.
         put: The server's ``send``.
         most: How many messages of one turn its queue takes with ease.
     """
@@ -80,6 +81,7 @@ class Outgoing:
         "apart",
         "framed",
         "id",
+        "inflates",
         "limits",
         "members",
         "most",
@@ -106,6 +108,7 @@ class Outgoing:
         self.apart = self.released = False
         frame_writer = socket.frame_writer
         self.framed = frame_writer is not None
+        self.inflates = socket.inflates
         self.write: Callable[[bytes], bool] = frame_writer or _never
         self.put = socket.server_send
         self._keeper = keeper

@@ -15,8 +15,9 @@ from nexios.application.limits import Limits
 from nexios.testing.sockets import SocketSession, websocket_connect
 from nexios.websockets.channel import Channel
 from nexios.websockets.crowd import Crowd
-from nexios.websockets.due import Due, joined
+from nexios.websockets.due import Due
 from nexios.websockets.options import Overflow
+from nexios.websockets.row import Row
 from nexios.websockets.turn import FRAMES, Turn
 from nexios.websockets.walk import Walk
 from nexios.websockets.wire import Delivery, pack
@@ -210,6 +211,7 @@ class Framed:
 
     apart = False
     framed = True
+    inflates = False
     tagged = False
     most = FRAMES
 
@@ -273,10 +275,17 @@ async def test_one_message_is_encoded_once_for_all() -> None:
         turn.offer(socket, message, 1, TOPIC, POLICY, None)
     turn.flush()
     assert len({id(one.written[0]) for one in sockets}) == 1
-    dues = [Due(message, 1, TOPIC, POLICY, None)]
-    dues.append(Due({"type": "websocket.send", "bytes": b"y"}, 1, TOPIC, POLICY, None))
-    assert joined(dues) == frame(TEXT, b"x") + frame(BINARY, b"y")
-    assert joined(dues[:1]) is dues[0].wire
+    large: Message = {"type": "websocket.send", "bytes": bytes(10_000)}
+    for inflates in (True, False):
+        due = Due(large, 10_000, TOPIC, POLICY, None)
+        for socket in sockets:
+            socket.written.clear()
+            socket.inflates = inflates
+        Row(sockets).hand_out([Due(message, 1, TOPIC, POLICY, None), due], no_walk())
+        assert len({id(one.written[0]) for one in sockets}) == 1
+        assert sockets[0].written[0].endswith(due.squeezed if inflates else due.wire)
+    assert len(due.squeezed) < 100 < len(due.wire)
+    assert Due(message, 1, TOPIC, POLICY, None).squeezed == frame(TEXT, b"x")
 
 
 async def test_a_crowd_writes_each_row_once_and_leaves_out_whom_it_is_told_to() -> None:

@@ -99,6 +99,12 @@ class SocketLine(Connection):
         offer = self._offer()
         return None if offer is None else offer["write"]
 
+    @property
+    def inflates(self) -> bool:
+        """Whether those frames may be compressed."""
+        offer = self._offer()
+        return offer is not None and bool(offer.get("inflates"))
+
     def _offer(self) -> Mapping[str, Any] | None:
         offer: Mapping[str, Any] | None = (self.scope.get("extensions") or {}).get(EXTENSION)
         return offer if offer is not None and offer["send"] == self._send else None
