@@ -124,7 +124,9 @@ async def test_any_mix_of_stalls_replies_and_leaving_keeps_the_order(
 
     async def handler(websocket: WebSocket) -> None:
         await chat.connect(websocket)
-        while await websocket.receive_text() != "leave":
+        async for text in websocket.iter_text():
+            if text == "leave":
+                break
             await websocket.send_text(f"reply {len(told)}")
         await chat.disconnect(websocket)
         await websocket.receive()

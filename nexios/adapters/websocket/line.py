@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import anyio
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.frames import EXTENSION, frame
+from nexios.adapters.asgi.frames import EXTENSION
 from nexios.adapters.asgi.types import Message, Receive, Scope, Send
 from nexios.adapters.websocket.closing import WebSocketDisconnect, check_code, cut_reason
 from nexios.adapters.websocket.inbox import Inbox
@@ -166,15 +166,6 @@ class SocketLine(Connection):
         self.raise_if_ended()
         if self._protocol.sending(message):
             await self._pass(message)
-
-    def _wrote(self, opcode: int, payload: bytes) -> bool:
-        """Write a message as a frame, without waiting; False when it has to be sent."""
-        return (
-            self._write is not None
-            and self.before_send is None
-            and self._protocol.state is OPEN
-            and self._write(frame(opcode, payload))
-        )
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the socket; again, or after the end, it does nothing.
