@@ -80,7 +80,7 @@ class Member:
         self.policy = policy
         self._joining: list[Delivery | Message] | None = [] if joining else None
         self._full = False
-        self._settled: list[Callable[[], None]] = []
+        self._settled: tuple[Callable[[], None], ...] = ()
         self.present = False
         self.topic = topic
         self.tagged = outgoing.tagged
@@ -109,7 +109,7 @@ class Member:
         """
         if self._joining is None:
             return False
-        self._settled.append(settled)
+        self._settled += (settled,)
         return True
 
     def wait(self, delivery: Delivery) -> None:
@@ -161,9 +161,9 @@ class Member:
 
     def _let_go(self, last: Position | None, head: Position | None) -> None:
         waited, self._joining = self._joining or [], None
-        for settled in self._settled:
-            settled()
-        self._settled.clear()
+        settled, self._settled = self._settled, ()
+        for tell in settled:
+            tell()
         if self._full and head is not None:
             self.tell(reset_frame(self.topic, head, "overflow"))
             return

@@ -193,8 +193,8 @@ class Outgoing:
             self._keeper.turn.flush()
         if self._keeper.walk.waits:
             self._keeper.walk.part(self)
-        # Nothing goes behind a close, be it written or in the queue.
-        self._closing = frame["type"] == "websocket.close"
+        if frame["type"] == "websocket.close":
+            self._closing = True  # nothing goes behind it, be it written or in the queue
         if self.released or not self.apart:
             with anyio.CancelScope() as self._write:
                 await self._transmit(frame)

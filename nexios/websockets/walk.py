@@ -87,9 +87,12 @@ class _Batch:
     def give(self, socket: Walked) -> None:
         """Have a socket take what is on its way, now."""
         gone = len(self.route.sockets) - length_hint(self.ahead)
-        skipped = self.skipped = self.skipped or set()
-        if self.route.place(socket) >= gone and socket not in skipped:
-            skipped.add(socket)
+        if self.route.place(socket) < gone:
+            return
+        if self.skipped is None:
+            self.skipped = set()
+        if socket not in self.skipped:
+            self.skipped.add(socket)
             socket.take(self.dues)
 
 
