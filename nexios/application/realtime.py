@@ -32,7 +32,8 @@ class RealtimeSettings(Section):
         namespace: Apps that share backplane and namespace share their channels.
         required: An app whose backplane is out of reach does not start; otherwise it starts
             degraded.
-        deflate: Offer to compress messages: fewer bytes for more CPU.
+        deflate: Offer to compress messages over 512 bytes: fewer bytes for more CPU. What a
+            channel says is compressed once for all its members.
     """
 
     allowed_origins: Texts = ()
