@@ -83,6 +83,13 @@ class Member:
         """The member as other processes know it."""
         return Present(self.topic, self.socket, self.subject, self.meta, self.since)
 
+    @property
+    def joining_is_full(self) -> bool:
+        """Whether so much came while it is told what was before that no more may wait."""
+        return self._joining is not None and (
+            len(self._joining) >= self._outgoing.limits.queue_out
+        )
+
     def offer(self, delivery: Delivery) -> None:
         """Take one message of the topic. Never waits, never raises for the socket's state."""
         if self._joining is None:
@@ -252,6 +259,11 @@ class Outgoing:
     def waiting(self) -> int:
         """How many messages wait to be written."""
         return 0 if self._queue is None else len(self._queue)
+
+    @property
+    def queue(self) -> Waiting:
+        """What waits to be written, made when it is first asked for."""
+        return self._waiting()
 
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 
@@ -18,6 +18,18 @@ _AGAIN_S: Final = 1.0
 _TOLD_S: Final = 120.0
 
 
+class Listener(Protocol):
+    """Somebody of this process who hears a topic and is no member."""
+
+    def heard(self, delivery: Delivery) -> None:
+        """Take a message; never waits and never raises."""
+        ...
+
+    def lost(self, head: Position, reason: str, /) -> None:
+        """Note that messages were lost before ``head``, why in the words of ``reset``."""
+        ...
+
+
 class LiveTopic:
     """The members of one topic here; lives from its first member to its last.
 
@@ -31,6 +43,7 @@ class LiveTopic:
         "_cursor",
         "_error",
         "_limit",
+        "_listeners",
         "_local",
         "_members",
         "_quiet",
@@ -58,6 +71,7 @@ class LiveTopic:
         self._limit = limit
         self._cursor = Cursor()
         self._members: dict[str, Member] = {}
+        self._listeners: tuple[Listener, ...] = ()
         self._row: tuple[Member, ...] | None = None
         self._tagged = 0
         self._ready = anyio.Event()
@@ -95,6 +109,14 @@ class LiveTopic:
         if self._members.pop(member.socket, None) is not None:
             self._tagged -= member.tagged
             self._row = None
+
+    def listen(self, listener: Listener) -> None:
+        """Have somebody hear what arrives from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell somebody no more."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def arrived(self, arrived: Arrived) -> None:
         """Take a message from the backplane. Never waits and never raises for a member."""
@@ -165,7 +187,7 @@ class LiveTopic:
         self._rouse()
 
     def _begin(self, head: Position) -> None:
-        if self._cursor.begin(head) is Step.RESET and self._members:
+        if self._cursor.begin(head) is Step.RESET and (self._members or self._listeners):
             self._cursor.reason = "epoch"  # they joined while nobody knew the place
             self._reset(head)
 
@@ -217,9 +239,13 @@ class LiveTopic:
         else:
             for member in self.members:
                 member.offer(delivery)
+        for listener in self._listeners:
+            listener.heard(delivery)
 
     def _reset(self, head: Position) -> None:
         self._tell(reset_frame(self.topic, head, self._cursor.reason))
+        for listener in self._listeners:
+            listener.lost(head, self._cursor.reason)
 
     def _tell(self, frame: Message) -> None:
         if self._tagged and not self._quiet:

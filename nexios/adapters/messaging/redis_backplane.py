@@ -128,6 +128,8 @@ class RedisBackplane:
         duplicate_window_s: How long the id of a message is remembered.
     """
 
+    shared = True
+
     def __init__(
         self,
         url: str,
