@@ -20,7 +20,10 @@ from tests.support.sockets import FakeApp, running_hub
 
 __all__ = ["processes"]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.anyio
+
+# What talks to brokers runs there only.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 Events = AsyncIterator[ServerSentEvent[Any]]
 
@@ -45,6 +48,7 @@ async def stream(room: Any, after: Any = None) -> AsyncIterator[tuple[Events, An
         yield events, joined
 
 
+@on_asyncio
 async def test_a_stream_goes_on_where_it_was_cut_on_another_process(processes: Carried) -> None:
     chat = Channel[object]("chat")
     async with processes() as both:

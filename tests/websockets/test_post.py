@@ -20,7 +20,10 @@ from tests.support.sockets import FakeApp, running_hub, served
 
 __all__ = ["processes"]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.anyio
+
+# What talks to brokers runs there only.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 async def code_of(peer: SocketSession) -> int:
@@ -31,6 +34,7 @@ async def code_of(peer: SocketSession) -> int:
     return end.value.code
 
 
+@on_asyncio
 async def test_send_to_one_reaches_other_processes(processes: Carried) -> None:
     chat = Channel[object]("chat")
     async with processes() as both, AsyncExitStack() as stack:
@@ -90,6 +94,7 @@ async def test_who_is_out_of_reach_is_said_to_the_sender() -> None:
             await chat.send("elsewhere", 1)
 
 
+@on_asyncio
 async def test_letters_are_followed_while_a_socket_is_here_and_heal(processes: Carried) -> None:
     chat = Channel[object]("chat")
     async with processes() as both:
@@ -113,6 +118,7 @@ async def test_letters_go_on_after_the_broker_was_away() -> None:
         assert await ada.receive_json() == "back"
 
 
+@on_asyncio
 async def test_a_user_is_told_on_all_sockets_and_nobody_else(processes: Carried) -> None:
     chat = Channel[object]("chat")
     async with processes() as both, AsyncExitStack() as stack:
@@ -203,6 +209,7 @@ async def test_topics_of_users_do_not_count_against_the_limit() -> None:
         assert await code_of(peer) == 4429
 
 
+@on_asyncio
 async def test_a_single_socket_replaces_its_users_older_one(processes: Carried) -> None:
     chat = Channel[object]("chat")
     async with processes() as both, AsyncExitStack() as stack:
@@ -219,6 +226,7 @@ async def test_a_single_socket_replaces_its_users_older_one(processes: Carried) 
         assert await bob.receive_json() == "all"
 
 
+@on_asyncio
 async def test_of_many_that_come_at_once_one_stays(processes: Carried) -> None:
     chat = Channel[object]("chat")
     async with processes() as both, AsyncExitStack() as stack:
@@ -292,6 +300,7 @@ async def test_joining_is_asked_before_the_handshake_is_answered() -> None:
 @pytest.mark.parametrize(
     ("fault", "code"), [(Forbidden("gone"), 4403), (LookupError("a fault of ours"), 1011)]
 )
+@on_asyncio
 async def test_a_right_that_was_lost_closes_on_all_processes(
     processes: Carried, fault: Exception, code: int
 ) -> None:
