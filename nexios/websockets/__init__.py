@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         NoRunningApp,
         PresenceOff,
         UnknownSocket,
+        UsersOff,
     )
     from nexios.websockets.legacy import ChannelBox, WebSocketConsumer
     from nexios.websockets.member import Member
@@ -30,7 +31,7 @@ _HOMES: Final = {
     "nexios.websockets.answers": "Receipt Slice Told",
     "nexios.websockets.channel": "Channel",
     "nexios.websockets.errors": "AmbiguousApp BlockNeedsOneProcess ChannelClash "
-    "ChannelError MessageInvalid NoRunningApp PresenceOff UnknownSocket",
+    "ChannelError MessageInvalid NoRunningApp PresenceOff UnknownSocket UsersOff",
     "nexios.websockets.legacy": "ChannelBox WebSocketConsumer",
     "nexios.websockets.member": "Member",
     "nexios.websockets.options": "History Overflow",
@@ -57,6 +58,7 @@ __all__ = [
     "Told",
     "UnknownSocket",
     "UserSockets",
+    "UsersOff",
     "WebSocket",
     "WebSocketConsumer",
     "WebSocketDisconnect",

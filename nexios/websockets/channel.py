@@ -9,7 +9,7 @@ from nexios.application.backplane import Position, Present
 from nexios.websockets.answers import M
 from nexios.websockets.declared import Joining, Spec
 from nexios.websockets.described import description_of
-from nexios.websockets.errors import MessageInvalid, UnknownSocket
+from nexios.websockets.errors import MessageInvalid, UnknownSocket, UsersOff
 from nexios.websockets.member import Member
 from nexios.websockets.names import GROUP_BYTES, is_group_name
 from nexios.websockets.one_socket import OneSocketChannel
@@ -47,6 +47,7 @@ class Channel(Room[M]):
         presence: bool = False,
         when_degraded: WhenDegraded = "local",
         joining: Joining | None = None,
+        users: bool = False,
     ) -> None:
         """Declare a channel.
 
@@ -63,6 +64,8 @@ class Channel(Room[M]):
             joining: Asked at each ``connect`` and ``join``, before the handshake is answered,
                 with the socket and the name of the group, None for the channel itself; raising
                 refuses. See `recheck`.
+            users: All sockets of a user can be told at once, see `user`. It is a topic more for
+                each user who is there.
         """
         policy = overflow or Overflow.disconnect()
         spec = Spec(
@@ -74,6 +77,7 @@ class Channel(Room[M]):
             presence=presence,
             when_degraded=when_degraded,
             joining=joining,
+            users=users,
         )
         super().__init__(spec, None, None)
 
@@ -114,8 +118,11 @@ class Channel(Room[M]):
         ``caller.actor`` it had when it came.
 
         Raises:
+            UsersOff: The channel is declared without ``users=True``.
             ValueError: The subject is empty, over 200 bytes, or holds control characters.
         """
+        if not self._spec.users:
+            raise UsersOff(self.name)
         if not is_group_name(subject):
             raise ValueError(
                 f"a user is named by 1 to {GROUP_BYTES} bytes, no control characters: {subject!r}"

@@ -29,6 +29,7 @@ class Spec:
         "overflow",
         "place",
         "presence",
+        "users",
         "when_degraded",
     )
 
@@ -43,6 +44,7 @@ class Spec:
         presence: bool,
         when_degraded: WhenDegraded,
         joining: Joining | None = None,
+        users: bool = False,
     ) -> None:
         if _NAME.fullmatch(name) is None:
             raise ValueError(
@@ -57,6 +59,7 @@ class Spec:
         self.presence = presence
         self.when_degraded = when_degraded
         self.joining = joining
+        self.users = users
         self.adapter = None if message is None else pydantic.TypeAdapter[Any](message)
         self.place = _place()
 
@@ -71,6 +74,7 @@ class Spec:
             self.presence,
             self.when_degraded,
             self.joining,
+            self.users,
         )
 
 

@@ -84,6 +84,20 @@ class PresenceOff(ChannelError):
         )
 
 
+class UsersOff(ChannelError):
+    """The sockets of a user were asked for, and the channel does not keep them together."""
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        super().__init__(channel)
+
+    def __str__(self) -> str:
+        return (
+            f"channel {self.channel!r} does not know the sockets of a user as one\n"
+            f"  fix: Channel({self.channel!r}, users=True)"
+        )
+
+
 class MessageInvalid(ChannelError, ValueError):
     """What was broadcast does not fit the channel's ``message=``, or has no JSON form."""
 

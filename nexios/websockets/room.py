@@ -168,7 +168,7 @@ class Room(Generic[M]):
             hub.post.expect(topic, websocket.id)
         try:
             member = await hub.join(websocket, topic, spec, meta=meta, recent=recent, after=after)
-            mine = user_topic(spec.name, subject)
+            mine = user_topic(spec.name, subject) if spec.users else None
             if mine is not None and mine != topic:
                 await hub.join(websocket, mine, spec, meta=meta, recent=0, after=None)
             if alone and subject is not None:

@@ -200,7 +200,7 @@ async def test_streams_end_with_the_app_and_leave_nothing_behind() -> None:
 
 
 async def test_who_leaves_a_stream_ends_its_subscription() -> None:
-    app, chat, link = FakeApp(), Channel[object]("chat"), Linked(MemoryBackplane())
+    app, chat, link = FakeApp(), Channel[object]("chat", users=True), Linked(MemoryBackplane())
     async with running_hub(app, backplane=link) as hub:
         async with stream(chat.user("ada")), stream(chat):
             assert link.following == 2

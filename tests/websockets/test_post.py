@@ -13,7 +13,7 @@ from nexios.application.errors import Forbidden, Unavailable
 from nexios.application.limits import Limits
 from nexios.testing.sockets import SocketDenied, SocketSession
 from nexios.websockets.channel import Channel
-from nexios.websockets.errors import MessageInvalid, UnknownSocket
+from nexios.websockets.errors import MessageInvalid, UnknownSocket, UsersOff
 from tests.support.backplanes import Linked
 from tests.support.processes import IN, Carried, enter, processes, staying, until
 from tests.support.sockets import FakeApp, running_hub, served
@@ -108,7 +108,7 @@ async def test_letters_are_followed_while_a_socket_is_here_and_heal(processes: C
 
 
 async def test_letters_go_on_after_the_broker_was_away() -> None:
-    chat, link = Channel[object]("chat"), Linked(MemoryBackplane())
+    chat, link = Channel[object]("chat", users=True), Linked(MemoryBackplane())
     app = FakeApp()
     async with running_hub(app, backplane=link), AsyncExitStack() as stack:
         ada = await enter(stack, staying(chat, app), "ada")
@@ -120,7 +120,7 @@ async def test_letters_go_on_after_the_broker_was_away() -> None:
 
 @on_asyncio
 async def test_a_user_is_told_on_all_sockets_and_nobody_else(processes: Carried) -> None:
-    chat = Channel[object]("chat")
+    chat = Channel[object]("chat", users=True)
     async with processes() as both, AsyncExitStack() as stack:
         phone = await enter(stack, staying(chat, both.here, "tea"), "ada", tagged=True)
         desk = await enter(stack, staying(chat, both.there), "ada")
@@ -143,7 +143,7 @@ async def test_a_user_is_told_on_all_sockets_and_nobody_else(processes: Carried)
 
 
 async def test_a_group_named_as_a_user_is_another_topic() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
+    app, chat = FakeApp(), Channel[object]("chat", users=True)
     async with running_hub(app), AsyncExitStack() as stack:
         eve = await enter(stack, staying(chat, app, "ada"), "eve")
         ada = await enter(stack, staying(chat, app), "ada")
@@ -154,7 +154,7 @@ async def test_a_group_named_as_a_user_is_another_topic() -> None:
 
 
 async def test_who_left_everything_is_none_of_its_users_sockets() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
+    app, chat = FakeApp(), Channel[object]("chat", users=True)
     counts: list[int] = []
 
     async def handler(websocket: WebSocket) -> None:
@@ -178,7 +178,7 @@ async def test_who_left_everything_is_none_of_its_users_sockets() -> None:
 
 @pytest.mark.parametrize("name", ["", "a" * 201, "a\nb"])
 async def test_a_user_who_cannot_be_named_is_in_the_channel_all_the_same(name: str) -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
+    app, chat = FakeApp(), Channel[object]("chat", users=True)
 
     async def handler(websocket: WebSocket) -> None:
         websocket.scope["caller"] = Caller(actor=name)
@@ -194,7 +194,7 @@ async def test_a_user_who_cannot_be_named_is_in_the_channel_all_the_same(name: s
 
 
 async def test_topics_of_users_do_not_count_against_the_limit() -> None:
-    app, chat = FakeApp(), Channel[object]("chat")
+    app, chat = FakeApp(), Channel[object]("chat", users=True)
 
     async def handler(websocket: WebSocket) -> None:
         websocket.scope["caller"] = Caller(actor="ada")
@@ -344,3 +344,14 @@ async def test_a_recheck_in_one_process_asks_once() -> None:
         await chat.recheck("ada")
         await until(lambda: doors.asked == 2)
         assert len(chat.group("tea").members) == 1
+
+
+async def test_users_have_to_be_declared_and_cost_nothing_otherwise() -> None:
+    app, chat, link = FakeApp(), Channel[object]("chat"), Linked(MemoryBackplane())
+    async with running_hub(app, backplane=link), AsyncExitStack() as stack:
+        ada = await enter(stack, staying(chat, app), "ada")
+        assert link.following == 2  # the channel, and letters
+        with pytest.raises(UsersOff, match=r"fix: Channel\('chat', users=True\)"):
+            chat.user("ada")
+        await chat.broadcast("all")
+        assert await ada.receive_json() == "all"
