@@ -26,11 +26,14 @@ from nexios.application.listening import Signals
 from nexios.websockets.declared import Spec
 from nexios.websockets.entering import accepted
 from nexios.websockets.errands import Errands
-from nexios.websockets.errors import ChannelClash
+from nexios.websockets.errors import BlockNeedsOneProcess, ChannelClash
 from nexios.websockets.frames import SUBPROTOCOL, bye_frame
 from nexios.websockets.member import Member
-from nexios.websockets.options import WhenDegraded
+from nexios.websockets.names import is_users, users_of
+from nexios.websockets.options import OverflowKind, WhenDegraded
 from nexios.websockets.outgoing import Outgoing
+from nexios.websockets.patience import Patience, Stream
+from nexios.websockets.post import Post
 from nexios.websockets.presence import Presence, presence_topic
 from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
@@ -53,6 +56,9 @@ class Hub:
 
     Attributes:
         telling: Tells of broadcasts whoever listens.
+        post: What goes to single sockets of other processes.
+        feeds: Event streams of topics; they end with the hub.
+        patience: Waits for slow members, where a channel wants that.
     """
 
     def __init__(
@@ -96,6 +102,9 @@ class Hub:
         self._sockets: dict[str, Outgoing] = {}
         self._declared: dict[str, Spec] = {}
         self._watch = Watch(self._sockets, self._topics, self.walk, clock)
+        self.post = Post(self)
+        self.feeds: set[Stream] = set()
+        self.patience = Patience(self)
         self._running = False
 
     @property
@@ -134,6 +143,8 @@ class Hub:
         RUNNING.leave(self)
         for outgoing in tuple(self._sockets.values()):
             self._let_go(outgoing)
+        for feed in tuple(self.feeds):
+            feed.end()
         await self._errands.end()
         if self._presence is not None:
             with anyio.move_on_after(1.0):
@@ -147,7 +158,10 @@ class Hub:
 
         Raises:
             ChannelClash: One with this name and other options is known.
+            BlockNeedsOneProcess: It waits for its members, and some are elsewhere.
         """
+        if channel.overflow.kind is OverflowKind.BLOCK and self.backplane.shared:
+            raise BlockNeedsOneProcess(channel.name, type(self.backplane).__name__, channel.place)
         known = self._declared.setdefault(channel.name, channel)
         if known is not channel and known.options != channel.options:
             raise ChannelClash(channel.name, (known.place, channel.place))
@@ -211,12 +225,14 @@ class Hub:
         known = self._member(socket, topic)
         if known is not None:
             return known
-        await self._check_topics(socket)
+        await self._check_topics(socket, topic)
         if after is None and socket.subprotocol == SUBPROTOCOL:
             after = asked.get(str(topic))
         live = self._live(topic)
+        self.post.open()
         try:
             await live.ready()
+            await self.post.ready()
             known = self._member(socket, topic)
             if known is not None:  # joined by another task of this socket meanwhile
                 return known
@@ -225,6 +241,7 @@ class Hub:
             member = self._enter(socket, live, channel, meta, joining=first)
         finally:
             self._leave_topic(live)
+            self.post.close()
         if first:
             place = live.last
             try:
@@ -247,14 +264,22 @@ class Hub:
                 here.setdefault(entry.socket, entry)
         return sorted(here.values(), key=lambda one: one.since)
 
-    def leave(self, socket: WebSocket, channel: str, group: str | None) -> None:
-        """Take a socket out of one group, or with None out of the channel and all its groups."""
+    def leave(self, socket: WebSocket, channel: str, topic: Topic | None) -> None:
+        """Take a socket out of one topic, or with None out of the channel and all its groups.
+
+        Who is in none of the channel any more is none of its user's sockets there.
+        """
         outgoing = self._sockets.get(socket.id)
         if outgoing is None:
             return
-        for topic in tuple(outgoing.members):
-            if topic.channel == channel and group in (None, topic.group):
-                self._part(outgoing, topic)
+        for one in tuple(outgoing.members):
+            if one == topic or (topic is None and one.channel == channel):
+                self._part(outgoing, one)
+        if not any(one.channel == channel for one in outgoing.members):
+            users = users_of(channel)
+            for one in tuple(outgoing.members):
+                if one.channel == users:
+                    self._part(outgoing, one)
 
     def members(self, topic: Topic) -> tuple[Member, ...]:
         """Return the members on this process."""
@@ -264,6 +289,25 @@ class Hub:
     def outgoing(self, socket: str) -> Outgoing | None:
         """Return the outgoing side of a member socket, by its id."""
         return self._sockets.get(socket)
+
+    # Asked by what stands beside members: letters, event streams
+
+    @property
+    def sockets(self) -> tuple[Outgoing, ...]:
+        """The sockets here that are in a topic."""
+        return tuple(self._sockets.values())
+
+    def known(self, channel: str) -> Spec | None:
+        """Return what a channel is declared to be, once it was used here."""
+        return self._declared.get(channel)
+
+    def use_topic(self, topic: Topic, *, quiet: bool = False) -> LiveTopic:
+        """Follow a topic until it is left as often as it was used."""
+        return self._live(topic, quiet=quiet)
+
+    def leave_topic(self, live: LiveTopic) -> None:
+        """Use a topic once less."""
+        self._leave_topic(live)
 
     # Asked by members
 
@@ -295,10 +339,12 @@ class Hub:
         outgoing = self._sockets.get(socket.id)
         return None if outgoing is None else outgoing.members.get(topic)
 
-    async def _check_topics(self, socket: WebSocket) -> None:
+    async def _check_topics(self, socket: WebSocket, topic: Topic) -> None:
         outgoing = self._sockets.get(socket.id)
         most = socket.limits.topics_per_socket
-        if outgoing is not None and most is not None and len(outgoing.members) >= most:
+        if outgoing is None or most is None or len(outgoing.members) < most:
+            return
+        if not is_users(topic) and sum(not is_users(one) for one in outgoing.members) >= most:
             await socket.refuse(4429, "too many topics")
 
     def _live(self, topic: Topic, *, quiet: bool = False) -> LiveTopic:
@@ -328,6 +374,7 @@ class Hub:
         outgoing = self._sockets.get(socket.id)
         if outgoing is None:
             outgoing = self._sockets[socket.id] = Outgoing(socket, self)
+            self.post.open()
             socket.when_gone(partial(self._forget, outgoing))
             if outgoing.tagged:
                 socket.farewell = bye_frame
@@ -372,7 +419,8 @@ class Hub:
     def _let_go(self, outgoing: Outgoing) -> list[Message]:
         for topic in tuple(outgoing.members):
             self._part(outgoing, topic)
-        self._sockets.pop(outgoing.socket.id, None)
+        if self._sockets.pop(outgoing.socket.id, None) is not None:
+            self.post.close()
         return outgoing.release()
 
     def _linked(self, link: Link) -> None:

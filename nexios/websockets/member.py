@@ -102,6 +102,11 @@ class Member:
         """The member as other processes know it."""
         return Present(self.topic, self.socket, self.subject, self.meta, self.since)
 
+    @property
+    def joining_is_full(self) -> bool:
+        """Whether so much came while it is told what was before that no more may wait."""
+        return self._joining is not None and (len(self._joining) >= self.outgoing.limits.queue_out)
+
     def expect(self, settled: Callable[[], None]) -> bool:
         """Tell whether what was before is still on the way; ``settled`` is called when it came.
 

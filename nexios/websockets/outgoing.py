@@ -127,6 +127,11 @@ class Outgoing:
         """How many messages wait to be written."""
         return 0 if self._queue is None else len(self._queue)
 
+    @property
+    def queue(self) -> Waiting:
+        """What waits to be written, made when it is first asked for."""
+        return self._waiting()
+
     def offer_frame(
         self, frame: Message, size: int, topic: Topic, policy: Overflow, key: str | None = None
     ) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 
@@ -21,6 +21,18 @@ _AGAIN_S: Final = 1.0
 _TOLD_S: Final = 120.0
 
 
+class Listener(Protocol):
+    """Somebody of this process who hears a topic and is no member."""
+
+    def heard(self, delivery: Delivery) -> None:
+        """Take a message; never waits and never raises."""
+        ...
+
+    def lost(self, head: Position, reason: str, /) -> None:
+        """Note that messages were lost before ``head``, why in the words of ``reset``."""
+        ...
+
+
 class LiveTopic:
     """The members of one topic here; lives from its first member to its last.
 
@@ -36,6 +48,7 @@ class LiveTopic:
         "_error",
         "_joining",
         "_limit",
+        "_listeners",
         "_local",
         "_members",
         "_quiet",
@@ -69,6 +82,7 @@ class LiveTopic:
         self._cursor = Cursor()
         self._members: dict[str, Member] = {}
         self._joining: dict[str, Member] = {}
+        self._listeners: tuple[Listener, ...] = ()
         self._row: tuple[Member, ...] | None = None
         self._crowd: Crowd | None = None
         self._tagged = 0
@@ -110,6 +124,14 @@ class LiveTopic:
             self._joining.pop(member.socket, None)
             self._tagged -= member.tagged
             self._row = self._crowd = None
+
+    def listen(self, listener: Listener) -> None:
+        """Have somebody hear what arrives from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell somebody no more."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def arrived(self, arrived: Arrived) -> None:
         """Take a message from the backplane. Never waits and never raises for a member."""
@@ -180,7 +202,7 @@ class LiveTopic:
         self._rouse()
 
     def _begin(self, head: Position) -> None:
-        if self._cursor.begin(head) is Step.RESET and self._members:
+        if self._cursor.begin(head) is Step.RESET and (self._members or self._listeners):
             self._cursor.reason = "epoch"  # they joined while nobody knew the place
             self._reset(head)
 
@@ -232,6 +254,8 @@ class LiveTopic:
             self._crowd = self._gathered()
         if self._crowd is not None:
             self._crowd.offer(delivery, exclude)
+        for listener in self._listeners:
+            listener.heard(delivery)
 
     def _gathered(self) -> Crowd | None:
         """Return those who are to be told what arrives, None when there is nobody."""
@@ -248,6 +272,8 @@ class LiveTopic:
 
     def _reset(self, head: Position) -> None:
         self._tell(reset_frame(self.topic, head, self._cursor.reason))
+        for listener in self._listeners:
+            listener.lost(head, self._cursor.reason)
 
     def _tell(self, frame: Message) -> None:
         if self._tagged and not self._quiet:

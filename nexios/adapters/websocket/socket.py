@@ -27,6 +27,7 @@ from nexios.adapters.websocket.messages import (
     Strikes,
     parse_json,
     parse_model,
+    ref_in,
     write_json,
 )
 from nexios.adapters.websocket.protocol import OPEN, SocketState
@@ -353,7 +354,7 @@ class WebSocket(HearingLine):
             try:
                 return parse(payload)
             except BadMessage as bad:
-                await self.forgive(bad)
+                await self.forgive(bad, ref_in(payload, self.limits))
 
     async def forgive(self, bad: BadMessage, ref: object = None) -> None:
         """Answer a bad message, or close with 1007 when it is the third within a minute."""
