@@ -7,6 +7,7 @@
 ``echo``    round trips of one socket: the application against raw, both on our engine.
 ``fanout``  one message to 200 sockets, four in flight: deliveries a second and server CPU of one,
             on our engine and on stock uvicorn, both against raw ASGI on stock uvicorn.
+``deflate`` the same with 0.8 KB, to sockets that offer permessage-deflate.
 ``idle``    bytes of the server's memory for one open socket, in a channel and not.
 ``slow``    the 99th percentile of the delay from publishing to arrival at 490 sockets, with ten
             more that read and with ten more that stand still.
@@ -18,210 +19,27 @@ the pairs. CPU is that of the server's loop, which other work disturbs less than
 
 import argparse
 import asyncio
-import contextlib
 import json
 import re
-import socket
 import statistics
-import struct
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvloop
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-from nexios import MakeConfig, NexiosApp
-from nexios.adapters.servers.uvicorn import ServerOptions, server
-from nexios.websockets import Channel
+from realtime_client import OFFER, Client, connected
+from realtime_servers import Process, serving
 
 SOCKETS: Final = 200
 IN_FLIGHT: Final = 4
 TEXT: Final = b"x" * 64
+LARGE: Final = b" ".join(b"seat %d of the room has something to say;" % n for n in range(20))
+"""For those who inflate: 0.8 KB, of which a tenth is left."""
 TRIPS: Final = 1000
 """Round trips in one turn: 50 ms."""
-FREE: Final = {
-    "messages_per_s": None,
-    "sockets_per_address": None,
-    "sockets_per_caller": None,
-    "control_frames_per_s": None,
-}
 _MOMENT: Final = re.compile(rb"@(\d+\.\d+)@")
 
 Row = dict[str, Any]
-
-
-# The applications
-
-
-def nexios_app() -> NexiosApp:
-    """Return an application with a channel."""
-    app = NexiosApp(config=MakeConfig(limits=FREE, health={"enabled": False}))
-    chat: Channel[str] = Channel("chat")
-
-    @app.websocket("/ws")
-    async def echo(websocket) -> None:  # type: ignore[no-untyped-def]  # as users write it
-        await websocket.accept()
-        async for text in websocket.iter_text():
-            await websocket.send_text(text)
-
-    @app.websocket("/chat")
-    async def room(websocket) -> None:  # type: ignore[no-untyped-def]
-        await chat.connect(websocket)
-        async for text in websocket.iter_text():
-            await chat.broadcast(text)
-
-    return app
-
-
-async def raw_app(scope: Any, receive: Any, send: Any) -> None:
-    """Serve the same by hand."""
-    if scope["type"] == "lifespan":
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await receive()
-    await send({"type": "websocket.accept"})
-    together = scope["path"] == "/chat"
-    if together:
-        _ROOM.add(send)
-    try:
-        while (message := await receive())["type"] == "websocket.receive":
-            if not together:
-                await send({"type": "websocket.send", "text": message["text"]})
-                continue
-            for one in tuple(_ROOM):
-                with contextlib.suppress(OSError):
-                    await one({"type": "websocket.send", "text": message["text"]})
-    finally:
-        _ROOM.discard(send)
-
-
-_ROOM: Final[set[Any]] = set()
-
-
-def serve(kind: str) -> None:
-    """Serve ``nexios`` or ``raw`` on ``ours`` or ``stock`` until stopped; print the port."""
-    what, engine = kind.split("-")
-    app: Any = nexios_app() if what == "nexios" else raw_app
-    running = server(app, ServerOptions(port=0, log_level="critical"))
-    running.config.backlog = 8192
-    if engine == "stock":
-        running.config.ws = WebSocketsSansIOProtocol
-    listening = socket.create_server(("127.0.0.1", 0), backlog=8192)
-
-    async def main() -> None:
-        print(listening.getsockname()[1], flush=True)
-        await running.serve(sockets=[listening])
-
-    uvloop.run(main())
-
-
-class Process:
-    """A server in a process of its own."""
-
-    def __init__(self, kind: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", kind], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
-        self._proc = Path("/proc") / str(self._process.pid)
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-
-    def cpu_s(self) -> float:
-        """Return the CPU seconds its loop has used."""
-        return int((self._proc / "schedstat").read_text().split()[0]) / 1e9
-
-    def memory(self) -> int:
-        """Return the bytes of memory it holds."""
-        text = (self._proc / "status").read_text()
-        return int(text.partition("VmRSS:")[2].split()[0]) * 1024
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@contextlib.contextmanager
-def serving(*kinds: str) -> Iterator[dict[str, Process]]:
-    """Start servers, and stop them in the end."""
-    servers: dict[str, Process] = {}
-    try:
-        for kind in kinds:
-            servers[kind] = Process(kind)
-        yield servers
-    finally:
-        for one in servers.values():
-            one.stop()
-
-
-# The client: it counts bytes, because reading frames would cost more than what is measured
-
-
-class Client(asyncio.Protocol):
-    """One socket; ``arrived`` is told how many bytes came after the handshake."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, arrived: Callable[["Client", bytes], None]) -> None:
-        self._arrived = arrived
-        self._head: bytes | None = b""
-        self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if self._head is None:
-            self._arrived(self, data)
-            return
-        self._head += data
-        if b"\r\n\r\n" in self._head:
-            head, _, rest = self._head.partition(b"\r\n\r\n")
-            self._head = None
-            if b" 101 " not in head:
-                self.open.set_exception(ConnectionError(head.decode()))
-                return
-            self.open.set_result(None)
-            if rest:
-                self._arrived(self, rest)
-
-    def say(self, payload: bytes) -> None:
-        self.transport.write(masked(payload))
-
-
-def masked(payload: bytes) -> bytes:
-    """Return a text frame under a mask of zeros, which is one of the 2**32."""
-    size = len(payload)
-    length = struct.pack("!B", 128 | size) if size < 126 else struct.pack("!BH", 254, size)
-    return b"\x81" + length + bytes(4) + payload
-
-
-async def connected(
-    port: int, path: str, arrived: Callable[[Client, bytes], None], *, buffer: int | None = None
-) -> Client:
-    """Open a socket."""
-    line = socket.socket()
-    if buffer is not None:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    line.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(line, ("127.0.0.1", port))
-    _, client = await loop.create_connection(lambda: Client(arrived), sock=line)
-    client.transport.write(
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    await client.open
-    return client
 
 
 async def _counted(process: Process, seconds: float, total: list[int], frame: int) -> Row:
@@ -285,20 +103,24 @@ async def echoes(ours: Process, raw: Process, seconds: float) -> list[tuple[Row,
     return rows
 
 
-async def fanout(process: Process, seconds: float, *, quoted: bool) -> Row:
+async def fanout(process: Process, seconds: float, *, quoted: bool, squeezed: bool = False) -> Row:
     """Send a message to all, four in flight, the next when one has come to all."""
-    frame = len(TEXT) + 2 + (2 if quoted else 0)  # a channel speaks JSON
+    text, offer = (LARGE, OFFER) if squeezed else (TEXT, "")
+    # A channel speaks JSON; compressed frames are counted, as their size is the server's affair.
+    frame = 1 if squeezed else len(text) + 2 + (2 if quoted else 0)
     total, due = [0], [frame * SOCKETS]
 
-    def arrived(_: Client, data: bytes) -> None:
-        total[0] += len(data)
+    def arrived(client: Client, data: bytes) -> None:
+        total[0] += client.frames.count(data) if squeezed else len(data)
         while total[0] >= due[0]:
             due[0] += frame * SOCKETS
-            clients[0].say(TEXT)
+            clients[0].say(text)
 
-    clients = [await connected(process.port, "/chat", arrived) for _ in range(SOCKETS)]
+    clients = [
+        await connected(process.port, "/chat", arrived, offer=offer) for _ in range(SOCKETS)
+    ]
     for _ in range(IN_FLIGHT):
-        clients[0].say(TEXT)
+        clients[0].say(text)
     row = await _counted(process, seconds, total, frame)
     for client in clients:
         client.transport.abort()
@@ -410,6 +232,16 @@ def fanout_rows(rounds: int, seconds: float) -> list[Row]:
     ]
 
 
+def deflate_rows(rounds: int, seconds: float) -> list[Row]:
+    pairs: list[tuple[Row, Row]] = []
+    with serving("nexios-ours-deflate", "raw-stock-deflate") as servers:
+        ours, raw = servers.values()
+        for _ in range(rounds):
+            first = uvloop.run(fanout(ours, seconds, quoted=True, squeezed=True))
+            pairs.append((first, uvloop.run(fanout(raw, seconds, quoted=False, squeezed=True))))
+    return [_figures("fan-out with deflate, our engine (bar 2)", pairs)]
+
+
 def idle_rows(number: int) -> list[Row]:
     rows = []
     raw = 0.0
@@ -445,19 +277,16 @@ def slow_rows(rounds: int, seconds: float) -> list[Row]:
 def main() -> None:
     """Run what was asked for and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--only", choices=("echo", "fanout", "idle", "slow"))
+    parser.add_argument("--only", choices=("echo", "fanout", "deflate", "idle", "slow"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--sockets", type=int, default=10_000, help="idle ones")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
-    if told.serve:
-        serve(told.serve)
-        return
     kinds: dict[str, Callable[[], list[Row]]] = {
         "echo": lambda: echo_rows(told.rounds, told.seconds),
         "fanout": lambda: fanout_rows(told.rounds, told.seconds),
+        "deflate": lambda: deflate_rows(told.rounds, told.seconds),
         "idle": lambda: idle_rows(told.sockets),
         "slow": lambda: slow_rows(max(1, told.rounds // 2), told.seconds * 10),
     }

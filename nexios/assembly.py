@@ -71,6 +71,7 @@ from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.watching import Watching
 from nexios.websockets.carriers import carrier
 from nexios.websockets.hub import Hub
+from nexios.websockets.room import specs_in
 
 _BROKER: Final = Key(EventBroker)
 
@@ -338,6 +339,9 @@ class House:
             report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
             signals=self._app.signals,
         )
+        for endpoint in self._sockets_compiled.endpoints:
+            for channel in specs_in(endpoint.options.sends):
+                self._hub.declare(channel)
         await self._hub.start()
         self._singletons()
         self._watching.watch(self._config.telemetry, self._trusts)

@@ -10,7 +10,7 @@ Two processes share their rooms by one setting:
 from pathlib import Path
 from typing import Any, Final
 
-from examples.chat.adapters.live import ChannelFeed, RoomSocket, who
+from examples.chat.adapters.live import ChannelFeed, RoomSocket, door, who
 from examples.chat.application.rooms import RoomFeed, Rooms
 from nexios import MakeConfig, Module, NexiosApp, Request, Response, Scope, StaticFiles
 from nexios.middleware import SecurityMiddleware
@@ -33,6 +33,7 @@ def make_app(**config: Any) -> NexiosApp:
     app.add_middleware(SecurityMiddleware())
     app.register(StaticFiles(STATIC), "/static")
     app.get("/rooms/{room}/present")(who)
+    app.get("/rooms/{room}/door")(door)
 
     @app.get("/")
     async def page(request: Request, response: Response) -> Response:

@@ -156,6 +156,11 @@ class Backplane(Protocol):
     * **No call outlasts its time limit**, none retries on the caller's path.
     """
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can be reached through it."""
+        ...
+
     async def start(self) -> None:
         """Connect, or raise ``Unavailable``."""
         ...

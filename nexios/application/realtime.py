@@ -11,6 +11,7 @@ _CARRIERS: Final = (
     "redis",
     "rediss",
     "redis+sentinel",
+    "redis+cluster",
     "unix",
     "nats",
     "tls",
@@ -27,12 +28,14 @@ class RealtimeSettings(Section):
     Attributes:
         allowed_origins: Which pages of other origins may open a socket.
         backplane: What carries channels between processes: ``redis://host``, or by way of
-            sentinels ``redis+sentinel://host:26379,host:26379/mymaster``; ``nats://host``;
+            sentinels ``redis+sentinel://host:26379,host:26379/mymaster``; a cluster by some of
+            its nodes, ``redis+cluster://host:6379,host:6379``; ``nats://host``;
             ``database`` for the bound one of PostgreSQL; ``memory://`` is this process alone.
         namespace: Apps that share backplane and namespace share their channels.
         required: An app whose backplane is out of reach does not start; otherwise it starts
             degraded.
-        deflate: Offer to compress messages: fewer bytes for more CPU.
+        deflate: Offer to compress messages over 512 bytes: fewer bytes for more CPU. What a
+            channel says is compressed once for all its members.
     """
 
     allowed_origins: Texts = ()
@@ -44,12 +47,6 @@ class RealtimeSettings(Section):
     def __post_init__(self) -> None:
         Section.__post_init__(self)
         scheme = self.backplane.partition(":")[0]
-        if scheme == "redis+cluster":
-            raise ValueError(
-                "backplane cannot be a cluster of Redis: its topics would need a connection for"
-                " each node; fix: a server of its own, redis+sentinel://host:26379/mymaster for"
-                " one that may fail over, or nats://"
-            )
         if scheme not in _CARRIERS:
             raise ValueError(
                 f"backplane is one of {', '.join(_CARRIERS)} with its address, or database"

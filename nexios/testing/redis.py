@@ -6,16 +6,17 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from nexios.testing.server_process import ServerProcess
+from nexios.testing.server_process import ServerProcess, free_port
 
 URL_VARIABLE: Final = "NEXIOS_TEST_REDIS_URL"
 _NAMES: Final = ("redis-server", "valkey-server")
 _START_TIMEOUT_S: Final = 20.0
+_SLOTS: Final = 16_384
 
 
 class NoRedis(Exception):
@@ -125,6 +126,72 @@ class RedisSentinel(RedisServer):
             f"sentinel failover-timeout {self.name} 3000\n"
         )
         self._launch([str(told), "--sentinel"])
+
+
+class RedisNode(RedisServer):
+    """A private node of a cluster; see `private_cluster`.
+
+    Raises:
+        NoRedis: There is no binary here.
+    """
+
+    def __init__(self, binary: Path | None = None) -> None:
+        super().__init__(binary)
+        self.bus = free_port()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; what it knows of the others is kept in a file.
+
+        Raises:
+            NoRedis: It ended at once, or took too long.
+        """
+        address = ["--bind", "127.0.0.1", "--port", str(self._port)]
+        kept = ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
+        cluster = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]
+        self._launch([*address, *kept, *cluster, "--cluster-node-timeout", "1500"])
+
+    @property
+    def id(self) -> str:
+        """What the cluster calls it."""
+        return self.says(b"CLUSTER MYID\r\n").split(b"\r\n")[1].decode()
+
+
+@contextmanager
+def private_cluster(masters: int = 3, replicas: int = 0) -> Iterator[list[RedisNode]]:
+    """Yield the nodes of a cluster of its own: masters, then a replica for each of the first.
+
+    Raises:
+        NoRedis: There is no binary here, it knows no clusters, or they found no state in time.
+    """
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(RedisNode()) for _ in range(masters + replicas)]
+        edges = [_SLOTS * number // masters for number in range(masters + 1)]
+        for node, first, end in zip(nodes, edges, edges[1:], strict=False):
+            node.says(b"CLUSTER ADDSLOTSRANGE %d %d\r\n" % (first, end - 1))
+        for node in nodes[1:]:
+            node.says(b"CLUSTER MEET 127.0.0.1 %d %d\r\n" % (nodes[0].port, nodes[0].bus))
+        _until(nodes, lambda node: _settled(node, len(nodes)))
+        for node, master in zip(nodes[masters:], nodes, strict=False):
+            node.says(b"CLUSTER REPLICATE %b\r\n" % master.id.encode())
+        _until(nodes[masters:], _follows)
+        yield nodes
+
+
+def _settled(node: RedisNode, count: int) -> bool:
+    told = node.says(b"CLUSTER INFO\r\n")
+    return b"cluster_state:ok" in told and b"cluster_known_nodes:%d\r" % count in told
+
+
+def _follows(node: RedisNode) -> bool:
+    return b"master_link_status:up" in node.says(b"INFO replication\r\n")
+
+
+def _until(nodes: Sequence[RedisNode], settled: Callable[[RedisNode], bool]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not all(map(settled, nodes)):
+        if time.monotonic() > deadline:
+            raise NoRedis("the nodes of the cluster did not find one another")
+        time.sleep(0.05)
 
 
 @contextmanager

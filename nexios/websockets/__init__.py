@@ -7,36 +7,41 @@ if TYPE_CHECKING:
     from nexios.adapters.websocket.closing import WebSocketDisconnect
     from nexios.adapters.websocket.socket import WebSocket
     from nexios.websockets.answers import Receipt, Slice, Told
-    from nexios.websockets.channel import Channel, Group
+    from nexios.websockets.channel import Channel
     from nexios.websockets.errors import (
         AmbiguousApp,
+        BlockNeedsOneProcess,
         ChannelClash,
         ChannelError,
         MessageInvalid,
         NoRunningApp,
         PresenceOff,
         UnknownSocket,
+        UsersOff,
     )
     from nexios.websockets.legacy import ChannelBox, WebSocketConsumer
     from nexios.websockets.member import Member
     from nexios.websockets.options import History, Overflow
+    from nexios.websockets.room import Group, UserSockets
 
 # Loaded where they are used: who needs one file of this room does not pay for the others.
 _HOMES: Final = {
     "nexios.adapters.websocket.closing": "WebSocketDisconnect",
     "nexios.adapters.websocket.socket": "WebSocket",
     "nexios.websockets.answers": "Receipt Slice Told",
-    "nexios.websockets.channel": "Channel Group",
-    "nexios.websockets.errors": "AmbiguousApp ChannelClash ChannelError MessageInvalid "
-    "NoRunningApp PresenceOff UnknownSocket",
+    "nexios.websockets.channel": "Channel",
+    "nexios.websockets.errors": "AmbiguousApp BlockNeedsOneProcess ChannelClash "
+    "ChannelError MessageInvalid NoRunningApp PresenceOff UnknownSocket UsersOff",
     "nexios.websockets.legacy": "ChannelBox WebSocketConsumer",
     "nexios.websockets.member": "Member",
     "nexios.websockets.options": "History Overflow",
+    "nexios.websockets.room": "Group UserSockets",
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AmbiguousApp",
+    "BlockNeedsOneProcess",
     "Channel",
     "ChannelBox",
     "ChannelClash",
@@ -52,6 +57,8 @@ __all__ = [
     "Slice",
     "Told",
     "UnknownSocket",
+    "UserSockets",
+    "UsersOff",
     "WebSocket",
     "WebSocketConsumer",
     "WebSocketDisconnect",

@@ -7,7 +7,7 @@ from nexios.application.backplane import Backplane
 from nexios.application.realtime import RealtimeSettings
 from nexios.container.container import Container
 
-_REDIS: Final = ("redis", "rediss", "redis+sentinel", "unix")
+_REDIS: Final = ("redis", "rediss", "redis+sentinel", "redis+cluster", "unix")
 _NATS: Final = ("nats", "tls")
 _ROWS: Final = ("database", "postgresql")
 

@@ -1,205 +1,25 @@
 """A named set of sockets, declared once at module level: `chat = Channel("chat")`."""
 
-import re
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic
-
-from pydantic_core import ValidationError
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from nexios.adapters.websocket.description import ChannelDescription
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Position, Present, Topic
-from nexios.websockets.answers import M, Receipt, Slice, Told
-from nexios.websockets.declared import Spec
+from nexios.application.backplane import Position, Present
+from nexios.websockets.answers import M
+from nexios.websockets.declared import Joining, Spec
 from nexios.websockets.described import description_of
-from nexios.websockets.errors import MessageInvalid, NoRunningApp, PresenceOff, UnknownSocket
-from nexios.websockets.hub import RUNNING, Hub
+from nexios.websockets.errors import MessageInvalid, UnknownSocket, UsersOff
 from nexios.websockets.member import Member
+from nexios.websockets.names import GROUP_BYTES, is_group_name
 from nexios.websockets.one_socket import OneSocketChannel
 from nexios.websockets.options import History, Overflow, WhenDegraded
-from nexios.websockets.wire import Delivery, bare, decode, encode, pack
-
-To = WebSocket | Member | str
-"""Who is meant: a socket, a member, or the id of a socket."""
-
-GROUP_BYTES: Final = 200
-
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+from nexios.websockets.post import Letter
+from nexios.websockets.room import Group, Room, To, UserSockets, socket_id
+from nexios.websockets.wire import encode
 
 
-class _Room(Generic[M]):
-    """What a channel and a group have in common: one topic."""
-
-    __slots__ = ("_app", "_group", "_spec")
-
-    def __init__(self, spec: Spec, group: str | None, app: object | None) -> None:
-        self._spec = spec
-        self._group = group
-        self._app = app
-
-    async def broadcast(
-        self,
-        message: M,
-        *,
-        id: str | None = None,
-        key: str | None = None,
-        exclude: Iterable[To] = (),
-    ) -> Receipt:
-        """Send a message to all members, on all processes.
-
-        It never waits for a member and never raises for one.
-
-        Args:
-            message: What the channel is declared to carry, else anything with a JSON form;
-                ``bytes`` go out as a binary frame.
-            id: Repeating a broadcast with the same id within two minutes sends nothing.
-            key: What later messages replace it by, under ``Overflow.latest_by_key()``.
-            exclude: Sockets that do not get it.
-
-        Raises:
-            MessageInvalid: The message is not what the channel carries.
-            Unavailable: With ``when_degraded="refuse"``, and it cannot be stored; nobody got it.
-            OutcomeUnknown: With the same, and it may have been stored: repeat it with the id.
-            NoRunningApp: No app runs on this loop.
-            AmbiguousApp: Several do; write ``channel.of(app)``.
-        """
-        hub = self._hub()
-        value = self._checked(message)
-        if key is None and self._spec.key is not None:
-            key = self._spec.key(value)
-        name = id or secrets.token_urlsafe(12)
-        try:
-            payload = pack(*encode(value), [_socket_id(to) for to in exclude])
-        except ValueError as error:
-            raise MessageInvalid(self._spec.name, str(error)) from None
-        spec = self._spec
-        publishing = hub.publish(
-            self._topic(),
-            payload,
-            id=name,
-            key=key,
-            keep=spec.history.keep,
-            alone=spec.when_degraded,
-        )
-        if hub.heard:
-            publishing = hub.told(publishing, spec.name, len(payload))
-        stored = await publishing
-        if stored is None:
-            return Receipt(name, None, degraded=True)
-        return Receipt(name, stored.position, stored.duplicate)
-
-    async def history(self, after: Position | None = None, limit: int = 100) -> Slice[M]:
-        """Return what is kept after a position, or the last messages."""
-        kept = await self._hub().backplane.read(self._topic(), after, limit)
-        told = []
-        for arrived in kept.messages:
-            data = decode(Delivery(arrived), self._spec.adapter)
-            told.append(Told(arrived.id, arrived.position, data))
-        return Slice(tuple(told), kept.head, kept.complete)
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        """The members on this process, in order of joining."""
-        return self._hub().members(self._topic())
-
-    async def presence(self) -> Sequence[Present]:
-        """Return who is in it, on all processes; those first who came first.
-
-        Somebody on a process that was killed is in it for a minute more.
-
-        Raises:
-            PresenceOff: The channel is declared without ``presence=True``.
-        """
-        if not self._spec.presence:
-            raise PresenceOff(self._spec.name)
-        return await self._hub().present(self._topic())
-
-    async def _join(
-        self,
-        websocket: WebSocket,
-        recent: int,
-        meta: Mapping[str, object] | None,
-        after: Position | None,
-    ) -> Member:
-        hub = self._hub(websocket)
-        return await hub.join(
-            websocket, self._topic(), self._spec, meta=meta, recent=recent, after=after
-        )
-
-    def _leave(self, websocket: WebSocket, group: str | None) -> None:
-        try:
-            hub = self._hub(websocket)
-        except NoRunningApp:
-            return  # the app has stopped, and let everybody go when it did
-        hub.leave(websocket, self._spec.name, group)
-
-    def _topic(self) -> Topic:
-        return Topic(self._spec.name, self._group)
-
-    def _hub(self, websocket: WebSocket | None = None) -> Hub:
-        app = self._app
-        if app is None and websocket is not None:
-            app = websocket.app
-        hub = RUNNING.of(app, self._spec.name)
-        hub.declare(self._spec)
-        return hub
-
-    def _checked(self, message: M) -> Any:
-        spec = self._spec
-        if spec.adapter is None or type(message) is spec.message:
-            return message
-        try:
-            return spec.adapter.validate_python(message)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in found["loc"])
-            raise MessageInvalid(
-                spec.name, f"{place}: {found['msg']}" if place else found["msg"]
-            ) from None
-
-
-class Group(_Room[M]):
-    """A named part of a channel, with an order and a history of its own."""
-
-    __slots__ = ()
-
-    @property
-    def name(self) -> str:
-        """Name of the group."""
-        return self._group or ""
-
-    def __repr__(self) -> str:
-        return f"<Group {self._topic()}>"
-
-    async def join(
-        self,
-        websocket: WebSocket,
-        *,
-        after: Position | None = None,
-        recent: int = 0,
-        meta: Mapping[str, object] | None = None,
-    ) -> Member:
-        """Take a socket into the group, accepting it if needed; twice is the same member.
-
-        A client that offers ``nexios.v1`` gets its frames, and says itself where it left.
-
-        Args:
-            after: What came after this place is sent first.
-            recent: Without it, so many of the last messages are.
-            meta: What ``members`` and ``presence`` show about it; JSON values.
-
-        Raises:
-            WebSocketDisconnect: The socket is over.
-        """
-        return await self._join(websocket, recent, meta, after)
-
-    async def leave(self, websocket: WebSocket) -> None:
-        """Let a socket go; it stays open. Idempotent, and safe when the peer is gone."""
-        self._leave(websocket, self._group)
-
-
-class Channel(_Room[M]):
+class Channel(Room[M]):
     """A named set of sockets.
 
     Made at module level, it belongs to no app: each use finds the app of the socket, or the one
@@ -226,6 +46,8 @@ class Channel(_Room[M]):
         history: History | None = None,
         presence: bool = False,
         when_degraded: WhenDegraded = "local",
+        joining: Joining | None = None,
+        users: bool = False,
     ) -> None:
         """Declare a channel.
 
@@ -239,6 +61,11 @@ class Channel(_Room[M]):
                 and leaves.
             when_degraded: While no other process can be reached, the members here get messages
                 all the same; ``"refuse"`` raises instead.
+            joining: Asked at each ``connect`` and ``join``, before the handshake is answered,
+                with the socket and the name of the group, None for the channel itself; raising
+                refuses. See `recheck`.
+            users: All sockets of a user can be told at once, see `user`. It is a topic more for
+                each user who is there.
         """
         policy = overflow or Overflow.disconnect()
         spec = Spec(
@@ -249,6 +76,8 @@ class Channel(_Room[M]):
             history or History(),
             presence=presence,
             when_degraded=when_degraded,
+            joining=joining,
+            users=users,
         )
         super().__init__(spec, None, None)
 
@@ -267,7 +96,7 @@ class Channel(_Room[M]):
     def of(self, app: object) -> "Channel[M]":
         """Return this channel bound to one app, for several apps on one loop."""
         bound: Channel[M] = Channel.__new__(Channel)
-        _Room.__init__(bound, self._spec, None, app)
+        Room.__init__(bound, self._spec, None, app)
         return bound
 
     def group(self, name: str) -> Group[M]:
@@ -276,12 +105,40 @@ class Channel(_Room[M]):
         Raises:
             ValueError: The name is empty, over 200 bytes, or holds control characters.
         """
-        size = len(name.encode("utf-8", "surrogatepass"))
-        if not name or size > GROUP_BYTES or _CONTROL.search(name) is not None:
+        if not is_group_name(name):
             raise ValueError(
                 f"a group name has 1 to {GROUP_BYTES} bytes and no control characters: {name!r}"
             )
         return Group(self._spec, name, self._app)
+
+    def user(self, subject: str) -> UserSockets[M]:
+        """Return the sockets of one user, with an order and a history of their own.
+
+        A socket is one of them as long as it is in the channel or a group of it, by the
+        ``caller.actor`` it had when it came.
+
+        Raises:
+            UsersOff: The channel is declared without ``users=True``.
+            ValueError: The subject is empty, over 200 bytes, or holds control characters.
+        """
+        if not self._spec.users:
+            raise UsersOff(self.name)
+        if not is_group_name(subject):
+            raise ValueError(
+                f"a user is named by 1 to {GROUP_BYTES} bytes, no control characters: {subject!r}"
+            )
+        return UserSockets(self._spec, subject, self._app)
+
+    async def recheck(self, subject: str) -> None:
+        """Ask ``joining`` again for each socket of a user, on all processes: rights have changed.
+
+        Who is refused is closed with 4403, or with what the error means elsewhere.
+
+        Raises:
+            Unavailable: Other processes cannot be reached; the sockets here are asked.
+            OutcomeUnknown: Perhaps they cannot.
+        """
+        await self._hub().post.recheck(self.name, subject)
 
     async def present(self, room: str | None = None) -> Sequence[Present]:
         """Return who is in a group, or without one in the channel itself; see `presence`."""
@@ -294,6 +151,7 @@ class Channel(_Room[M]):
         after: Position | None = None,
         recent: int = 0,
         meta: Mapping[str, object] | None = None,
+        single: bool = False,
     ) -> Member:
         """Take a socket into the channel, accepting it if needed; twice is the same member.
 
@@ -305,11 +163,14 @@ class Channel(_Room[M]):
             after: What came after this place is sent first.
             recent: Without it, so many of the last messages are.
             meta: What ``members`` and ``presence`` show about it; JSON values.
+            single: Other sockets of the same user in it are closed with 4409, on all processes;
+                nothing for a socket that nobody authenticated.
 
         Raises:
             WebSocketDisconnect: The socket is over.
+            Exception: What the channel's ``joining`` refuses with.
         """
-        return await self._join(websocket, recent, meta, after)
+        return await self._join(websocket, recent, meta, after, single=single)
 
     async def disconnect(self, websocket: WebSocket) -> None:
         """Let a socket go, from all groups too; it stays open.
@@ -321,25 +182,23 @@ class Channel(_Room[M]):
     async def send(self, to: To, message: M) -> None:
         """Send a message to one socket, in order with what else is due to it. Best effort.
 
+        Args:
+            to: A socket, a member, or the id of a socket, which another process may hold. Whether
+                such an id is one of a socket is known to nobody here.
+
         Raises:
             MessageInvalid: The message is not what the channel carries.
-            UnknownSocket: It is no member of anything here.
+            UnknownSocket: It is no member of anything here, and no other process has it.
+            Unavailable: Another process has it, and none can be reached.
+            OutcomeUnknown: The same; it may have gone out.
         """
         value = self._checked(message)
+        hub = self._hub()
         try:
-            flags, body = encode(value)
+            letter = Letter(socket_id(to), self._topic(), *encode(value))
+            if isinstance(to, str):
+                await hub.post.send(letter)
+            elif not hub.post.deliver(letter):
+                raise UnknownSocket(letter.to)
         except ValueError as error:
             raise MessageInvalid(self.name, str(error)) from None
-        socket = _socket_id(to)
-        outgoing = self._hub().outgoing(socket)
-        if outgoing is None:
-            raise UnknownSocket(socket)
-        outgoing.offer_frame(
-            bare(body, binary=bool(flags)), len(body), self._topic(), self._spec.overflow
-        )
-
-
-def _socket_id(to: To) -> str:
-    if isinstance(to, str):
-        return to
-    return to.socket if isinstance(to, Member) else to.id

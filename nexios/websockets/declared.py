@@ -2,12 +2,16 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pydantic
 
+from nexios.adapters.websocket.socket import WebSocket
 from nexios.websockets.options import History, Overflow, WhenDegraded
+
+Joining = Callable[[WebSocket, str | None], Awaitable[None]]
+"""Asked whether a socket may be in a group, None for the channel itself; raising refuses."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -18,12 +22,14 @@ class Spec:
     __slots__ = (
         "adapter",
         "history",
+        "joining",
         "key",
         "message",
         "name",
         "overflow",
         "place",
         "presence",
+        "users",
         "when_degraded",
     )
 
@@ -37,6 +43,8 @@ class Spec:
         *,
         presence: bool,
         when_degraded: WhenDegraded,
+        joining: Joining | None = None,
+        users: bool = False,
     ) -> None:
         if _NAME.fullmatch(name) is None:
             raise ValueError(
@@ -50,6 +58,8 @@ class Spec:
         self.history = history
         self.presence = presence
         self.when_degraded = when_degraded
+        self.joining = joining
+        self.users = users
         self.adapter = None if message is None else pydantic.TypeAdapter[Any](message)
         self.place = _place()
 
@@ -63,6 +73,8 @@ class Spec:
             self.history,
             self.presence,
             self.when_degraded,
+            self.joining,
+            self.users,
         )
 
 

@@ -23,7 +23,7 @@ class JoinedFrame(TypedDict):
 
 
 class MessageFrame(TypedDict, Generic[T]):
-    """One message of a topic; without a place it was told by this process alone."""
+    """One message of a topic; without a place this process, or this socket alone, was told."""
 
     type: Literal["message"]
     topic: str

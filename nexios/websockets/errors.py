@@ -52,6 +52,24 @@ class ChannelClash(ChannelError):
         )
 
 
+class BlockNeedsOneProcess(ChannelError):
+    """A channel's broadcasts are to wait for members, and other processes have some."""
+
+    def __init__(self, channel: str, carrier: str, place: str) -> None:
+        self.channel = channel
+        self.carrier = carrier
+        self.place = place
+        super().__init__(channel, carrier, place)
+
+    def __str__(self) -> str:
+        return (
+            f"channel {self.channel!r} waits for its members (Overflow.block), and {self.carrier}"
+            f" carries it to processes whose members nobody can wait for here\n"
+            f"  declared  {self.place}\n"
+            f"  fix: another overflow=, or realtime.backplane='memory://'"
+        )
+
+
 class PresenceOff(ChannelError):
     """Who is in a channel was asked, and nobody is told of it."""
 
@@ -63,6 +81,20 @@ class PresenceOff(ChannelError):
         return (
             f"channel {self.channel!r} tells other processes nothing of its members\n"
             f"  fix: Channel({self.channel!r}, presence=True)"
+        )
+
+
+class UsersOff(ChannelError):
+    """The sockets of a user were asked for, and the channel does not keep them together."""
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        super().__init__(channel)
+
+    def __str__(self) -> str:
+        return (
+            f"channel {self.channel!r} does not know the sockets of a user as one\n"
+            f"  fix: Channel({self.channel!r}, users=True)"
         )
 
 

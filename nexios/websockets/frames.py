@@ -67,9 +67,19 @@ def message_frame(
 
     Bytes have no JSON form, so they come as Base64 with ``"encoding": "base64"``.
     """
-    head: Mapping[str, object] = {"type": "message", "topic": str(topic), "id": id}
-    place = {"degraded": True} if at is None else {"at": str(at)}
-    start = to_json({**head, **place})[:-1]
+    place: Mapping[str, object] = {"degraded": True} if at is None else {"at": str(at)}
+    return _message(topic, id, place, body, binary=binary)
+
+
+def direct_frame(topic: Topic, id: str, body: bytes, *, binary: bool) -> Message:
+    """Return a message to one socket: it has no place in the topic's order."""
+    return _message(topic, id, {}, body, binary=binary)
+
+
+def _message(
+    topic: Topic, id: str, place: Mapping[str, object], body: bytes, *, binary: bool
+) -> Message:
+    start = to_json({"type": "message", "topic": str(topic), "id": id, **place})[:-1]
     if binary:
         data = b',"encoding":"base64","data":"' + base64.b64encode(body) + b'"}'
     else:

@@ -10,7 +10,6 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import cancel_shielded_checkpoint
 
 from nexios.adapters.asgi.types import Message
-from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.backplane import (
     Backplane,
@@ -24,22 +23,27 @@ from nexios.application.backplane import (
 )
 from nexios.application.limits import Limits
 from nexios.application.listening import Signals
-from nexios.application.signals import ChannelPublished
 from nexios.websockets.declared import Spec
 from nexios.websockets.entering import accepted
-from nexios.websockets.errors import ChannelClash
-from nexios.websockets.frames import SUBPROTOCOL, TICK, bye_frame
-from nexios.websockets.member import Member, Outgoing
-from nexios.websockets.options import WhenDegraded
+from nexios.websockets.errands import Errands
+from nexios.websockets.errors import BlockNeedsOneProcess, ChannelClash
+from nexios.websockets.frames import SUBPROTOCOL, bye_frame
+from nexios.websockets.member import Member
+from nexios.websockets.names import is_users, users_of
+from nexios.websockets.options import OverflowKind, WhenDegraded
+from nexios.websockets.outgoing import Outgoing
+from nexios.websockets.patience import Patience, Stream
+from nexios.websockets.post import Post
 from nexios.websockets.presence import Presence, presence_topic
 from nexios.websockets.resume import AWAY, Before, before
 from nexios.websockets.running import Running
+from nexios.websockets.telling import Telling
 from nexios.websockets.topic import LiveTopic
 from nexios.websockets.turn import Turn
 from nexios.websockets.walk import Walk
+from nexios.websockets.watch import Watch
 
-WATCH_S: Final = 1.0
-TICK_S: Final = 25.0
+AGAIN_S: Final = 1.0
 PRESSED_TURNS: Final = 4
 READS: Final = 8
 
@@ -51,7 +55,10 @@ class Hub:
     was given.
 
     Attributes:
-        heard: Who listens to broadcasts: then they go through `told`.
+        telling: Tells of broadcasts whoever listens.
+        post: What goes to single sockets of other processes.
+        feeds: Event streams of topics; they end with the hub.
+        patience: Waits for slow members, where a channel wants that.
     """
 
     def __init__(
@@ -82,12 +89,10 @@ class Hub:
         self.limits = limits
         self.clock = clock
         self.pressed = False
-        self.turn = Turn()
-        self.walk = Walk(self.begin)
-        self._tasks = tasks
-        self._signals = Signals() if signals is None else signals
-        self.heard = self._signals.listeners(ChannelPublished)
-        self._report = report
+        self._errands = Errands(tasks, report)
+        self.walk = Walk(self._errands.begin, clock)
+        self.turn = Turn(self.walk)
+        self.telling = Telling(Signals() if signals is None else signals)
         self._required = required
         self._topics: dict[Topic, LiveTopic] = {}
         self._presence: Presence | None = None
@@ -96,8 +101,10 @@ class Hub:
         self._reason = ""
         self._sockets: dict[str, Outgoing] = {}
         self._declared: dict[str, Spec] = {}
-        self._scopes: set[anyio.CancelScope] = set()
-        self._idle: anyio.Event | None = None
+        self._watch = Watch(self._sockets, self._topics, self.walk, clock)
+        self.post = Post(self)
+        self.feeds: set[Stream] = set()
+        self.patience = Patience(self)
         self._running = False
 
     @property
@@ -120,13 +127,13 @@ class Hub:
                 self._running = False
                 raise
             self._linked(Link(LinkState.DEGRADED, str(error)))
-            self._spawn(self._connect)
+            self.begin(self._connect)
         except BaseException:
             self._running = False
             raise
         RUNNING.enter(self)
-        self._spawn(self._watch)
-        self._spawn(self.turn.run)
+        self.begin(self._watch.run)
+        self.begin(self.turn.run)
 
     async def stop(self) -> None:
         """Let all members go, end all tasks, close the backplane; idempotent."""
@@ -136,11 +143,9 @@ class Hub:
         RUNNING.leave(self)
         for outgoing in tuple(self._sockets.values()):
             self._let_go(outgoing)
-        for scope in tuple(self._scopes):
-            scope.cancel()
-        if self._scopes:
-            self._idle = anyio.Event()
-            await self._idle.wait()
+        for feed in tuple(self.feeds):
+            feed.end()
+        await self._errands.end()
         if self._presence is not None:
             with anyio.move_on_after(1.0):
                 await self._presence.withdraw()
@@ -153,25 +158,13 @@ class Hub:
 
         Raises:
             ChannelClash: One with this name and other options is known.
+            BlockNeedsOneProcess: It waits for its members, and some are elsewhere.
         """
+        if channel.overflow.kind is OverflowKind.BLOCK and self.backplane.shared:
+            raise BlockNeedsOneProcess(channel.name, type(self.backplane).__name__, channel.place)
         known = self._declared.setdefault(channel.name, channel)
         if known is not channel and known.options != channel.options:
             raise ChannelClash(channel.name, (known.place, channel.place))
-
-    async def told(
-        self, publishing: Awaitable[Stored | None], channel: str, size: int
-    ) -> Stored | None:
-        """Publish, and tell of it whoever listens."""
-        failure: str | None = None
-        began = time.perf_counter()
-        try:
-            return await publishing
-        except BaseException as error:
-            failure = type(error).__name__
-            raise
-        finally:
-            spent_s = time.perf_counter() - began
-            self._signals.tell(ChannelPublished(channel, size, spent_s, failure))
 
     async def publish(
         self,
@@ -199,7 +192,6 @@ class Hub:
             Unavailable: Nobody got it.
             OutcomeUnknown: It may have been stored.
         """
-        self.pressed = False
         stored: Stored | None = None
         if self._up or alone == "refuse":
             try:
@@ -211,11 +203,10 @@ class Hub:
         if live is not None:
             if stored is None:
                 live.deliver_here(id, key, payload)
-            if self.turn.full:
-                self.turn.flush()
-            elif self.turn.waits and not self.pressed:
+            if self.turn.waits and not self.pressed:
                 return stored
-            for _ in range(PRESSED_TURNS if self.pressed else 1):
+            turns, self.pressed = PRESSED_TURNS if self.pressed else 1, False
+            for _ in range(turns):
                 await cancel_shielded_checkpoint()
         return stored
 
@@ -234,12 +225,14 @@ class Hub:
         known = self._member(socket, topic)
         if known is not None:
             return known
-        await self._check_topics(socket)
+        await self._check_topics(socket, topic)
         if after is None and socket.subprotocol == SUBPROTOCOL:
             after = asked.get(str(topic))
         live = self._live(topic)
+        self.post.open()
         try:
             await live.ready()
+            await self.post.ready()
             known = self._member(socket, topic)
             if known is not None:  # joined by another task of this socket meanwhile
                 return known
@@ -248,6 +241,7 @@ class Hub:
             member = self._enter(socket, live, channel, meta, joining=first)
         finally:
             self._leave_topic(live)
+            self.post.close()
         if first:
             place = live.last
             try:
@@ -270,14 +264,22 @@ class Hub:
                 here.setdefault(entry.socket, entry)
         return sorted(here.values(), key=lambda one: one.since)
 
-    def leave(self, socket: WebSocket, channel: str, group: str | None) -> None:
-        """Take a socket out of one group, or with None out of the channel and all its groups."""
+    def leave(self, socket: WebSocket, channel: str, topic: Topic | None) -> None:
+        """Take a socket out of one topic, or with None out of the channel and all its groups.
+
+        Who is in none of the channel any more is none of its user's sockets there.
+        """
         outgoing = self._sockets.get(socket.id)
         if outgoing is None:
             return
-        for topic in tuple(outgoing.members):
-            if topic.channel == channel and group in (None, topic.group):
-                self._part(outgoing, topic)
+        for one in tuple(outgoing.members):
+            if one == topic or (topic is None and one.channel == channel):
+                self._part(outgoing, one)
+        if not any(one.channel == channel for one in outgoing.members):
+            users = users_of(channel)
+            for one in tuple(outgoing.members):
+                if one.channel == users:
+                    self._part(outgoing, one)
 
     def members(self, topic: Topic) -> tuple[Member, ...]:
         """Return the members on this process."""
@@ -288,11 +290,30 @@ class Hub:
         """Return the outgoing side of a member socket, by its id."""
         return self._sockets.get(socket)
 
+    # Asked by what stands beside members: letters, event streams
+
+    @property
+    def sockets(self) -> tuple[Outgoing, ...]:
+        """The sockets here that are in a topic."""
+        return tuple(self._sockets.values())
+
+    def known(self, channel: str) -> Spec | None:
+        """Return what a channel is declared to be, once it was used here."""
+        return self._declared.get(channel)
+
+    def use_topic(self, topic: Topic, *, quiet: bool = False) -> LiveTopic:
+        """Follow a topic until it is left as often as it was used."""
+        return self._live(topic, quiet=quiet)
+
+    def leave_topic(self, live: LiveTopic) -> None:
+        """Use a topic once less."""
+        self._leave_topic(live)
+
     # Asked by members
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run a task that ends with the hub."""
-        self._spawn(work)
+        self._errands.begin(work)
 
     def evict(self, outgoing: Outgoing, code: int, reason: str) -> None:
         """Close a socket that cannot keep up, in a task of its own; nobody waits for it."""
@@ -305,45 +326,32 @@ class Hub:
             socket.end()
         else:
             socket.parting = anyio.Event()
-            self._spawn(partial(self._say_close, socket, message, socket.parting))
+            within_s = self.limits.close_handshake_s
+            self.begin(partial(outgoing.part, message, within_s, socket.parting))
 
     def look(self) -> None:
-        """One round of the watch: end writes that stand still, and break long silences."""
-        now = self.clock()
-        for outgoing in tuple(self._sockets.values()):
-            since = outgoing.writing_since
-            if since is not None and now - since >= outgoing.limits.write_idle_s:
-                self.evict(outgoing, 1013, "slow reader")
-            elif outgoing.tagged:
-                self._tick(outgoing, now)
+        """One round of the watch."""
+        self._watch.look()
 
     # Inside
-
-    def _tick(self, outgoing: Outgoing, now: float) -> None:
-        """Say something to a socket whose topics were silent for long."""
-        topics = [self._topics[topic] for topic in outgoing.members if topic in self._topics]
-        told = sum(topic.told for topic in topics)
-        if told != outgoing.told:
-            outgoing.told, outgoing.silent_since = told, now
-        elif now - outgoing.silent_since >= TICK_S and outgoing.members:
-            outgoing.silent_since = now
-            next(iter(outgoing.members.values())).tell(TICK)
 
     def _member(self, socket: WebSocket, topic: Topic) -> Member | None:
         outgoing = self._sockets.get(socket.id)
         return None if outgoing is None else outgoing.members.get(topic)
 
-    async def _check_topics(self, socket: WebSocket) -> None:
+    async def _check_topics(self, socket: WebSocket, topic: Topic) -> None:
         outgoing = self._sockets.get(socket.id)
         most = socket.limits.topics_per_socket
-        if outgoing is not None and most is not None and len(outgoing.members) >= most:
+        if outgoing is None or most is None or len(outgoing.members) < most:
+            return
+        if not is_users(topic) and sum(not is_users(one) for one in outgoing.members) >= most:
             await socket.refuse(4429, "too many topics")
 
     def _live(self, topic: Topic, *, quiet: bool = False) -> LiveTopic:
         live = self._topics.get(topic)
         if live is None:
-            live = self._topics[topic] = LiveTopic(topic, self._reads, quiet=quiet)
-            self._spawn(partial(live.run, self.backplane))
+            live = self._topics[topic] = LiveTopic(topic, self._reads, self.turn, quiet=quiet)
+            self.begin(partial(live.run, self.backplane))
         live.users += 1
         return live
 
@@ -366,6 +374,7 @@ class Hub:
         outgoing = self._sockets.get(socket.id)
         if outgoing is None:
             outgoing = self._sockets[socket.id] = Outgoing(socket, self)
+            self.post.open()
             socket.when_gone(partial(self._forget, outgoing))
             if outgoing.tagged:
                 socket.farewell = bye_frame
@@ -380,7 +389,7 @@ class Hub:
     def _come(self, member: Member) -> None:
         if self._presence is None:
             self._presence = Presence(self.backplane)
-            self._spawn(self._presence.run)
+            self.begin(self._presence.run)
         member.present = True
         self._presence.joined(member.entry)
         if member.tagged:
@@ -410,7 +419,8 @@ class Hub:
     def _let_go(self, outgoing: Outgoing) -> list[Message]:
         for topic in tuple(outgoing.members):
             self._part(outgoing, topic)
-        self._sockets.pop(outgoing.socket.id, None)
+        if self._sockets.pop(outgoing.socket.id, None) is not None:
+            self.post.close()
         return outgoing.release()
 
     def _linked(self, link: Link) -> None:
@@ -422,49 +432,12 @@ class Hub:
 
     async def _connect(self) -> None:
         while True:
-            await anyio.sleep(WATCH_S)
+            await anyio.sleep(AGAIN_S)
             try:
                 await self.backplane.start()
             except AWAY:
                 continue
             return
-
-    async def _say_close(self, socket: WebSocket, message: Message, done: anyio.Event) -> None:
-        last_word = None if socket.farewell is None else socket.farewell(message["code"])
-        try:
-            with anyio.move_on_after(self.limits.close_handshake_s):
-                if last_word is not None:
-                    await socket.transmit(last_word)
-                await socket.transmit(message)
-        except WebSocketDisconnect:
-            pass  # it was gone already
-        finally:
-            socket.end()
-            done.set()
-
-    async def _watch(self) -> None:
-        while True:
-            await anyio.sleep(WATCH_S)
-            self.look()
-
-    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
-        scope = anyio.CancelScope()
-        self._scopes.add(scope)
-        self._tasks.start_soon(self._guarded, work, scope)
-
-    async def _guarded(
-        self, work: Callable[[], Awaitable[None]], scope: anyio.CancelScope
-    ) -> None:
-        """Run one task of the hub: a fault in it is told and touches nothing else."""
-        try:
-            with scope:
-                await work()
-        except Exception as error:
-            self._report(error, "a task of the channels failed")
-        finally:
-            self._scopes.discard(scope)
-            if not self._scopes and self._idle is not None:
-                self._idle.set()
 
 
 RUNNING: Final[Running[Hub]] = Running("nexios_hubs")

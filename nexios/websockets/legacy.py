@@ -17,7 +17,7 @@ from nexios.adapters.http.socket_router import WebsocketRoutes
 from nexios.adapters.websocket.closing import WebSocketDisconnect, WebSocketException
 from nexios.adapters.websocket.messages import BadMessage, parse_json
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.websockets.channel import Channel, Group
+from nexios.websockets.channel import Channel
 from nexios.websockets.errors import NoRunningApp
 from nexios.websockets.hub import RUNNING, Hub
 from nexios.websockets.one_socket import (
@@ -29,6 +29,7 @@ from nexios.websockets.one_socket import (
     PayloadTypeEnum,
 )
 from nexios.websockets.options import History
+from nexios.websockets.room import Group
 from nexios.websockets.wire import Text
 
 _FINISH_S: Final = 5.0

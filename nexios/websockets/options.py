@@ -45,13 +45,20 @@ class OverflowKind(Enum):
     DISCONNECT = "disconnect"
     DROP_OLDEST = "drop_oldest"
     LATEST_BY_KEY = "latest_by_key"
+    BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """The policy for members that read slower than the channel speaks."""
+    """The policy for members that read slower than the channel speaks.
+
+    Attributes:
+        kind: What happens.
+        timeout_s: How long a broadcast waits, under ``block``.
+    """
 
     kind: OverflowKind
+    timeout_s: float = 0.0
 
     KEYS: ClassVar[int] = 256
 
@@ -72,3 +79,16 @@ class Overflow:
         More than 256 keys at once are treated as ``disconnect`` does.
         """
         return cls(OverflowKind.LATEST_BY_KEY)
+
+    @classmethod
+    def block(cls, timeout_s: float) -> "Overflow":
+        """Have ``broadcast`` wait until every member has room; for one process only.
+
+        Members that have none after ``timeout_s`` seconds are closed with 1013.
+
+        Raises:
+            ValueError: The time is not above zero.
+        """
+        if timeout_s <= 0:
+            raise ValueError(f"a broadcast waits for more than 0 seconds, not {timeout_s}")
+        return cls(OverflowKind.BLOCK, timeout_s)

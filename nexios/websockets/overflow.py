@@ -1,7 +1,7 @@
 """What waits for one socket, within bounds, and what gives way when it is full. No I/O."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Final
 
@@ -41,6 +41,7 @@ class Waiting:
 
     Attributes:
         gave_way: How many messages the last offer dropped.
+        freed: While set, called when there is more room.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Waiting:
         "_max_bytes",
         "_max_count",
         "_next",
+        "freed",
         "gave_way",
     )
 
@@ -63,6 +65,7 @@ class Waiting:
         self._count = 0
         self._bytes = 0
         self.gave_way = 0
+        self.freed: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         return len(self._items)
@@ -94,7 +97,7 @@ class Waiting:
                 verdict = Verdict.REPLACED
             elif len(self._keys) >= _KEYS:
                 return Verdict.FULL
-        while not self._room(item):
+        while not self.has_room(item.size):
             if kind is not OverflowKind.DROP_OLDEST or not self._drop_oldest(item.topic):
                 return Verdict.FULL
             verdict = Verdict.DROPPED_OLDEST
@@ -114,6 +117,8 @@ class Waiting:
             return None
         number, item = self._items.popitem(last=False)
         self._account(number, item)
+        if self.freed is not None:
+            self.freed()
         return item
 
     def discard(self, item: Item) -> bool:
@@ -130,12 +135,15 @@ class Waiting:
         self._items.clear()
         self._keys.clear()
         self._count = self._bytes = 0
+        if self.freed is not None:
+            self.freed()
         return direct
 
-    def _room(self, item: Item) -> bool:
+    def has_room(self, size: int) -> bool:
+        """Return whether a message of so many bytes goes in."""
         if self._count == 0:
             return True
-        return self._count < self._max_count and self._bytes + item.size <= self._max_bytes
+        return self._count < self._max_count and self._bytes + size <= self._max_bytes
 
     def _drop_oldest(self, topic: Hashable | None) -> bool:
         for number, item in self._items.items():

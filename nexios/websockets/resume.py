@@ -13,7 +13,8 @@ from nexios.websockets.cursor import reason_of
 AWAY: Final = (Unavailable, OutcomeUnknown, TimedOut)
 PAGE: Final = 256
 
-_AT: Final = re.compile(r"(.+)@([A-Za-z0-9._-]{1,64}):([0-9]{1,19})", re.DOTALL)
+_PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,64}):([0-9]{1,19})")
+_AT: Final = re.compile(rf"(.+)@{_PLACE.pattern}", re.DOTALL)
 
 
 class BadPosition(ValueError):
@@ -33,6 +34,18 @@ def positions_in(values: Sequence[str]) -> dict[str, Position]:
             raise BadPosition(value)
         found[match[1]] = Position(match[2], int(match[3]))
     return found
+
+
+def position_in(text: str) -> Position:
+    """Return the place that ``str(position)`` wrote.
+
+    Raises:
+        BadPosition: It is none.
+    """
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise BadPosition(text)
+    return Position(match[1], int(match[2]))
 
 
 @dataclass(slots=True)

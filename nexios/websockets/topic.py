@@ -2,20 +2,35 @@
 
 import time
 from collections import OrderedDict
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 import anyio
 
 from nexios.adapters.asgi.types import Message
 from nexios.application.backplane import Arrived, Backplane, Position, Topic
+from nexios.websockets.crowd import Crowd
 from nexios.websockets.cursor import Cursor, State, Step
 from nexios.websockets.frames import link_frame, reset_frame
 from nexios.websockets.member import Member
 from nexios.websockets.resume import AWAY, PAGE
+from nexios.websockets.turn import Turn
 from nexios.websockets.wire import Delivery
 
 _AGAIN_S: Final = 1.0
 _TOLD_S: Final = 120.0
+
+
+class Listener(Protocol):
+    """Somebody of this process who hears a topic and is no member."""
+
+    def heard(self, delivery: Delivery) -> None:
+        """Take a message; never waits and never raises."""
+        ...
+
+    def lost(self, head: Position, reason: str, /) -> None:
+        """Note that messages were lost before ``head``, why in the words of ``reset``."""
+        ...
 
 
 class LiveTopic:
@@ -28,9 +43,12 @@ class LiveTopic:
     """
 
     __slots__ = (
+        "_crowd",
         "_cursor",
         "_error",
+        "_joining",
         "_limit",
+        "_listeners",
         "_local",
         "_members",
         "_quiet",
@@ -39,16 +57,20 @@ class LiveTopic:
         "_signal",
         "_stopped",
         "_tagged",
+        "_turn",
         "told",
         "topic",
         "users",
     )
 
-    def __init__(self, topic: Topic, limit: anyio.CapacityLimiter, *, quiet: bool = False) -> None:
+    def __init__(
+        self, topic: Topic, limit: anyio.CapacityLimiter, turn: Turn, *, quiet: bool = False
+    ) -> None:
         """Be the topic here.
 
         Args:
             limit: How many topics read at once after an outage.
+            turn: At its end members are written.
             quiet: Members are told its messages, and nothing of the topic itself.
         """
         self._quiet = quiet
@@ -56,9 +78,13 @@ class LiveTopic:
         self.users = 0
         self.told = 0
         self._limit = limit
+        self._turn = turn
         self._cursor = Cursor()
         self._members: dict[str, Member] = {}
+        self._joining: dict[str, Member] = {}
+        self._listeners: tuple[Listener, ...] = ()
         self._row: tuple[Member, ...] | None = None
+        self._crowd: Crowd | None = None
         self._tagged = 0
         self._ready = anyio.Event()
         self._signal = anyio.Event()
@@ -88,13 +114,24 @@ class LiveTopic:
         """Take a member in; it gets what arrives from now on."""
         self._members[member.socket] = member
         self._tagged += member.tagged
-        self._row = None
+        if member.expect(partial(self._settled, member)):
+            self._joining[member.socket] = member
+        self._row = self._crowd = None
 
     def remove(self, member: Member) -> None:
         """Let a member go."""
         if self._members.pop(member.socket, None) is not None:
+            self._joining.pop(member.socket, None)
             self._tagged -= member.tagged
-            self._row = None
+            self._row = self._crowd = None
+
+    def listen(self, listener: Listener) -> None:
+        """Have somebody hear what arrives from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell somebody no more."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def arrived(self, arrived: Arrived) -> None:
         """Take a message from the backplane. Never waits and never raises for a member."""
@@ -165,7 +202,7 @@ class LiveTopic:
         self._rouse()
 
     def _begin(self, head: Position) -> None:
-        if self._cursor.begin(head) is Step.RESET and self._members:
+        if self._cursor.begin(head) is Step.RESET and (self._members or self._listeners):
             self._cursor.reason = "epoch"  # they joined while nobody knew the place
             self._reset(head)
 
@@ -210,16 +247,33 @@ class LiveTopic:
 
     def _offer(self, delivery: Delivery, exclude: frozenset[str]) -> None:
         self.told += 1
-        if exclude:
-            for member in self.members:
-                if member.socket not in exclude:
-                    member.offer(delivery)
-        else:
-            for member in self.members:
-                member.offer(delivery)
+        for member in tuple(self._joining.values()):
+            if member.socket not in exclude:
+                member.wait(delivery)
+        if self._crowd is None:
+            self._crowd = self._gathered()
+        if self._crowd is not None:
+            self._crowd.offer(delivery, exclude)
+        for listener in self._listeners:
+            listener.heard(delivery)
+
+    def _gathered(self) -> Crowd | None:
+        """Return those who are to be told what arrives, None when there is nobody."""
+        told = [one for one in self.members if one.socket not in self._joining]
+        if not told:
+            return None
+        # Those who are told of joins and leaves here are members of the topic that this is about.
+        first = told[0]
+        return Crowd([one.outgoing for one in told], first.topic, first.policy, self._turn)
+
+    def _settled(self, member: Member) -> None:
+        if self._joining.pop(member.socket, None) is not None:
+            self._crowd = None
 
     def _reset(self, head: Position) -> None:
         self._tell(reset_frame(self.topic, head, self._cursor.reason))
+        for listener in self._listeners:
+            listener.lost(head, self._cursor.reason)
 
     def _tell(self, frame: Message) -> None:
         if self._tagged and not self._quiet:

@@ -164,8 +164,6 @@ def test_a_url_says_who_asks_whom_for_what() -> None:
     assert {(one["username"], one["password"]) for one in asked} == {(None, "theirs")}
 
 
-def test_the_setting_takes_sentinels_and_refuses_clusters() -> None:
+def test_the_setting_takes_sentinels() -> None:
     url = "redis+sentinel://ada:secret@one:26379,two/mymaster/3"
     assert MakeConfig(realtime={"backplane": url}).realtime.backplane == url
-    with pytest.raises(ValueError, match=r"(?s)cluster of Redis.*fix: .*redis\+sentinel://"):
-        MakeConfig(realtime={"backplane": "redis+cluster://one:6379"})

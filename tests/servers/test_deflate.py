@@ -64,3 +64,32 @@ def test_plain_and_compressed_frames_mix(server: Running) -> None:
             assert told == text * 200
             assert heard(plain, may_be_compressed=False)[0] == f'"{text}"'
         assert kinds == {False, True}
+
+
+def test_what_is_broadcast_is_compressed_once_and_read_by_all(server: Running) -> None:
+    offer = "Sec-WebSocket-Extensions: permessage-deflate"
+    narrow = f"{offer}; server_max_window_bits=10"
+    large = "much the same again, " * 200
+    with (
+        peer(server.port, "/room", offer) as one,
+        peer(server.port, "/room", f"{offer}; client_no_context_takeover") as other,
+        peer(server.port, "/room", narrow) as third,
+        peer(server.port, "/room") as plain,
+    ):
+        assert b"server_max_window_bits=10" in third.head
+        peers = (one, other, third, plain)
+        for each in peers:
+            assert heard(each, may_be_compressed=each is not plain)[0] == "in"
+        for _ in range(3):
+            one.send(masked(TEXT, large.encode()))
+            frames = [each.receive() for each in peers]
+            assert frames[0] is not None
+            assert frames[0].rsv == 4
+            assert len(frames[0].data) < len(large) // 20
+            opened = zlib.decompressobj(-12).decompress(frames[0].data + b"\x00\x00\xff\xff")
+            assert opened.decode() == f'"{large}"'
+            assert frames[1] == frames[0]
+            for unshared in frames[2:]:  # a window of ten bits was promised less, so it is plain
+                assert unshared is not None
+                assert (unshared.rsv, unshared.data.decode()) == (0, f'"{large}"')
+            assert heard(one, may_be_compressed=True)[0] == large * 200

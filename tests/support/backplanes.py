@@ -31,6 +31,8 @@ class Linked:
         following: How many subscriptions are open.
     """
 
+    shared = True
+
     def __init__(self, store: Backplane, *, up: bool = True) -> None:
         self._store = store
         self._listeners: list[Callable[[Link], None]] = []

@@ -133,11 +133,16 @@ def browsing() -> Iterator[Page]:
         )
         try:
             port, browser = _address(Path(profile) / "DevToolsActivePort", process)
-            with connect(f"ws://127.0.0.1:{port}{browser}", max_size=None) as wire:
+            # A browser on a busy machine is asked for nothing for long: no ping may end its line.
+            with connect(
+                f"ws://127.0.0.1:{port}{browser}", max_size=None, ping_interval=None
+            ) as wire:
                 wire.send(json.dumps({"id": 0, "method": "Target.getTargets"}))
                 targets = json.loads(wire.recv(timeout=_PATIENCE_S))["result"]["targetInfos"]
             tab = next(target["targetId"] for target in targets if target["type"] == "page")
-            with connect(f"ws://127.0.0.1:{port}/devtools/page/{tab}", max_size=None) as wire:
+            with connect(
+                f"ws://127.0.0.1:{port}/devtools/page/{tab}", max_size=None, ping_interval=None
+            ) as wire:
                 yield Page(wire)
         finally:
             process.terminate()

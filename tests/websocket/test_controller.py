@@ -614,3 +614,27 @@ class Room(WebSocketController, path="/ws"):
 
     assert compiled.problems == []
     assert compiled.endpoints[0].where == "?:0"
+
+
+class Named(BaseModel):
+    type: Literal["named"] = "named"
+    id: str | int | bool
+    text: Annotated[str, Field(max_length=3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "ref"), [("c-17", "c-17"), (17, 17), ("x" * 129, None), (True, None)]
+)
+async def test_the_answer_to_a_message_with_an_id_names_it(name: object, ref: object) -> None:
+    class Room(WebSocketController, path="/ws"):
+        @on(Named)
+        async def named(self, message: Named) -> str:
+            raise NotFound(f"no {message.text}")
+
+    async with serving(routed(Room)) as app, websocket_connect(app, "/ws") as client:
+        for text, status in (("tea", 404), ("too long", 422)):
+            await client.send_json({"type": "named", "id": name, "text": text})
+            frame = await client.receive_json()
+            assert (frame["status"], frame.get("ref")) == (status, ref)
+        await client.send_text("[1]")
+        assert "ref" not in await client.receive_json()

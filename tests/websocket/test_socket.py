@@ -416,3 +416,42 @@ async def test_ids_are_long_and_never_shared() -> None:
     assert ids[0] == ids[1]
     assert ids[0] != ids[2]
     assert len(ids[0]) >= 22
+
+
+async def test_a_loop_over_messages_can_be_left_and_gone_on_with() -> None:
+    seen: list[object] = []
+
+    async def handler(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            seen.append(text)
+            break
+        seen.append(await websocket.receive_text())
+        seen.extend([data async for data in websocket.iter_bytes()])
+        seen.extend([text async for text in websocket.iter_text()])
+        seen.append("over")
+
+    async with websocket_connect(served(handler), "/ws") as peer:
+        for text in ("one", "two"):
+            await peer.send_text(text)
+        await peer.send_bytes(b"three")
+        await peer.send_text("the wrong kind ends a loop over bytes")
+        assert (await peer.closed()).code == 1003
+        await peer.ended()
+    assert seen == ["one", "two", b"three", "over"]
+
+
+async def test_a_loop_before_accept_says_what_to_add() -> None:
+    refused: list[SocketStateError] = []
+
+    async def handler(websocket: WebSocket) -> None:
+        try:
+            async for _ in websocket.iter_text():
+                pass
+        except SocketStateError as error:
+            refused.append(error)
+
+    with pytest.raises(SocketDenied):
+        async with websocket_connect(served(handler), "/ws"):
+            pass
+    assert "accept()" in str(refused[0])

@@ -40,6 +40,7 @@ async def test_one_setting_chooses_the_carrier() -> None:
     database = Database("postgresql://127.0.0.1:1/x")
     assert type(await chosen("memory://")) is MemoryBackplane
     assert type(await chosen("redis://127.0.0.1:1")) is RedisBackplane
+    assert type(await chosen("redis+cluster://127.0.0.1:1,127.0.0.1:2")) is RedisBackplane
     assert type(await chosen("nats://127.0.0.1:1")) is NatsBackplane
     assert type(await chosen("database", (Database, database))) is PostgresBackplane
 

@@ -389,4 +389,4 @@ async def test_the_last_member_leaving_ends_the_subscription() -> None:
         await anyio.wait_all_tasks_blocked()
         followers = [log.followers for log in backplane._logs.values()]
         assert followers == [()] * len(followers)
-        assert len(hub._scopes) == 2  # the watch, and what writes at the end of turns
+        assert len(hub._errands) == 2  # the watch, and what writes at the end of turns

@@ -233,6 +233,7 @@ async def test_latest_by_key_keeps_one_for_each_key_in_offset_order() -> None:
         peer.stall()
         for price, symbol in enumerate("ZABABCA"):
             await quotes.broadcast(Quote(symbol=symbol, price=price))
+        await anyio.wait_all_tasks_blocked()
         peer.resume()
         got = [await peer.receive_json() for _ in range(4)]
     assert [(one["symbol"], one["price"]) for one in got] == [

@@ -1,5 +1,6 @@
 """Channels on a server that takes prepared frames: encoded once, one write a socket and turn."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -9,12 +10,17 @@ import pytest
 from nexios.adapters.asgi.frames import BINARY, TEXT, frame, messages_in
 from nexios.adapters.asgi.types import ASGIApp, Message
 from nexios.adapters.websocket.socket import WebSocket
-from nexios.application.backplane import Topic
+from nexios.application.backplane import Arrived, Position, Topic
 from nexios.application.limits import Limits
 from nexios.testing.sockets import SocketSession, websocket_connect
 from nexios.websockets.channel import Channel
+from nexios.websockets.crowd import Crowd
+from nexios.websockets.due import Due
 from nexios.websockets.options import Overflow
-from nexios.websockets.turn import FRAMES, Due, Turn
+from nexios.websockets.row import Row
+from nexios.websockets.turn import FRAMES, Turn
+from nexios.websockets.walk import Walk
+from nexios.websockets.wire import Delivery, pack
 from tests.support.chat import chatting, members
 from tests.support.sockets import FakeApp, running_hub, served
 
@@ -134,8 +140,7 @@ async def test_drop_oldest_keeps_the_newest_of_a_member_that_stalls() -> None:
             await chat.broadcast(number)
         await anyio.wait_all_tasks_blocked()
         peer.resume()
-        got = [await peer.receive_json() for _ in range(3)]
-        assert got[-2:] == [8, 9]
+        assert [await peer.receive_json() for _ in range(4)] == [0, 7, 8, 9]
 
 
 async def test_excluded_members_and_those_of_other_topics_get_nothing() -> None:
@@ -201,45 +206,134 @@ async def test_middleware_before_the_server_sees_every_message() -> None:
     assert seen.count("websocket.send") == 1
 
 
-class Broken:
-    """A socket whose server fails."""
+class Framed:
+    """A socket whose server takes prepared frames, or fails."""
 
-    def __init__(self) -> None:
+    apart = False
+    framed = True
+    inflates = False
+    tagged = False
+    most = FRAMES
+
+    def __init__(self, id: str, *, broken: bool = False) -> None:
+        self.id = id
+        self._broken = broken
+        self.written: list[bytes] = []
+        self.taken: list[Due] = []
         self.error: Exception | None = None
 
-    def write_due(self, turn: Turn) -> None:
-        raise RuntimeError("the handler is closed")
+    async def put(self, message: Message) -> None:
+        raise AssertionError(message)
+
+    def write(self, frames: bytes) -> bool:
+        if self._broken:
+            raise RuntimeError("the handler is closed")
+        self.written.append(frames)
+        return True
+
+    def take(self, dues: Sequence[Due]) -> None:
+        self.taken += dues
 
     def give_up(self, error: Exception) -> None:
         self.error = error
 
+    def held(self, scope: anyio.CancelScope, since: float, left: Sequence[Due]) -> None:
+        raise AssertionError
+
+    def let_go(self) -> None:
+        raise AssertionError
+
+
+def no_walk() -> Walk:
+    """A walk for sockets that need none."""
+
+    def begin(work: object) -> None:
+        raise AssertionError(work)
+
+    return Walk(begin, lambda: 0.0)
+
+
+TOPIC = Topic("chat", None)
+POLICY = Overflow.disconnect()
+
 
 async def test_a_server_that_fails_for_one_socket_fails_for_no_other() -> None:
-    turn, broken, written = Turn(), Broken(), []
-
-    class Good:
-        def write_due(self, turn: Turn) -> None:
-            written.append(turn)
-
-        def give_up(self, error: Exception) -> None:
-            raise AssertionError(error)
-
-    turn.add(broken)
-    turn.add(Good())
+    turn, broken, good = Turn(no_walk()), Framed("broken", broken=True), Framed("good")
+    message: Message = {"type": "websocket.send", "text": "x"}
+    for socket in (broken, good):
+        turn.offer(socket, message, 1, TOPIC, POLICY, None)
     turn.flush()
     assert str(broken.error) == "the handler is closed"
-    assert written == [turn]
+    assert good.written == [frame(TEXT, b"x")]
     assert not turn.waits
 
 
 async def test_one_message_is_encoded_once_for_all() -> None:
-    turn = Turn()
+    turn, sockets = Turn(no_walk()), [Framed(str(number)) for number in range(500)]
     message: Message = {"type": "websocket.send", "text": "x"}
-    topic = Topic("chat", None)
-    policy = Overflow.disconnect()
-    dues = [turn.due(message, 1, topic, policy, None) for _ in range(500)]
-    assert len({id(due) for due in dues}) == 1
-    assert dues[0].wire is dues[-1].wire
-    both = [dues[0], Due({"type": "websocket.send", "bytes": b"y"}, 1, topic, policy, None)]
-    assert turn.joined(both) == frame(TEXT, b"x") + frame(BINARY, b"y")
-    assert turn.joined(list(both)) is turn.joined(both)
+    for socket in sockets:
+        turn.offer(socket, message, 1, TOPIC, POLICY, None)
+    turn.flush()
+    assert len({id(one.written[0]) for one in sockets}) == 1
+    large: Message = {"type": "websocket.send", "bytes": bytes(10_000)}
+    for inflates in (True, False):
+        due = Due(large, 10_000, TOPIC, POLICY, None)
+        for socket in sockets:
+            socket.written.clear()
+            socket.inflates = inflates
+        Row(sockets).hand_out([Due(message, 1, TOPIC, POLICY, None), due], no_walk())
+        assert len({id(one.written[0]) for one in sockets}) == 1
+        assert sockets[0].written[0].endswith(due.squeezed if inflates else due.wire)
+    assert len(due.squeezed) < 100 < len(due.wire)
+    assert Due(message, 1, TOPIC, POLICY, None).squeezed == frame(TEXT, b"x")
+
+
+async def test_a_crowd_writes_each_row_once_and_leaves_out_whom_it_is_told_to() -> None:
+    turn, sockets = Turn(no_walk()), [Framed("a"), Framed("b")]
+    crowd = Crowd(sockets, TOPIC, POLICY, turn)
+    for number, exclude in enumerate(["", "", "a", "ab", ""]):
+        crowd.offer(arrived(str(number)), frozenset(exclude))
+    turn.flush()
+    assert sockets[0].written == [framed("0", "1"), framed("4")]
+    assert sockets[1].written == [framed("0", "1"), framed("2"), framed("4")]
+    assert sockets[0].written[0] is sockets[1].written[0]
+
+
+async def test_what_is_due_to_one_comes_between_what_is_due_to_all() -> None:
+    turn, socket = Turn(no_walk()), Framed("a")
+    crowd = Crowd([socket], TOPIC, POLICY, turn)
+    for number in range(4):
+        if number % 2:
+            message: Message = {"type": "websocket.send", "text": str(number)}
+            turn.offer(socket, message, 1, TOPIC, POLICY, None)
+        else:
+            crowd.offer(arrived(str(number)), frozenset())
+    turn.flush()
+    assert b"".join(socket.written) == framed("0", "1", "2", "3")
+
+
+async def test_one_that_stands_apart_takes_what_the_others_are_written() -> None:
+    turn, apart, other = Turn(no_walk()), Framed("apart"), Framed("other")
+    apart.apart = True
+    Crowd([apart, other], TOPIC, POLICY, turn).offer(arrived("1"), frozenset())
+    turn.flush()
+    assert [one.message["text"] for one in apart.taken] == ["1"]
+    assert (apart.written, other.written) == ([], [framed("1")])
+
+
+async def test_a_small_queue_makes_the_turn_short() -> None:
+    turn, socket = Turn(no_walk()), Framed("a")
+    socket.most = 2
+    crowd = Crowd([socket], TOPIC, POLICY, turn)
+    for number in range(3):
+        crowd.offer(arrived(str(number)), frozenset())
+    assert socket.written == [framed("0", "1")]
+    assert turn.waits
+
+
+def arrived(body: str) -> Delivery:
+    return Delivery(Arrived(Position("e", 1), 0, "id", None, pack(0, body.encode())))
+
+
+def framed(*bodies: str) -> bytes:
+    return b"".join(frame(TEXT, body.encode()) for body in bodies)

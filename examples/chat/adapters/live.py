@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from examples.chat.application.rooms import Rooms
 from examples.chat.domain.post import Nick, Post, RoomName
-from nexios import Depend, Query, WebSocket, WebSocketController, on
+from nexios import Depend, Query, Response, WebSocket, WebSocketController, on
 from nexios.websockets import Channel, History
 
 
@@ -79,3 +79,11 @@ async def who(request: object, response: object, room: str) -> list[dict[str, An
     """Return who is in a room now, on all processes."""
     present = await chat.group(str(RoomName(room))).presence()
     return [{"socket": one.socket, "meta": one.meta} for one in present]
+
+
+async def door(
+    request: object, response: Response, room: str, nick: Annotated[str, Query()]
+) -> Any:
+    """Say why a socket would be refused: a browser hides that from its page."""
+    RoomName(room), Nick(nick)
+    return response.empty()

@@ -29,8 +29,9 @@ class Nick(ValueObject):
     value: str
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.value) <= 24 or not self.value.isprintable():
-            raise InvalidValue("a name has 1 to 24 printable characters")
+        plain = self.value.isprintable() and self.value.strip() == self.value
+        if not 1 <= len(self.value) <= 24 or not plain:
+            raise InvalidValue("a name has 1 to 24 printable characters, no spaces around them")
 
     def __str__(self) -> str:
         return self.value

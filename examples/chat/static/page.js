@@ -1,9 +1,20 @@
 import { Connection } from "/static/client.js";
 
 const find = (id) => document.getElementById(id);
-const [enter, room, say, posts, present, state] = ["enter", "room", "say", "posts", "present", "state"].map(find);
+const [enter, leave, room, say, posts, present, state] = ["enter", "leave", "room", "say", "posts", "present", "state"].map(find);
 const here = new Map(); // socket -> nick
 let connection = null;
+
+// In a room or before its door.
+function stand(inside) {
+  enter.hidden = inside;
+  room.hidden = leave.hidden = !inside;
+}
+
+function part() {
+  connection?.close();
+  connection = null;
+}
 
 function show(text, lost = false) {
   state.textContent = text;
@@ -47,16 +58,40 @@ async function look(name) {
   list();
 }
 
-enter.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const { nick, room: name } = Object.fromEntries(new FormData(enter));
-  connection = new Connection(`/ws/rooms/${name}?nick=${encodeURIComponent(nick)}`);
+// A browser is not told why a handshake was refused, so the door is asked.
+async function ask(name, nick) {
+  try {
+    const answer = await fetch(`/rooms/${name}/door?nick=${encodeURIComponent(nick)}`);
+    return answer.status === 422 ? (await answer.json()).detail : null;
+  } catch {
+    return null; // nobody is there at all: the connection tries again
+  }
+}
+
+// What could not be said goes back to who wrote it.
+function refused({ ref, detail }) {
+  const item = ref && posts.querySelector(`[data-id="${CSS.escape(ref)}"]`);
+  if (item) {
+    say.elements.text.value ||= item.textContent;
+    item.remove();
+  }
+  note(detail);
+}
+
+function join(nick, name) {
+  part(); // pressed twice, or another name after one that was refused
+  posts.replaceChildren();
+  const mine = connection = new Connection(`/ws/rooms/${name}?nick=${encodeURIComponent(nick)}`);
+  let joined = false;
+  show(`entering ${name}`);
   connection.addEventListener("joined", ({ detail }) => {
-    enter.hidden = true;
-    room.hidden = false;
+    stand(true);
     show(detail.recovered ? `back in ${name}, ${detail.replayed} missed` : `in ${name} as ${nick}`);
     look(name);
-    say.elements.text.focus();
+    if (!joined) say.elements.text.focus();
+    joined = true;
+    location.hash = name; // to come back after a reload, and to send to others
+    sessionStorage.nick = nick;
   });
   connection.addEventListener("message", ({ detail }) => post(detail.id, detail.data));
   connection.addEventListener("presence", ({ detail }) => {
@@ -65,10 +100,33 @@ enter.addEventListener("submit", (event) => {
     list();
   });
   connection.addEventListener("reset", () => note("some posts were lost"));
-  connection.addEventListener("error", ({ detail }) => { if (detail) note(detail.detail); });
-  connection.addEventListener("link", ({ detail }) => show(detail.state === "up" ? `in ${name}` : "other servers are away", detail.state !== "up"));
-  connection.addEventListener("lost", ({ detail }) => show(detail.final ? `closed: ${detail.reason || detail.code}` : "connection lost, coming back", true));
+  connection.addEventListener("error", ({ detail }) => { if (detail) refused(detail); });
+  connection.addEventListener("link", ({ detail }) => show(detail.state === "up" ? `in ${name} as ${nick}` : "other servers are away", detail.state !== "up"));
+  connection.addEventListener("lost", async ({ detail }) => {
+    if (connection !== mine) return; // left
+    show(detail.final ? `closed: ${detail.reason || detail.code}` : "connection lost, coming back", true);
+    if (detail.final) stand(false);
+    const why = joined ? null : await ask(name, nick);
+    if (why === null || connection !== mine) return;
+    part();
+    show(`cannot enter: ${why}`, true);
+    stand(false);
+  });
   connection.open();
+}
+
+enter.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { nick, room: name } = Object.fromEntries(new FormData(enter));
+  join(nick.trim(), name);
+});
+
+leave.addEventListener("click", () => {
+  part();
+  stand(false);
+  show("not in a room");
+  history.replaceState(null, "", location.pathname);
+  enter.elements.nick.focus();
 });
 
 say.addEventListener("submit", (event) => {
@@ -82,3 +140,9 @@ say.addEventListener("submit", (event) => {
 });
 
 window.chat = { drop: () => connection.drop() }; // for tests, and for the curious
+
+// A reload, or an address that names the room.
+const named = decodeURIComponent(location.hash.slice(1));
+if (named) enter.elements.room.value = named;
+enter.elements.nick.value = sessionStorage.nick ?? "";
+if (named && sessionStorage.nick && enter.checkValidity()) join(sessionStorage.nick, named);

@@ -148,6 +148,61 @@ def test_two_people_talk_in_a_browser_and_one_comes_back_after_a_cut(
     assert page.complaints == []
 
 
+def test_who_is_refused_is_told_why_and_may_try_again(address: str, page: Page) -> None:
+    page.goto(f"http://{address}/")
+    enter_as(page, "a\u200bb", "refusals")  # looks like a name and is not printable
+    page.wait_for(
+        "document.querySelector('#state').textContent.startsWith('cannot enter: a name')"
+    )
+    assert page.run("getComputedStyle(document.querySelector('#enter')).display") != "none"
+    enter_as(page, "Ada", "refusals")
+    page.wait_for("document.querySelector('#state').textContent === 'in refusals as Ada'")
+    with enter(address, "refusals", "Bob") as bob:
+        heard(bob, "joined")
+        page.run("document.querySelector('[name=text]').value = '   '")
+        page.run("document.querySelector('#say button').click()")
+        page.wait_for("document.querySelector('#posts').innerText.includes('1 to 500')")
+        assert page.run("document.querySelectorAll('#posts li.waiting').length") == 0
+        assert page.run("document.querySelector('[name=text]').value") == "   "
+        page.run("document.querySelector('[name=text]').value = 'a good one'")
+        page.run("document.querySelector('#say button').click()")
+        assert heard(bob, "message")["data"]["nick"] == "Ada"
+
+
+def test_a_reload_comes_back_and_who_leaves_is_gone(address: str, page: Page) -> None:
+    page.goto(f"http://{address}/")
+    enter_as(page, "Ada", "reload")
+    page.wait_for("document.querySelector('#state').textContent === 'in reload as Ada'")
+    assert page.run("location.hash") == "#reload"
+    page.run("document.querySelector('[name=text]').value = 'before'")
+    page.run("document.querySelector('#say button').click()")
+    page.wait_for("document.querySelectorAll('#posts li:not(.waiting)').length === 1")
+    page.run("window.old = true")
+    page.run("location.reload()")
+    page.wait_for("!window.old && document.readyState === 'complete'")
+    page.wait_for("document.querySelector('#state').textContent === 'in reload as Ada'")
+    page.wait_for("document.querySelector('#posts').innerText.includes('before')")
+    page.run("document.querySelector('#leave').click()")
+    page.wait_for("document.querySelector('#state').textContent === 'not in a room'")
+    assert page.run("location.hash") == ""
+    with enter(address, "reload", "Bob") as bob:
+        heard(bob, "joined")
+        page.wait_for(
+            "fetch('/rooms/reload/present').then((answer) => answer.json())"
+            ".then((found) => found.map((one) => one.meta.nick).join() === 'Bob')"
+        )
+    enter_as(page, "Ada", "elsewhere")
+    page.wait_for("document.querySelector('#state').textContent === 'in elsewhere as Ada'")
+    assert page.run("document.querySelector('#posts').innerText") == ""
+    assert page.complaints == []
+
+
+def enter_as(page: Page, nick: str, room: str) -> None:
+    page.run(f"document.querySelector('[name=nick]').value = {json.dumps(nick)}")
+    page.run(f"document.querySelector('[name=room]').value = {json.dumps(room)}")
+    page.run("document.querySelector('#enter button').click()")
+
+
 def test_the_environment_says_what_carries_it_between_processes() -> None:
     text = "from examples.chat.main import app; print(app.config.realtime.backplane)"
     found = subprocess.run(

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from struct import pack, unpack_from
 from typing import Final
+from zlib import DEFLATED, Z_SYNC_FLUSH, compressobj
 
 EXTENSION: Final = "nexios.frames"
 """Under this name our engine offers what passes ASGI by, in ``scope["extensions"]``.
 
 ``write(frames: bytes) -> bool`` takes whole frames without waiting; False, and nothing written,
 when the socket is closing or its peer reads too slowly. With ``"deflates": True`` messages that
-are sent are compressed; frames are written as they are.
+are sent are compressed; frames are written as they are, and with ``"inflates": True`` they may be
+those of `squeezed`.
 
 ``arrival() -> Future[None] | None`` is what to await before ``take()`` has a message, None when it
 has one; only for one reader at a time.
@@ -21,7 +23,17 @@ has middleware before it that wants to see messages.
 TEXT: Final = 1
 BINARY: Final = 2
 
+WINDOW_BITS: Final = 12
+"""Window of what is compressed for all: a peer that was promised less cannot read it."""
+
+SQUEEZED_FROM: Final = 512
+"""Below so many bytes compressing costs more than it saves."""
+
+MEMORY: Final = 5
+"""zlib's ``memLevel``: 16 KiB while a message is compressed."""
+
 _FIN: Final = 0x80
+_RSV1: Final = 0x40
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -32,6 +44,21 @@ def frame(opcode: int, payload: bytes) -> bytes:
     if size < 65536:
         return pack("!BBH", _FIN | opcode, 126, size) + payload
     return pack("!BBQ", _FIN | opcode, 127, size) + payload
+
+
+def squeezed(opcode: int, payload: bytes) -> bytes:
+    """Return a message as one frame, compressed where that saves something (RFC 7692, 7.2.1).
+
+    It stands by itself, so it is the same for every peer that was promised
+    ``server_no_context_takeover`` and `WINDOW_BITS`; such peers read plain frames as well.
+    """
+    if len(payload) < SQUEEZED_FROM:
+        return frame(opcode, payload)
+    squeezer = compressobj(method=DEFLATED, wbits=-WINDOW_BITS, memLevel=MEMORY)
+    small = squeezer.compress(payload) + squeezer.flush(Z_SYNC_FLUSH)
+    if len(small) - 4 >= len(payload):
+        return frame(opcode, payload)
+    return frame(_RSV1 | opcode, small[:-4])
 
 
 def messages_in(frames: bytes) -> Iterator[tuple[int, bytes]]:

@@ -48,6 +48,8 @@ class MemoryBackplane:
     lock. History is held under ``process_bytes`` over all topics, longest unused first out.
     """
 
+    shared = False
+
     def __init__(
         self,
         *,

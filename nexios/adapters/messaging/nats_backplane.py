@@ -58,6 +58,8 @@ class NatsBackplane:
         reply_s: How long the server may take to answer.
     """
 
+    shared = True
+
     def __init__(
         self,
         url: str | list[str],

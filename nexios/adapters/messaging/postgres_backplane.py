@@ -73,6 +73,8 @@ class PostgresBackplane:
         poll_s: How often is looked without being woken.
     """
 
+    shared = True
+
     def __init__(
         self,
         database: Rows,

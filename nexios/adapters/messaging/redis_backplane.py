@@ -10,6 +10,8 @@ from typing import Any, Final
 import anyio
 
 from nexios.adapters.messaging.links import LinkBoard
+from nexios.adapters.messaging.redis_cluster import SCHEME, ClusterEar, RedisCluster
+from nexios.adapters.messaging.redis_ear import RedisEar
 from nexios.adapters.messaging.redis_link import RedisLink
 from nexios.application.backplane import (
     Arrived,
@@ -116,17 +118,19 @@ return redis.call('HVALS', KEYS[1])
 
 
 class RedisBackplane:
-    """Carries topics over one server of Redis or Valkey, 5 or newer.
+    """Carries topics over one server of Redis or Valkey, 5 or newer, or a cluster, 7 or newer.
 
     A message is as durable as the server: what it forgets with a restart is another epoch, and
     what a promoted replica never had is given out anew, which channels notice.
     Needs asyncio.
 
     Args:
-        url: See `RedisLink`.
+        url: See `RedisLink`, and `RedisCluster` for ``redis+cluster://``.
         namespace: Before the names of all keys and channels; apps that share it share topics.
         duplicate_window_s: How long the id of a message is remembered.
     """
+
+    shared = True
 
     def __init__(
         self,
@@ -135,12 +139,15 @@ class RedisBackplane:
         namespace: str = "nexios",
         duplicate_window_s: float = DUPLICATE_WINDOW_S,
     ) -> None:
-        self._link = RedisLink(url, needed_by="RedisBackplane")
+        sharded = url.startswith(f"{SCHEME}://")
+        asks = RedisCluster if sharded else RedisLink
+        self._link: RedisCluster | RedisLink = asks(url, needed_by="RedisBackplane")
         self._board = LinkBoard()
-        self._ear = self._link.ear(self._heard, self._board)
+        self._ear: ClusterEar | RedisEar = self._link.ear(self._heard, self._board)
         self._namespace = namespace
         self._window_ms = int(duplicate_window_s * 1000)
-        self._publish = self._link.script(_PUBLISH)
+        told = _PUBLISH.replace("'PUBLISH'", "'SPUBLISH'") if sharded else _PUBLISH
+        self._publish = self._link.script(told)
         self._read = self._link.script(_READ)
         self._touch = self._link.script(_TOUCH)
         self._present = self._link.script(_PRESENT)

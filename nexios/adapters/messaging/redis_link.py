@@ -3,23 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from hashlib import sha1
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import anyio
 
-from nexios.adapters.messaging.links import Backoff, LinkBoard, ended
-from nexios.application.backplane import LinkState
+from nexios.adapters.messaging.links import LinkBoard
+from nexios.adapters.messaging.redis_ear import AWAY, RedisEar
 from nexios.application.errors import OutcomeUnknown, Unavailable
 
 CONNECTIONS: Final = 8
 _CONNECT_S: Final = 0.25
 _ANSWER_S: Final = 0.1
-_PING_EVERY_S: Final = 1.0
-_PONG_S: Final = 2.0
 _SENTINEL: Final = "redis+sentinel://"
 _SENTINEL_PORT: Final = 26379
-_AWAY: Final = "the message broker cannot be reached"
 
 
 class RedisLink:
@@ -70,7 +67,7 @@ class RedisLink:
         else:
             self._pool = library.BlockingConnectionPool.from_url(url, **options)
 
-    async def call(self, *command: object, wait_s: float = 0.0) -> Any:
+    async def call(self, *command: object, wait_s: float = 0.0, asking: bool = False) -> Any:
         """Return the server's answer to a command; text comes as bytes.
 
         A call that is cancelled or not answered takes its connection with it, so that no later
@@ -79,6 +76,7 @@ class RedisLink:
         Args:
             command: Its words.
             wait_s: How long the command itself may wait on the server, beside the limit here.
+            asking: A node of a cluster is asked for what it is being given just now.
 
         Raises:
             Unavailable: Nothing was done.
@@ -89,9 +87,11 @@ class RedisLink:
             with anyio.CancelScope(shield=True):
                 connection = await self._pool.get_connection()
         except self._lost as error:
-            raise Unavailable(_AWAY, retry_after_s=1.0) from error
+            raise Unavailable(AWAY, retry_after_s=1.0) from error
         clean = False
         try:
+            if asking:
+                await self._answer(connection, ("ASKING",), 0.0)
             answer = await self._answer(connection, command, wait_s)
             clean = True
         except self._errors.ResponseError as error:
@@ -117,6 +117,9 @@ class RedisLink:
     def _refused(self, error: Exception) -> Exception:
         if isinstance(error, self._errors.NoScriptError):
             return NoScript()
+        if isinstance(error, self._errors.AskError):  # MovedError is one of these
+            moved = isinstance(error, self._errors.MovedError)
+            return Moved(place_of(error.host, error.port), only_asked=not moved)
         if str(error).startswith(("BUSYGROUP", "NOGROUP")):
             return Refused(str(error).partition(" ")[0])
         return Unavailable("the message broker refused", retry_after_s=1.0)
@@ -134,11 +137,13 @@ class RedisLink:
         try:
             await self.call("PING")
         except OutcomeUnknown as silent:
-            raise Unavailable(_AWAY, retry_after_s=1.0) from silent
+            raise Unavailable(AWAY, retry_after_s=1.0) from silent
 
-    def ear(self, heard: Callable[[bytes, bytes], None], board: LinkBoard) -> "RedisEar":
+    def ear(
+        self, heard: Callable[[bytes, bytes], None], board: LinkBoard, *, sharded: bool = False
+    ) -> RedisEar:
         """Return a line of its own that hears published messages."""
-        return RedisEar(self._pool, self._lost, heard, board)
+        return RedisEar(self._pool, self._lost, heard, board, sharded=sharded)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -211,6 +216,40 @@ class NoScript(Exception):
     """The server has not the script, after a restart for one."""
 
 
+class Moved(Exception):
+    """Another node of the cluster has what was asked for; nothing was done.
+
+    Attributes:
+        address: Host and port of that node.
+        only_asked: It is being given it just now.
+    """
+
+    def __init__(self, address: str, *, only_asked: bool) -> None:
+        self.address = address
+        self.only_asked = only_asked
+        super().__init__(address)
+
+
+class Caller(Protocol):
+    """What sends commands: one server, or the one of many that has the key."""
+
+    async def call(self, *command: object, wait_s: float = 0.0) -> Any:
+        """Return the answer to a command."""
+        ...
+
+
+def place_of(host: str, port: int) -> str:
+    """Return host and port as a URL has them."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def slot_of(name: str) -> int:
+    """Return the slot of a cluster in which a key or channel is."""
+    from redis.crc import key_slot
+
+    return key_slot(name.encode())
+
+
 class Refused(Exception):
     """The server refused with a word of its own: ``BUSYGROUP``, ``NOGROUP``."""
 
@@ -220,7 +259,7 @@ class LinkScript:
 
     __slots__ = ("_digest", "_link", "_text")
 
-    def __init__(self, link: RedisLink, text: str) -> None:
+    def __init__(self, link: Caller, text: str) -> None:
         self._link = link
         self._text = text
         self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -232,150 +271,3 @@ class LinkScript:
             return await self._link.call("EVALSHA", self._digest, *rest)
         except NoScript:
             return await self._link.call("EVAL", self._text, *rest)
-
-
-class RedisEar:
-    """One connection that subscribes; it heals by itself and says UP when it hears again.
-
-    Args:
-        pool: Makes the connection; it never goes back there.
-        lost: What the library raises when a line is gone.
-        heard: Called with channel and message, on the loop, one at a time.
-        board: Told of the state.
-    """
-
-    def __init__(
-        self,
-        pool: Any,
-        lost: tuple[type[BaseException], ...],
-        heard: Callable[[bytes, bytes], None],
-        board: LinkBoard,
-    ) -> None:
-        self._pool = pool
-        self._lost = lost
-        self._heard = heard
-        self._board = board
-        self._wanted: set[str] = set()
-        self._confirmed: set[bytes] = set()
-        self._change = asyncio.Event()
-        self._connection: Any = None
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def subscriptions(self) -> int:
-        """How many channels are followed."""
-        return len(self._wanted)
-
-    async def start(self) -> None:
-        """Connect for the first time; from then on it is kept up.
-
-        Raises:
-            Unavailable: The server cannot be reached.
-        """
-        try:
-            connection = await self._open()
-        except self._lost as error:
-            raise Unavailable(_AWAY, retry_after_s=1.0) from error
-        self._task = asyncio.create_task(self._keep(connection), name="nexios redis ear")
-        self._board.tell(LinkState.UP)
-
-    async def close(self) -> None:
-        """End it."""
-        await ended(self._task)
-        self._task = None
-        self._board.up = False
-
-    async def subscribe(self, channel: str) -> None:
-        """Hear a channel from now on.
-
-        Raises:
-            Unavailable: The line is down; it will hear it when it is up again.
-        """
-        self._wanted.add(channel)
-        connection = self._connection
-        if connection is None:
-            raise Unavailable(_AWAY, retry_after_s=1.0)
-        try:
-            await connection.send_command("SUBSCRIBE", channel)
-            async with asyncio.timeout(_PONG_S):
-                while channel.encode() not in self._confirmed:
-                    if self._connection is not connection:
-                        raise Unavailable(_AWAY, retry_after_s=1.0)
-                    await self._change.wait()
-        except self._lost as error:
-            raise Unavailable(_AWAY, retry_after_s=1.0) from error
-
-    async def unsubscribe(self, channel: str) -> None:
-        """Hear a channel no more."""
-        self._wanted.discard(channel)
-        self._confirmed.discard(channel.encode())
-        connection = self._connection
-        if connection is not None:
-            try:
-                await connection.send_command("UNSUBSCRIBE", channel)
-            except self._lost:
-                return  # a new connection subscribes to what is wanted only
-
-    async def _open(self) -> Any:
-        connection = self._pool.make_connection()
-        try:
-            await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._connection = connection
-        return connection
-
-    async def _keep(self, connection: Any) -> None:
-        backoff = Backoff()
-        while True:
-            reason = "the connection was closed"
-            try:
-                if connection is None:
-                    connection = await self._open()
-                await self._listen(connection, backoff)
-            except self._lost as error:
-                reason = f"{type(error).__name__}: {error}"
-            finally:
-                self._connection = None
-                self._confirmed.clear()
-                self._changed()
-                if connection is not None:
-                    await connection.disconnect(nowait=True)
-                    connection = None
-            self._board.tell(LinkState.DEGRADED, reason)
-            await backoff.wait()
-
-    async def _listen(self, connection: Any, backoff: Backoff) -> None:
-        wanted = {channel.encode() for channel in self._wanted}
-        if wanted:
-            await connection.send_command("SUBSCRIBE", *wanted)
-        elif not self._board.up:
-            await connection.send_command("PING")
-        asked = not self._board.up
-        while True:
-            limit = _PONG_S if asked else _PING_EVERY_S
-            answer = await connection.read_response(timeout=limit, disconnect_on_error=False)
-            if answer is None:
-                if asked:
-                    raise TimeoutError("no answer to a ping")
-                await connection.send_command("PING")
-                asked = True
-                continue
-            asked = False
-            self._take(answer)
-            if not self._board.up and wanted <= self._confirmed:
-                backoff.reset()
-                self._board.tell(LinkState.UP)
-
-    def _take(self, answer: Any) -> None:
-        kind = answer[0] if isinstance(answer, list) else b""
-        if kind == b"message":
-            self._heard(answer[1], answer[2])
-        elif kind == b"subscribe":
-            self._confirmed.add(answer[1])
-            self._changed()
-
-    def _changed(self) -> None:
-        change, self._change = self._change, asyncio.Event()
-        change.set()

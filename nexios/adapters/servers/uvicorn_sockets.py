@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -14,12 +14,24 @@ from typing import Any, Final
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.extensions.base import Extension
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
 from websockets.frames import CTRL_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from nexios.adapters.asgi.frames import BINARY, EXTENSION, TEXT, frame
+from nexios.adapters.asgi.frames import (
+    BINARY,
+    EXTENSION,
+    MEMORY,
+    TEXT,
+    WINDOW_BITS,
+    frame,
+    squeezed,
+)
 from nexios.application.limits import Limits
 
 CLOSE_S: Final = 2.0
@@ -140,6 +152,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     _abortion: asyncio.TimerHandle | None = None
     _parted = False
+    _framed: Callable[[int, bytes], bytes] | None = staticmethod(frame)
 
     def __init__(self, *args: Any, bounds: EngineBounds | None = None, **named: Any) -> None:
         """Serve one connection as uvicorn asks for it.
@@ -173,10 +186,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
+            inflates = _shares(self.conn.extensions)
+            if self.conn.extensions:
+                self._framed = squeezed if inflates else None
             scope["extensions"][EXTENSION] = {
                 "send": self.send,
                 "write": self.write_frames,
                 "deflates": bool(self.conn.extensions),
+                "inflates": inflates,
                 "receive": self.receive,
                 "arrival": self._arrivals.arrival,
                 "take": self.take,
@@ -250,11 +267,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 await self.writable.wait()
             if self._parted or self.disconnected:
                 raise ClientDisconnected
-            if not self.close_sent and self.conn.state is OPEN and not self.conn.extensions:
+            framed = self._framed
+            if not self.close_sent and self.conn.state is OPEN and framed is not None:
                 # Not by way of the library's Frame and its buffers.
                 data = message.get("bytes")
                 text = message.get("text")
-                whole = frame(TEXT, text.encode()) if data is None else frame(BINARY, data)
+                whole = framed(TEXT, text.encode()) if data is None else framed(BINARY, data)
                 self.transport.write(whole)
                 return
         if self._parted:
@@ -358,7 +376,17 @@ def _deflating() -> ServerPerMessageDeflateFactory:
     # Without a context of its own every message can be read by every peer.
     return ServerPerMessageDeflateFactory(
         server_no_context_takeover=True,
-        server_max_window_bits=12,
-        client_max_window_bits=12,
-        compress_settings={"memLevel": 5},
+        server_max_window_bits=WINDOW_BITS,
+        client_max_window_bits=WINDOW_BITS,
+        compress_settings={"memLevel": MEMORY},
+    )
+
+
+def _shares(extensions: Sequence[Extension]) -> bool:
+    """Tell whether a peer reads what is compressed for all: it was promised no smaller window."""
+    return len(extensions) == 1 and all(
+        isinstance(one, PerMessageDeflate)
+        and one.local_no_context_takeover
+        and one.local_max_window_bits >= WINDOW_BITS
+        for one in extensions
     )

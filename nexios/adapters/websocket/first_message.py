@@ -11,7 +11,7 @@ from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.types import Message
 from nexios.adapters.websocket.carriers import TICKET, with_bearer
 from nexios.adapters.websocket.closing import WebSocketException
-from nexios.adapters.websocket.line import SocketLine
+from nexios.adapters.websocket.hearing import HearingLine
 
 ESTABLISHED: Final = (
     "identity",
@@ -54,7 +54,7 @@ class FirstMessage:
         self.able = bool(self._asked)
 
     async def __call__(
-        self, socket: SocketLine, timeout_s: float, counted: Callable[[], None]
+        self, socket: HearingLine, timeout_s: float, counted: Callable[[], None]
     ) -> None:
         """Wait for the first message and establish the caller; watch for fresh credentials then.
 
@@ -76,7 +76,7 @@ class FirstMessage:
         counted()
         socket.screen = self._screening(socket)
 
-    def _screening(self, socket: SocketLine) -> Callable[[Message], Awaitable[bool]]:
+    def _screening(self, socket: HearingLine) -> Callable[[Message], Awaitable[bool]]:
         async def screen(message: Message) -> bool:
             text = message.get("text")
             if text is None or len(text) > socket.limits.token_bytes + _FRAME:
@@ -97,7 +97,7 @@ class FirstMessage:
 
         return screen
 
-    async def _established(self, socket: SocketLine, token: str) -> dict[str, Any]:
+    async def _established(self, socket: HearingLine, token: str) -> dict[str, Any]:
         """Return what the scope has to say about the one whose token this is."""
         before = {key: socket.scope[key] for key in socket.scope if key not in _FORGOTTEN}
         if "session" in before:

@@ -14,7 +14,7 @@ from nexios.adapters.websocket.closing import (
     meaning_of,
 )
 from nexios.adapters.websocket.inputs import Inputs
-from nexios.adapters.websocket.messages import Plain
+from nexios.adapters.websocket.messages import Plain, ref_of
 from nexios.adapters.websocket.protocol import SocketState
 from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.errors import TimedOut
@@ -123,7 +123,7 @@ class Life:
         except (WebSocketDisconnect, WebSocketException):
             raise
         except Exception as raised:
-            await self._answer(socket, leading_error(raised), raised)
+            await self._answer(socket, leading_error(raised), raised, ref_of(message))
             return
         await _reply(socket, reply)
 
@@ -135,13 +135,15 @@ class Life:
             return await socket.receive_plain(takes)
         return await (socket.receive_json() if takes is Any else socket.receive_as(takes))
 
-    async def _answer(self, socket: WebSocket, error: BaseException, raised: Exception) -> None:
+    async def _answer(
+        self, socket: WebSocket, error: BaseException, raised: Exception, ref: str | int | None
+    ) -> None:
         row = meaning_of(error)
         if row is FAULT:
             raise raised
         if row.in_message is not None:
             raise WebSocketException(row.in_message, getattr(error, "message", "")) from raised
-        await socket.send_error(error)
+        await socket.send_error(error, ref)
 
     @staticmethod
     async def _call(

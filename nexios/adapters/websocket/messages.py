@@ -20,6 +20,9 @@ _STRUCTURE: Final = (",", ":", "[", "{")
 _STRUCTURE_BYTES: Final = (b",", b":", b"[", b"{")
 
 
+REF_LENGTH: Final = 128
+
+
 class BadMessage(Exception):
     """A message that is not what the handler takes; it is answered, and not handed on.
 
@@ -115,6 +118,27 @@ def parse_json(payload: str | bytes, limits: Limits) -> Any:
     if may_hold_nul(payload):
         _refuse_nul(value, limits.errors)
     return value
+
+
+def ref_in(payload: str | bytes, limits: Limits) -> str | int | None:
+    """Return what a refused message called itself by its ``id``, for the answer; None for nothing.
+
+    Args:
+        payload: As it came; what is no JSON object has no id.
+    """
+    try:
+        value = parse_json(payload, limits)
+    except BadMessage:
+        return None
+    return ref_of(value)
+
+
+def ref_of(message: object) -> str | int | None:
+    """Return the ``id`` of a message that has one, a short text or a number."""
+    given = message.get("id") if isinstance(message, dict) else getattr(message, "id", None)
+    if isinstance(given, str) and len(given) <= REF_LENGTH:
+        return given
+    return given if isinstance(given, int) and not isinstance(given, bool) else None
 
 
 def parse_model(payload: str | bytes, model: Any, limits: Limits) -> Any:

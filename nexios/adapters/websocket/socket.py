@@ -13,22 +13,24 @@ from collections.abc import (
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
-from nexios.adapters.asgi.frames import BINARY, TEXT
+from nexios.adapters.asgi.frames import BINARY, TEXT, frame
 from nexios.adapters.asgi.headers import MutableHeaders, encode_name, encode_value
 from nexios.adapters.asgi.types import Message, RawHeader, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.websocket.closing import WebSocketDisconnect, error_frame
 from nexios.adapters.websocket.closing import problem as problem_document
-from nexios.adapters.websocket.line import DENIAL, SocketLine
+from nexios.adapters.websocket.hearing import HearingLine
+from nexios.adapters.websocket.line import DENIAL
 from nexios.adapters.websocket.messages import (
     BadMessage,
     Plain,
     Strikes,
     parse_json,
     parse_model,
+    ref_in,
     write_json,
 )
-from nexios.adapters.websocket.protocol import SocketState
+from nexios.adapters.websocket.protocol import OPEN, SocketState
 from nexios.application.caller import Caller
 from nexios.application.limits import Limits
 from nexios.container.entry import Entry, EntryPoint
@@ -52,7 +54,7 @@ HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 Mode = Literal["text", "binary"]
 
 
-class WebSocket(SocketLine):
+class WebSocket(HearingLine):
     """One WebSocket, from before the handshake until it is gone.
 
     After the end every call but ``close`` raises ``WebSocketDisconnect``.
@@ -280,21 +282,13 @@ class WebSocket(SocketLine):
         given: dict[object, object] = {WebSocket: self, Caller: caller}
         return self.scopes.enter(Scope.REQUEST, values={**given, **(values or {})})
 
-    async def iter_text(self) -> AsyncIterator[str]:
+    def iter_text(self) -> AsyncIterator[str]:
         """Yield text messages until the socket is over."""
-        try:
-            while True:
-                yield await self._hear("text")
-        except WebSocketDisconnect:
-            return
+        return self._each("text")
 
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
+    def iter_bytes(self) -> AsyncIterator[bytes]:
         """Yield binary messages until the socket is over."""
-        try:
-            while True:
-                yield await self._hear("bytes")
-        except WebSocketDisconnect:
-            return
+        return self._each("bytes")
 
     async def iter_json(self) -> AsyncIterator[Any]:
         """Yield good JSON messages until the socket is over."""
@@ -314,12 +308,26 @@ class WebSocket(SocketLine):
 
     async def send_text(self, data: str) -> None:
         """Send a text message."""
-        if self._write is None or type(data) is not str or not self._wrote(TEXT, data.encode()):
+        write = self._write
+        if (
+            write is None
+            or self.before_send is not None
+            or self._protocol.state is not OPEN
+            or type(data) is not str
+            or not write(frame(TEXT, data.encode()))
+        ):
             await self.send({"type": "websocket.send", "text": data})
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message."""
-        if self._write is None or type(data) is not bytes or not self._wrote(BINARY, data):
+        write = self._write
+        if (
+            write is None
+            or self.before_send is not None
+            or self._protocol.state is not OPEN
+            or type(data) is not bytes
+            or not write(frame(BINARY, data))
+        ):
             await self.send({"type": "websocket.send", "bytes": data})
 
     async def send_json(self, data: object, mode: Mode = "text") -> None:
@@ -346,7 +354,7 @@ class WebSocket(SocketLine):
             try:
                 return parse(payload)
             except BadMessage as bad:
-                await self.forgive(bad)
+                await self.forgive(bad, ref_in(payload, self.limits))
 
     async def forgive(self, bad: BadMessage, ref: object = None) -> None:
         """Answer a bad message, or close with 1007 when it is the third within a minute."""
