@@ -49,7 +49,7 @@ from nexios.application.policies import Policies
 from nexios.application.replica import NoRevocations
 from nexios.application.revocations import Revocations
 from nexios.application.scrub import scrubbed
-from nexios.application.sections import AuthSettings
+from nexios.application.sections.callers import AuthSettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.subscribers import Subscribers
 from nexios.application.tracking import ErrorTracker, Kind, Occasion, tell

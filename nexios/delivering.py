@@ -10,7 +10,7 @@ from nexios.application.broker import EventBroker
 from nexios.application.listening import Signals
 from nexios.application.outbox import OutboxStore
 from nexios.application.realtime import EventSettings
-from nexios.application.sections import OutboxSettings
+from nexios.application.sections.serving import OutboxSettings
 from nexios.consuming import Consuming
 from nexios.subscriptions import Subscriptions
 

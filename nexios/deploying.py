@@ -29,7 +29,7 @@ from nexios.application.one_time import OneTime
 from nexios.application.rates import CounterStore
 from nexios.application.revocations import Revocations
 from nexios.application.scrub import is_secret
-from nexios.application.sections import CorsSettings
+from nexios.application.sections.browsers import CorsSettings
 from nexios.application.sessions import SessionStore
 from nexios.auth.access import Entrance
 from nexios.auth.backends.jwt import JWTAuthBackend

@@ -12,7 +12,7 @@ from nexios.adapters.security.jwt import JwtCodec
 from nexios.adapters.security.memory_tokens import MemoryRefreshTokens
 from nexios.application.clock import SystemClock
 from nexios.application.health import HealthCheck
-from nexios.application.sections import AuthSettings
+from nexios.application.sections.callers import AuthSettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.signals import (
     CredentialMalformed,
