@@ -6,11 +6,11 @@ from typing import Any, Final, cast
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.decorators import Decorators, outermost
 from nexios.container.depend import Scopes
-from nexios.container.errors import Where
 from nexios.container.forms import Forms
 from nexios.container.generics import fits, is_more_specific, most_specific, preferred
 from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
+from nexios.container.places import Where
 from nexios.container.scope import ScopeContext
 from nexios.container.timed import Made
 from nexios.container.typevars import is_open
