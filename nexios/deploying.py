@@ -12,16 +12,14 @@ import anyio
 
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.serving import RULES, kept_by
-from nexios.application.deploy import (
-    FLOORS,
+from nexios.application.deploy import FLOORS, UnfitForProduction, errors
+from nexios.application.deploy_facts import (
     CookieFacts,
     CorsFacts,
     DatabaseFacts,
     DeployFacts,
     EntranceFacts,
     ProviderFacts,
-    UnfitForProduction,
-    errors,
 )
 from nexios.application.errors import Unavailable
 from nexios.application.keyring import Secret
