@@ -463,7 +463,7 @@ class NexiosApp(Verbs):
             tasks = await opened.enter_async_context(background())
             await house.start(tasks)
             opened.push_async_callback(house.stop)
-            self.events.drive(tasks, house.report_listener)
+            self.events.drive(tasks, house.errors.listener_failed)
             opened.callback(self.events.drive, None)
             if self._user_lifespan is not None:
                 warn_unrun(self._on_startup, self._on_shutdown)
