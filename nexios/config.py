@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.known import Known
@@ -39,9 +39,6 @@ from nexios.application.settings import (
     written,
 )
 from nexios.application.spelling import nearest, suggestion
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 # Old addresses such as `nexios.config.base` are found below this file (compat.py).
 __path__: list[str] = []
@@ -306,7 +303,8 @@ def _known(settings: Tree, faults: list[Fault]) -> dict[str, object]:
     return values
 
 
-def _fault(error: "ErrorDetails", settings: Tree) -> Fault:
+def _fault(error: Mapping[str, Any], settings: Tree) -> Fault:
+    """Return the fault that one error of pydantic tells, an ``ErrorDetails``."""
     location, says = error["loc"], error["msg"].removeprefix("Value error, ")
     if error["type"] in {"tuple_type", "mapping_type", "dataclass_type"}:
         says = "must be a list" if error["type"] == "tuple_type" else "must be a mapping"
