@@ -18,6 +18,7 @@ class Probing:
     """Answers probes from the checks of what the container holds.
 
     Attributes:
+        board: Asks the checks.
         door: Where probes are served on the application's own port; None where they are not.
         with_details: The same for operators, who are told of the single checks.
     """
@@ -42,7 +43,7 @@ class Probing:
         self._logger: Final = logger
         board = HealthBoard(singletons, changed=self._changed, turned=watching.turned)
         watch = LoopWatch(blocked=watching.blocked)
-        self._board: Final = board
+        self.board: Final = board
         self._watch: Final = watch
         self.door: Final = HealthDoor(board, watch) if probed else None
         self.with_details: Final = HealthDoor(board, watch, details=True)
@@ -56,26 +57,26 @@ class Probing:
 
     async def until_critical_up(self) -> None:
         """Wait for what is critical; the log says which it is."""
-        await self._board.until_critical_up()
+        await self.board.until_critical_up()
 
     def start(self, tasks: TaskGroup, interval_s: float) -> None:
         """Note that the application has started; from now on checks are asked without probes."""
-        self._board.starting = self._board.draining = False
-        tasks.start_soon(self._board.watch, interval_s, name="nexios health")
+        self.board.starting = self.board.draining = False
+        tasks.start_soon(self.board.watch, interval_s, name="nexios health")
         tasks.start_soon(self._watch.run, name="nexios loop watch")
 
     @property
     def retired(self) -> bool:
         """Whether the application takes its leave."""
-        return self._board.draining
+        return self.board.draining
 
     def retire(self) -> None:
         """Be ready no more, whatever the checks say."""
-        self._board.draining = True
+        self.board.draining = True
 
     def stop(self) -> None:
         """Be as before the start."""
-        self._board.starting = True
+        self.board.starting = True
 
     def _changed(self, check: str, state: CheckState) -> None:
         self._watching.changed(check, state)
