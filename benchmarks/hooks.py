@@ -22,7 +22,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from typing import Any, Final
 
 from in_process import Driver
 from timing import result_of
+from workers import free_port, stay_on_core, until_it_listens
 
 from nexios import MakeConfig, NexiosApp
 from nexios.application.signals import (
@@ -142,34 +142,15 @@ def _request(path: str) -> bytes:
 @contextmanager
 def worker() -> Iterator[int]:
     """Run a worker on a core of its own and yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, __file__, "--serve", str(port)], stdout=subprocess.DEVNULL
     ) as child:
         try:
-            _until_it_listens(port, child)
+            until_it_listens(port, child)
             yield port
         finally:
             child.terminate()
-
-
-def _until_it_listens(port: int, child: "subprocess.Popen[bytes]") -> None:
-    for _ in range(300):
-        if child.poll() is not None:
-            raise SystemExit("the worker did not start")
-        try:
-            with socket.create_connection(("127.0.0.1", port), 0.1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the worker does not listen")
-
-
-def on_core(index: int) -> None:
-    """Stay on one core from now on."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[index % len(cores)]})
 
 
 def over_http(rounds: int) -> dict[str, dict[str, float]]:
@@ -234,10 +215,10 @@ def main() -> None:
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.serve is not None:
-        on_core(0)
+        stay_on_core(0)
         Switched().app.run(port=told.serve)
         return
-    on_core(1)
+    stay_on_core(1)
     found = {"http": over_http(told.rounds), "in process": in_process(told.rounds)}
     if told.json:
         print(json.dumps(found))

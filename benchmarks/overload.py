@@ -25,16 +25,18 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+from workers import HOST, free_port, stay_on_core, until_it_listens
 
 GIVE_UP_S: Final = 1.0
 USEFUL_S: Final = 0.25
@@ -42,7 +44,6 @@ SETTLING_S: Final = 2.0
 RECOVERY_S: Final = 6.0
 TIMES: Final = 4.0
 _SHED: Final = "OVERLOAD_SHED"
-_HOST: Final = "127.0.0.1"
 
 
 def burn(seconds: float) -> None:
@@ -107,7 +108,7 @@ class Line(asyncio.Protocol):
         """Send a GET; the future gives the status."""
         assert self.transport is not None
         self.answer = asyncio.get_running_loop().create_future()
-        self.transport.write(f"GET {path} HTTP/1.1\r\nHost: {_HOST}\r\n\r\n".encode())
+        self.transport.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         return self.answer
 
     def data_received(self, data: bytes) -> None:
@@ -155,7 +156,7 @@ class Clients:
                     line = None
                 if line is None:
                     loop = asyncio.get_running_loop()
-                    _, line = await loop.create_connection(Line, _HOST, self.port)
+                    _, line = await loop.create_connection(Line, HOST, self.port)
                 status = await line.ask(path)
         except TimeoutError:
             pass
@@ -266,18 +267,10 @@ async def waiting(port: int, seconds: float) -> dict[str, float]:
     }
 
 
-def on_core(index: int) -> Callable[[], None]:
-    """Return what binds a child to one core."""
-    cores = sorted(os.sched_getaffinity(0))
-    core = cores[index % len(cores)]
-    return lambda: os.sched_setaffinity(0, {core})
-
-
 @contextmanager
 def worker(*, shed: bool) -> Iterator[int]:
     """Run one worker on a core of its own and yield its port."""
-    with socket.create_server((_HOST, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     here = Path(__file__).resolve().parent
     command = [sys.executable, "-m", "nexios", "run", "overload:app", "--port", str(port)]
     environment = {**os.environ, _SHED: str(int(shed)), "PYTHONPATH": str(here.parent)}
@@ -285,10 +278,10 @@ def worker(*, shed: bool) -> Iterator[int]:
         [*command, "--log-level", "critical"],
         cwd=here,
         env=environment,
-        preexec_fn=on_core(0),  # noqa: PLW1509
+        preexec_fn=partial(stay_on_core, 0),  # noqa: PLW1509
     ) as child:
         try:
-            _until_it_listens(port, child)
+            until_it_listens(port, child)
             yield port
         finally:
             child.terminate()
@@ -296,18 +289,6 @@ def worker(*, shed: bool) -> Iterator[int]:
                 child.wait(30)
             except subprocess.TimeoutExpired:
                 child.kill()
-
-
-def _until_it_listens(port: int, child: "subprocess.Popen[bytes]") -> None:
-    for _ in range(300):
-        if child.poll() is not None:
-            raise SystemExit("the worker did not start")
-        try:
-            with socket.create_connection((_HOST, port), 0.1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the worker does not listen")
 
 
 def clients_in_a_process(kind: str, port: int, **figures: float) -> dict[str, float]:
@@ -319,7 +300,7 @@ def clients_in_a_process(kind: str, port: int, **figures: float) -> dict[str, fl
         ],
         check=True,
         capture_output=True,
-        preexec_fn=on_core(1),  # no threads here
+        preexec_fn=partial(stay_on_core, 1),  # no threads here
     )
     found: dict[str, float] = json.loads(told.stdout)
     return found

@@ -3,26 +3,21 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
-from typing_extensions import TypeForm, Unpack
+from typing_extensions import TypeForm
 
-from nexios.adapters.asgi.hooks import Hooks, K, warn_unrun
+from nexios.adapters.asgi.hooks import warn_unrun
 from nexios.adapters.asgi.lifespan import Lifespan, Phase, background
 from nexios.adapters.asgi.serving import INSISTS, say_what_lacks
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
-from nexios.adapters.asgi.url import URLPath
-from nexios.adapters.asgi.wrapping import Wrapper, for_sockets
-from nexios.adapters.http.entries import LiveList
-from nexios.adapters.http.ordering import Added, listed
+from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.router import Router
-from nexios.adapters.http.routes import RouteOptions, Routes
-from nexios.adapters.http.verbs import Verbs
+from nexios.adapters.http.routes import Routes
 from nexios.adapters.openapi.config import docs_of
-from nexios.adapters.routing.sockets import SocketRoute
 from nexios.application.caller import ANONYMOUS, Caller
 from nexios.application.emitter import EventEmitter
 from nexios.application.errors import Unavailable
@@ -31,6 +26,7 @@ from nexios.application.limits import Limits
 from nexios.application.listening import Signals
 from nexios.application.replica import RevocationReplica
 from nexios.auth.users import UnauthenticatedUser
+from nexios.composing import Composition
 from nexios.config import MakeConfig, configuration_of
 from nexios.container.keys import Key
 from nexios.container.module import Module
@@ -55,7 +51,7 @@ _AGAIN_S: Final = 1.0
 _NOBODY: Final = UnauthenticatedUser()
 
 
-class NexiosApp(Verbs):
+class NexiosApp(Composition):
     """The ASGI application: serves HTTP, WebSocket and lifespan scopes.
 
     Attributes:
@@ -111,6 +107,9 @@ class NexiosApp(Verbs):
             TypeError: Two configurations, or something that is no module.
         """
         self.config = configuration_of(modules, config)
+        router = Router(routes=routes, dependencies=dependencies, guards=guards)
+        super().__init__(router, middleware)
+        self._house: House | None = None
         self.debug = self.config.debug if debug is None else debug
         self._probed = self.config.health.enabled if health is None else health
         self.title = title or self.config.openapi.title or "Nexios application"
@@ -123,22 +122,13 @@ class NexiosApp(Verbs):
         self.events = EventEmitter()
         self.signals = Signals(changed=self._rewrap)
         self.logger = logging.getLogger("nexios")
-        self.router = Router(routes=routes, dependencies=dependencies, guards=guards)
-        self.router.listen(self._changed)
-        self._root = Module("app")
         self._layers = layers
-        self._added = [Added(one) for one in reversed(middleware)]
-        self._wrappers: list[Wrapper] = []
         if self.config.allowed_hosts is not None:
             from nexios.middleware.hosts import TrustedHostMiddleware
 
             self._added.append(Added(TrustedHostMiddleware()))
-        self._handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._server_error_handler = server_error_handler
         self._user_lifespan = lifespan
-        self._on_startup = Hooks()
-        self._on_shutdown = Hooks()
-        self._house: House | None = None
         self._open = AsyncExitStack()
         self._lifespan = Lifespan(self._start, self._stop)
         self._insists = False
@@ -168,132 +158,7 @@ class NexiosApp(Verbs):
 
         return TemplateEngine(self.config.templating)
 
-    # What it is made of
-
-    def include(self, *modules: Module) -> None:
-        """Include modules: their exports become visible to handlers on the app."""
-        self._refuse_when_built("include()")
-        self._root.include(*modules)
-
-    def add_route(
-        self,
-        route: Routes | Router | None = None,
-        *,
-        path: str | None = None,
-        handler: Callable[..., Any] | None = None,
-        methods: Iterable[str] | None = None,
-        **options: Unpack[RouteOptions],
-    ) -> None:
-        """Register a route, given whole or by its parts; also while the application runs."""
-        self.router.add_route(route, path=path, handler=handler, methods=methods, **options)
-
-    def mount_router(self, router: Router, prefix: str | None = None) -> None:
-        """Put a router below this application; routes added to it later are served too."""
-        self.router.mount_router(router, prefix)
-
-    mount_ws_router = mount_router
-
-    def register(self, app: ASGIApp | Router, prefix: str = "") -> None:
-        """Hand all below ``prefix`` to another application; it starts after and stops before."""
-        self.router.register(app, prefix)
-
-    def add_ws_route(self, route: SocketRoute | None = None, **parts: Any) -> None:
-        """Register a socket route, given whole or by ``path=``, ``handler=`` and its options."""
-        self.router.add_ws_route(route, **parts)
-
-    def wrap_asgi(self, wrapper: Callable[..., ASGIApp], **options: Any) -> None:
-        """Put ASGI middleware around everything served, ``wrapper(app, **options)``.
-
-        The last one is outermost. It sees error answers and sockets, never the lifespan; what
-        it raises is answered with a 500.
-        """
-        self._wrappers.append(partial(wrapper, **options))
-        self._rewrap()
-
-    def _rewrap(self) -> None:
-        if self._house is not None:
-            self._house.wrap(self._wrappers)
-            if self._serve != self._first:
-                self._serve, self._straight = self._house.serve, self._house.straight
-
-    def add_ws_middleware(self, wrapper: Callable[..., ASGIApp], **options: Any) -> None:
-        """Put ASGI middleware around the sockets alone, as `wrap_asgi` does around everything."""
-        self.wrap_asgi(for_sockets(partial(wrapper, **options)))
-
-    def add_middleware(self, middleware: Any, *, before: Any = None, after: Any = None) -> None:
-        """Add middleware; the last added is outermost, house classes stand by their stage.
-
-        Args:
-            middleware: A function ``(request, response, call_next)`` or a `BaseMiddleware`.
-            before: Stand further out than this instance or class.
-            after: Stand further in than this instance or class.
-        """
-        self._around([*self._added, Added(middleware, before, after)])
-
-    def _around(self, added: list[Added]) -> None:
-        if self._house is not None:
-            self._house.change_middleware(added, self._handlers)
-        self._added = added
-
-    def middleware(self, function: H) -> H:
-        """Add a function as middleware: ``@app.middleware``."""
-        self.add_middleware(function)
-        return function
-
-    @overload
-    def add_exception_handler(
-        self, error: type[BaseException] | int, handler: None = None
-    ) -> Callable[[H], H]: ...
-    @overload
-    def add_exception_handler(self, error: type[BaseException] | int, handler: H) -> H: ...
-    def add_exception_handler(
-        self, error: type[BaseException] | int, handler: Callable[..., Any] | None = None
-    ) -> Any:
-        """Answer an error class or a status with ``(request, response, error)``."""
-
-        def register(decorated: H) -> H:
-            handlers = dict(self._handlers)
-            handlers[error] = decorated
-            if self._house is not None:
-                self._house.gateway.configure(exception_handlers=handlers)
-            self._handlers = handlers
-            return decorated
-
-        return register if handler is None else register(handler)
-
-    exception_handler = add_exception_handler
-
-    @overload
-    def on_startup(self, hook: None = None) -> Callable[[K], K]: ...
-    @overload
-    def on_startup(self, hook: K) -> K: ...
-    def on_startup(self, hook: Any = None) -> Any:
-        """Run ``hook`` at the start, in order of registration; with or without ``()``."""
-        return self._on_startup.add(hook)
-
-    @overload
-    def on_shutdown(self, hook: None = None) -> Callable[[K], K]: ...
-    @overload
-    def on_shutdown(self, hook: K) -> K: ...
-    def on_shutdown(self, hook: Any = None) -> Any:
-        """Run ``hook`` at the end, in order of registration; all run, failures are grouped."""
-        return self._on_shutdown.add(hook)
-
     # What one may ask it
-
-    @property
-    def routes(self) -> Sequence[Any]:
-        """What was registered directly, a live list."""
-        return self.router.routes
-
-    @property
-    def http_middleware(self) -> list[Any]:
-        """The middleware in the order of adding; changing the list changes the application."""
-        live: LiveList[Any] = LiveList(
-            (added.middleware for added in self._added),
-            lambda: self._around(listed(self._added, live)),
-        )
-        return live
 
     @property
     def limits(self) -> Limits:
@@ -341,10 +206,6 @@ class NexiosApp(Verbs):
     ) -> "Replacement[T]":
         """Replace what answers for a key: ``with app.override(Mailer).value(fake): ...``."""
         return self.container.override(key, module=module)
-
-    def url_for(self, name: str, /, **params: object) -> URLPath:
-        """Return the path of a route by its name."""
-        return self.router.url_for(name, **params)
 
     def get_all_routes(self) -> Sequence[Any]:
         """Return every route as it is served, prefixes joined."""
@@ -409,19 +270,13 @@ class NexiosApp(Verbs):
             )
         return self._house
 
-    def _changed(self) -> None:
-        house = self._house
-        if house is not None:
-            house.adopt(self.router)
-
-    def _refuse_when_built(self, what: str) -> None:
-        if self._house is not None:
-            raise RuntimeError(
-                f"{what} comes too late: the application is wired already"
-                "\n  fix: NexiosApp(module, ...), or call it before the first request"
-            )
-
     # Running
+
+    def _rewrap(self) -> None:
+        if self._house is not None:
+            self._house.wrap(self._wrappers)
+            if self._serve != self._first:
+                self._serve, self._straight = self._house.serve, self._house.straight
 
     async def _first(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Serve the first request of a server without lifespan: start, then serve."""
@@ -463,7 +318,7 @@ class NexiosApp(Verbs):
             tasks = await opened.enter_async_context(background())
             await house.start(tasks)
             opened.push_async_callback(house.stop)
-            self.events.drive(tasks, house.report_listener)
+            self.events.drive(tasks, house.errors.listener_failed)
             opened.callback(self.events.drive, None)
             if self._user_lifespan is not None:
                 warn_unrun(self._on_startup, self._on_shutdown)

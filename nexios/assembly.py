@@ -9,8 +9,6 @@ from typing import Any, Final
 from anyio.abc import TaskGroup
 
 from nexios.adapters.asgi.connection import Connection
-from nexios.adapters.asgi.lag import LoopWatch
-from nexios.adapters.asgi.occasion import occasion_of
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.proxies import TrustedProxies
 from nexios.adapters.asgi.sublife import SubApps
@@ -19,61 +17,40 @@ from nexios.adapters.asgi.telling import noting_route, request_watch
 from nexios.adapters.asgi.types import ASGIApp, Receive, Send
 from nexios.adapters.asgi.types import Scope as WireScope
 from nexios.adapters.asgi.wrapping import Wrapper, wrapped
-from nexios.adapters.http.background import Background, Tasks
-from nexios.adapters.http.builder import Response
+from nexios.adapters.http.background import Background
 from nexios.adapters.http.compile import CompiledRoutes, compile_routes
 from nexios.adapters.http.gateway import Gateway
-from nexios.adapters.http.health import HealthDoor
 from nexios.adapters.http.joining import enliven, teach
 from nexios.adapters.http.ordering import Added
-from nexios.adapters.http.request import Request
 from nexios.adapters.http.router import Router
 from nexios.adapters.http.settings import HttpSettings
-from nexios.adapters.messaging.relay import is_relay
-from nexios.adapters.observability.errors import ErrorDesk
-from nexios.adapters.openapi.document import Documentation
-from nexios.adapters.openapi.events import described
-from nexios.adapters.openapi.ui import Documented, pages_of
 from nexios.adapters.websocket.compiled import SocketSettings, compile_sockets
 from nexios.adapters.websocket.gateway import SocketGateway
-from nexios.adapters.websocket.socket import WebSocket
 from nexios.application.broker import EventBroker
-from nexios.application.caller import Caller
-from nexios.application.clock import SystemClock
 from nexios.application.errors import Unavailable
-from nexios.application.health import CheckState, Health, HealthBoard
-from nexios.application.keyring import Keyring
-from nexios.application.limits import Limits
 from nexios.application.outbox import OutboxStore
-from nexios.application.policies import Policies
 from nexios.application.replica import NoRevocations
 from nexios.application.revocations import Revocations
-from nexios.application.scrub import scrubbed
-from nexios.application.sections import AuthSettings
-from nexios.application.security_events import SecurityEvents
-from nexios.application.subscribers import Subscribers
-from nexios.application.tracking import ErrorTracker, Kind, Occasion, tell
 from nexios.auth.access import AccessRefused, Entrance, access_problems, unknown_permissions
-from nexios.auth.middleware import roles_in, schemes_of, setup_problems
+from nexios.auth.middleware import roles_in, setup_problems
 from nexios.config import MakeConfig
 from nexios.consuming import receiver_points
 from nexios.container.container import Container
-from nexios.container.errors import ContainerError, WiringErrors, WiringProblem
-from nexios.container.keys import Key
 from nexios.container.module import Module
-from nexios.container.scope import Scope, ScopeContext
 from nexios.delivering import Delivering
-from nexios.domain.clock import Clock
+from nexios.documenting import Documents
 from nexios.gathering import add_controllers, below, entrances
 from nexios.layers.rules import Layer
 from nexios.managing import Management
+from nexios.probing import Probing
+from nexios.proving import prove, raise_all
+from nexios.reporting import Reporting
+from nexios.sharing import shared_module
 from nexios.subscriptions import Subscriptions, handler_points, once_problems
 from nexios.watching import Watching
 from nexios.websockets.carriers import carrier
 from nexios.websockets.hub import Hub
 from nexios.websockets.room import specs_in
-
-_BROKER: Final = Key(EventBroker)
 
 
 class House:
@@ -127,14 +104,13 @@ class House:
             self._trusts,
             managed=config.server.management is not None,
         )
-        self.errors = ErrorDesk(
-            logger,
-            version=app.version,
-            with_locals=config.errors.report_locals,
-            signals=app.signals,
-        )
+        self.errors = Reporting(app, config.errors, self._watching)
         self.delivering = Delivering(
-            self._subscriptions, config.outbox, config.events, app.signals, self._delivery_died
+            self._subscriptions,
+            config.outbox,
+            config.events,
+            app.signals,
+            self.errors.delivery_died,
         )
         modules = tuple(below(root))
         controllers = add_controllers(router, modules)
@@ -153,13 +129,8 @@ class House:
             debug=debug,
         )
         around = [added.middleware for added in middleware]
-        self.documentation = Documentation(
-            app.docs,
-            schemes_of(around),
-            plain_errors=config.errors.http_exception_body == "detail",
-            channels=config.openapi.asyncapi_url is not None,
-        )
-        self._pages = pages_of(self.documentation, config.openapi, app.title)
+        self._documents = Documents(app, config, around)
+        self.documentation = self._documents.drawn
         routes = self._compiled(router)
         sockets = compile_sockets([*routes.sockets, *controllers], settings)
         mounts = compile_sockets((), settings, routes.mounts)
@@ -178,7 +149,7 @@ class House:
                 *(one.point for one in handlers),
                 *(one.point for one in receivers),
             ],
-            everywhere=self._everywhere(),
+            everywhere=shared_module(config, self._subscriptions, self._watching),
             profile=config.env,
             layers=layers,
             compiled=config.container == "compiled",
@@ -187,20 +158,18 @@ class House:
         self._guarded = (*routes.points, *sockets.points, *mounts.points)
         self.entrances = entrances(routes, sockets)
         guards = [*setup_problems(self._guarded, around), *self._open_entrances(self.entrances)]
-        drawn = self._undrawable(routes)
-        self._prove([*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
+        if config.auth.revocation == "required" and Revocations not in self.container:
+            unkept.append(NoRevocations())
+        drawn = self._documents.problems(routes)
+        prove(self.container, [*routes.problems, *drawn, *sockets.problems, *guards, *unkept])
         self._sockets_compiled = sockets
         self._subscriptions.connect(self.container, handlers)
         self.delivering.consuming.connect(self.container, receivers)
-        self._background = Background(self.container, self._work_failed)
+        self._background = Background(self.container, self.errors.work_failed)
         self._singletons = self._watching.met(lambda: self.container.singletons)
-        self._board = HealthBoard(
-            self._singletons, changed=self._health_changed, turned=self._watching.turned
-        )
-        self._watch = LoopWatch(blocked=self._watching.blocked)
-        self._door = HealthDoor(self._board, self._watch) if probed else None
+        self._probing = Probing(self._singletons, self._watching, logger, probed=probed)
         self.management = Management(
-            HealthDoor(self._board, self._watch, details=True),
+            self._probing.with_details,
             metrics,
             config.telemetry.metrics_path,
         )
@@ -211,16 +180,13 @@ class House:
             exception_handlers=exception_handlers,
             server_error_handler=server_error_handler,
             settings=self._http_settings,
-            report=self._report,
+            report=self.errors.failed,
             background=self._background,
-            door=self._door,
+            door=self._probing.door,
         )
         self._http = self.gateway.__call__  # bound once: calling an instance binds it each time
-        self.documentation.take(routes)
-        sent = [one.handles.event_type for one in handlers if is_relay(one.point.owner)]
-        come = [(one.mark.name, one.event_type, one.consumer) for one in receivers]
-        told = described(sent, come)
-        self.documentation.take_channels(sockets.endpoints, told, self._broker_protocol())
+        self._documents.take(routes)
+        self._documents.take_channels(sockets.endpoints, handlers, receivers, self.container)
         for one in (*around, *routes.middleware):
             self._join(one)
         teach(around, routes)
@@ -232,12 +198,12 @@ class House:
             self.container,
             middleware=around,
             settings=settings,
-            report=self._report,
+            report=self.errors.failed,
             over=app.revocations.over,
         )
         self._sockets.adopt(mounts)
         self._hub: Hub | None = None
-        self._open_door(routes)
+        self._probing.open_beside(routes)
         self.mounted = SubApps(routes.foreign)
         self.serve: ASGIApp = self._serve
         self.straight: ASGIApp | None = None
@@ -279,7 +245,7 @@ class House:
         if scope["type"] == "http":
             await self.gateway.answer_error(scope, receive, send, error)
             return
-        self._report(error, Connection(scope), secrets.token_hex(8))
+        self.errors.failed(error, Connection(scope), secrets.token_hex(8))
         await send({"type": "websocket.close", "code": 1011})
 
     def adopt(self, router: Router) -> None:
@@ -293,16 +259,16 @@ class House:
             raise RuntimeError("sockets are registered before the application is wired")
         mounts = compile_sockets((), self._socket_settings, compiled.mounts)
         ways = entrances(compiled, self._sockets_compiled)
-        wrong = [*compiled.problems, *self._undrawable(compiled), *mounts.problems]
-        _raise_all([*wrong, *self._open_entrances(ways)])
+        wrong = [*compiled.problems, *self._documents.problems(compiled), *mounts.problems]
+        raise_all([*wrong, *self._open_entrances(ways)])
         self.entrances = ways
         if compiled.mounts != self.gateway.routes.mounts:
             self._sockets.adopt(mounts)
         known = {id(one) for one in self.gateway.routes.middleware}
         self.gateway.adopt(compiled)
         self.mounted.replace(compiled.foreign)
-        self._open_door(compiled)
-        self.documentation.take(compiled)
+        self._probing.open_beside(compiled)
+        self._documents.take(compiled)
         teach(self._around, compiled)
         for middleware in compiled.middleware:
             if id(middleware) not in known:
@@ -318,7 +284,7 @@ class House:
         """
         around = [added.middleware for added in middleware]
         fresh = [one for one in around if not any(one is known for known in self._around)]
-        _raise_all(setup_problems(self._guarded, around))
+        raise_all(setup_problems(self._guarded, around))
         for new in fresh:
             self._join(new)
         teach(fresh, self.gateway.routes)
@@ -328,7 +294,7 @@ class House:
 
     async def start(self, tasks: TaskGroup) -> None:
         """Open what sockets share; the container is running already."""
-        self.errors.start(await self.container.get(ErrorTracker | None), tasks)
+        await self.errors.start(self.container, tasks)
         realtime = self._config.realtime
         self._hub = Hub(
             self._app,
@@ -336,7 +302,7 @@ class House:
             required=realtime.required,
             tasks=tasks,
             limits=self._config.limits,
-            report=lambda error, text: tell(self._logger, logging.ERROR, error, "%s", text),
+            report=self.errors.channel_failed,
             signals=self._app.signals,
         )
         for endpoint in self._sockets_compiled.endpoints:
@@ -364,45 +330,38 @@ class House:
         store = await self.container.get(OutboxStore | None)
         self.delivering.start(store, await self.container.get(EventBroker | None), tasks)
         if self.delivering.running and store is not None:
-            for name, count in (await self.delivering.orphans(store)).items():
-                self._logger.warning(
-                    '%d deliveries wait for %s, which is no handler here: give name="%s" to the'
-                    " one that has taken its place",
-                    count,
-                    name,
-                    name,
-                )
+            for line in await self.delivering.orphans(store):
+                self._logger.warning("%s", line)
 
     async def until_critical_up(self) -> None:
         """Wait for what is critical; the log says which it is."""
-        await self._board.until_critical_up()
+        await self._probing.until_critical_up()
 
     async def not_yet(self, scope: WireScope, receive: Receive, send: Send) -> None:
         """Answer while the application waits for what it needs: probes, and 503 to all else."""
+        door = self._probing.door
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1013})  # try again later
-        elif self._door is not None and self._door.serves(scope):
-            await (await self._door.answer(scope))(scope, receive, send)
+        elif door is not None and door.serves(scope):
+            await (await door.answer(scope))(scope, receive, send)
         else:
             error = Unavailable("the application is starting", retry_after_s=1.0)
             await self.gateway.answer_error(scope, receive, send, error)
 
     def started(self, tasks: TaskGroup) -> None:
         """Note that the start is over; from now on checks are asked without probes too."""
-        self._board.starting = self._board.draining = False
-        tasks.start_soon(self._board.watch, self._config.health.interval_s, name="nexios health")
-        tasks.start_soon(self._watch.run, name="nexios loop watch")
+        self._probing.start(tasks, self._config.health.interval_s)
         tasks.start_soon(self.gateway.flights.sweep, name="nexios sweep of requests")
         enliven(self._around, tasks)
 
     def retire(self) -> None:
         """Be ready no more, so that balancers send their requests and sockets elsewhere."""
-        self._board.draining = True
+        self._probing.retire()
         self._sockets.retire()
 
     def drain(self) -> None:
         """Be ready no more, end streams and sockets: the server waits for its connections."""
-        if not self._board.draining:
+        if not self._probing.retired:
             self._watching.drained()
         self.retire()
         self.gateway.streams.end()
@@ -422,85 +381,17 @@ class House:
         self._board.drive(None)
         self._app.revocations.stop()
         self._watching.part()
-        self._board.starting = True
+        self._probing.stop()
         self.gateway.waits.unsettle()
         if self._hub is not None:
             await self._hub.stop()
         await self.errors.stop()
 
-    def _everywhere(self) -> Module:
-        """Return what every module of the application sees."""
-        shared = Module("nexios")
-        settings = type(self._config)
-        shared.bind(settings).value(self._config)
-        # A class of the user's own is asked for as itself, and still is the configuration.
-        bases = [base for base in settings.__mro__[1:] if issubclass(base, MakeConfig)]
-        for base in bases:
-            shared.bind(base).alias(settings)
-        shared.bind(Limits).value(self._config.limits)
-        shared.bind(AuthSettings).value(self._config.auth)
-        shared.bind(Clock, scope=Scope.SINGLETON, default=True).to(SystemClock)
-        shared.bind(Request).given()
-        shared.bind(Response).given()
-        shared.bind(Caller).given()
-        shared.bind(Tasks).given()
-        shared.bind(WebSocket, scope=Scope.CONNECTION).given()
-        subscriptions = self._subscriptions
-
-        @shared.provides()
-        def subscribers(scope: ScopeContext) -> Subscribers:
-            return subscriptions.of(scope)
-
-        @shared.provides()
-        def policies(scope: ScopeContext, caller: Caller) -> Policies:
-            return Policies(caller, scope.get_now(SecurityEvents | None))
-
-        keys: list[object] = [Limits, Clock, Request, Response, Tasks, Caller, WebSocket]
-        keys += [AuthSettings, Policies, settings, *bases]
-        if self._config.keyring is not None:
-            shared.bind(Keyring).value(self._config.keyring)
-            keys.append(Keyring)
-        return shared.export(*keys, *self._watching.bind(shared), Subscribers)
-
-    def _open_door(self, routes: CompiledRoutes) -> None:
-        if self._door is not None:
-            units = (unit.flat for unit in routes.units)
-            own = (path for flat in units if "GET" in flat.route.methods for path in flat.paths)
-            self._door.open_beside(own)
-
-    def _health_changed(self, check: str, state: CheckState) -> None:
-        self._watching.changed(check, state)
-        if state.health is Health.DOWN:
-            self._logger.warning("health check %s is down: %s", check, scrubbed(state.says))
-        else:
-            self._logger.info("health check %s is up again", check)
-
     def _compiled(self, router: Router, earlier: CompiledRoutes | None = None) -> CompiledRoutes:
-        return compile_routes(Documented(router, self._pages), self._http_settings, earlier)
+        return compile_routes(self._documents.beside(router), self._http_settings, earlier)
 
     def _open_entrances(self, ways: Sequence[Entrance]) -> list[AccessRefused]:
         return access_problems(ways, deny_by_default=self._config.auth.deny_by_default)
-
-    def _broker_protocol(self) -> str:
-        bindings = self.container.assembly.registry.bindings
-        source = next((one.source for one in bindings if one.key == _BROKER), None)
-        kind = source if isinstance(source, type) else type(source)
-        return str(getattr(kind, "protocol", "events"))
-
-    def _undrawable(self, routes: CompiledRoutes) -> list[Exception]:
-        return self.documentation.problems(routes) if self._pages else []
-
-    def _prove(self, problems: Sequence[Exception]) -> None:
-        found = list(problems)
-        if self._config.auth.revocation == "required" and Revocations not in self.container:
-            found.append(NoRevocations())
-        try:
-            self.container.validate()
-        except WiringErrors as errors:
-            found += errors.exceptions
-        except ContainerError as error:
-            found.append(error)
-        _raise_all(found)
 
     def _join(self, middleware: Any) -> None:
         """Hand a middleware the container and the application, as far as it wants them."""
@@ -509,44 +400,5 @@ class House:
         if hasattr(middleware, "bind"):
             middleware.bind(self._app)
 
-    def report_listener(self, error: Exception, event: str) -> None:
-        """Note that a listener of ``app.events`` failed."""
-        tell(self._logger, logging.ERROR, error, "a listener of %s failed", event)
-
     def _socket_at(self, path: str) -> bool:
         return self._sockets.serves(path)
-
-    def _report(
-        self, error: BaseException, connection: Connection, error_id: str, where: str = ""
-    ) -> None:
-        self._watching.failed(error, connection.scope, error_id, where)
-        self.errors.note(error, error_id, occasion_of(connection, where))
-
-    def _work_failed(self, error: BaseException, work: str, kind: Kind = "work") -> None:
-        self.errors.note(error, secrets.token_hex(8), Occasion(kind, work))
-
-    def _delivery_died(self, error: BaseException, consumer: str) -> None:
-        self._work_failed(error, consumer, "delivery")
-
-
-def _raise_all(problems: Sequence[Exception]) -> None:
-    if len(problems) == 1:
-        raise problems[0]
-    wiring = [one for one in problems if isinstance(one, WiringProblem)]
-    if problems and len(wiring) == len(problems):
-        raise WiringErrors(f"{len(wiring)} wiring problems", wiring)
-    if problems:
-        raise SetupErrors(f"{len(problems)} problems in routes and wiring", problems)
-
-
-class SetupErrors(ExceptionGroup[Exception]):
-    """Several things are wrong with what the application is made of."""
-
-    def __str__(self) -> str:
-        """Return the numbered listing."""
-        lines = [f"{n}. {error}" for n, error in enumerate(self.exceptions, 1)]
-        return "\n".join([self.message, *lines])
-
-    def derive(self, excs: Sequence[Exception], /) -> "SetupErrors":  # type: ignore[override]  # the group holds nothing else
-        """Return a group of the same type, so that splitting keeps it."""
-        return SetupErrors(self.message, excs)

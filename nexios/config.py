@@ -5,29 +5,28 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from nexios.application.keyring import Keyring, Secret
 from nexios.application.known import Known
 from nexios.application.limits import Limits
 from nexios.application.realtime import EventSettings, RealtimeSettings
 from nexios.application.scrub import scrub
-from nexios.application.sections import (
-    AuthSettings,
-    CorsSettings,
-    CsrfSettings,
+from nexios.application.sections.answers import (
     ErrorSettings,
-    HealthSettings,
     NotFoundSettings,
     OpenApiSettings,
+    TemplateSettings,
+)
+from nexios.application.sections.browsers import CorsSettings, CsrfSettings, SecuritySettings
+from nexios.application.sections.callers import AuthSettings, SessionSettings
+from nexios.application.sections.section import Texts
+from nexios.application.sections.serving import (
+    HealthSettings,
     OutboxSettings,
-    SecuritySettings,
     ServerSettings,
-    SessionSettings,
     SheddingSettings,
     TelemetrySettings,
-    TemplateSettings,
-    Texts,
 )
 from nexios.application.settings import (
     Fault,
@@ -40,9 +39,6 @@ from nexios.application.settings import (
     written,
 )
 from nexios.application.spelling import nearest, suggestion
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 # Old addresses such as `nexios.config.base` are found below this file (compat.py).
 __path__: list[str] = []
@@ -307,7 +303,8 @@ def _known(settings: Tree, faults: list[Fault]) -> dict[str, object]:
     return values
 
 
-def _fault(error: "ErrorDetails", settings: Tree) -> Fault:
+def _fault(error: Mapping[str, Any], settings: Tree) -> Fault:
+    """Return the fault that one error of pydantic tells, an ``ErrorDetails``."""
     location, says = error["loc"], error["msg"].removeprefix("Value error, ")
     if error["type"] in {"tuple_type", "mapping_type", "dataclass_type"}:
         says = "must be a list" if error["type"] == "tuple_type" else "must be a mapping"

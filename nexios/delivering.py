@@ -10,7 +10,7 @@ from nexios.application.broker import EventBroker
 from nexios.application.listening import Signals
 from nexios.application.outbox import OutboxStore
 from nexios.application.realtime import EventSettings
-from nexios.application.sections import OutboxSettings
+from nexios.application.sections.serving import OutboxSettings
 from nexios.consuming import Consuming
 from nexios.subscriptions import Subscriptions
 
@@ -110,11 +110,16 @@ class Delivering:
         )
         tasks.start_soon(self._worker.run, name="nexios worker")
 
-    async def orphans(self, store: OutboxStore) -> dict[str, int]:
-        """Return how many deliveries wait for consumers that this application does not have."""
+    async def orphans(self, store: OutboxStore) -> list[str]:
+        """Return a line for each consumer that deliveries wait for and nobody is any more."""
         known = {consumer.name for consumer in self._subscriptions.every_consumer}
         pending = await store.pending()
-        return {name: count for name, count in pending.items() if name not in known}
+        return [
+            f'{count} deliveries wait for {name}, which is no handler here: give name="{name}" to'
+            " the one that has taken its place"
+            for name, count in pending.items()
+            if name not in known
+        ]
 
     async def stop(self) -> None:
         """Let the deliveries at hand finish; none begins."""

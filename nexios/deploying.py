@@ -12,16 +12,14 @@ import anyio
 
 from nexios.adapters.asgi.origins import OriginSet
 from nexios.adapters.asgi.serving import RULES, kept_by
-from nexios.application.deploy import (
-    FLOORS,
+from nexios.application.deploy import FLOORS, UnfitForProduction, errors
+from nexios.application.deploy_facts import (
     CookieFacts,
     CorsFacts,
     DatabaseFacts,
     DeployFacts,
     EntranceFacts,
     ProviderFacts,
-    UnfitForProduction,
-    errors,
 )
 from nexios.application.errors import Unavailable
 from nexios.application.keyring import Secret
@@ -29,7 +27,7 @@ from nexios.application.one_time import OneTime
 from nexios.application.rates import CounterStore
 from nexios.application.revocations import Revocations
 from nexios.application.scrub import is_secret
-from nexios.application.sections import CorsSettings
+from nexios.application.sections.browsers import CorsSettings
 from nexios.application.sessions import SessionStore
 from nexios.auth.access import Entrance
 from nexios.auth.backends.jwt import JWTAuthBackend

@@ -11,8 +11,8 @@ from nexios.adapters.websocket.compiled import CompiledSockets
 from nexios.adapters.websocket.controller import WebSocketController, controller_route
 from nexios.adapters.websocket.endpoint import METHOD
 from nexios.auth.access import Entrance
-from nexios.container.errors import Where
 from nexios.container.module import Module
+from nexios.container.places import Where
 
 
 def below(root: Module) -> Iterator[Module]:

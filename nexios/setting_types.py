@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, InstanceOf, TypeAdapter
 from nexios.application.keyring import Secret
 from nexios.application.known import PRIVATE_NETWORKS, Known
 from nexios.application.limits import Limits
-from nexios.application.sections import Texts
+from nexios.application.sections.section import Texts
 from nexios.application.setting_checks import holding_checked, proxies_checked, secrets_checked
 from nexios.records import dataclass
 

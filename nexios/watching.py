@@ -12,7 +12,7 @@ from nexios.adapters.observability.logging import RequestLog, is_configured
 from nexios.application.health import CheckState, Health
 from nexios.application.listening import Listener, Signals, attach
 from nexios.application.scrub import scrubbed
-from nexios.application.sections import TelemetrySettings
+from nexios.application.sections.serving import TelemetrySettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.security_signals import ToldSecurityEvents
 from nexios.application.signals import (

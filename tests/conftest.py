@@ -1,10 +1,15 @@
-"""One browser for all tests that drive one: starting it takes longer than any of them."""
+"""What all tests share: no example has a deadline, and one browser serves who drives one."""
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.chromium import EXECUTABLE, Page, browsing
+
+# The tests run beside each other: how long an example takes says nothing of what it tests.
+settings.register_profile("nexios", deadline=None)
+settings.load_profile("nexios")
 
 
 @pytest.fixture(scope="session")

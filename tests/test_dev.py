@@ -82,3 +82,13 @@ def test_check_runs_nexios_check_on_nexios_itself(
     assert dev.check() == 1
     assert [str(dev.PYTHON), "-m", "nexios", "check", "nexios"] in ran
     assert capsys.readouterr().out.endswith("check: failed: itself\n")
+
+
+def test_bytecode_is_kept_where_the_machine_says_otherwise(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import sys; sys.exit(sys.dont_write_bytecode)"
+
+    assert dev.run([sys.executable, "-c", code]) == 0
+    assert dev.run([sys.executable, "-c", code], env={"PYTHONDONTWRITEBYTECODE": "1"}) == 0

@@ -6,22 +6,21 @@ from typing import Final, Literal
 from nexios.application.keyring import Secret
 from nexios.application.limits import Limits
 from nexios.application.realtime import EventSettings, RealtimeSettings
-from nexios.application.sections import (
-    AuthSettings,
-    CorsSettings,
-    CsrfSettings,
+from nexios.application.sections.answers import (
     ErrorSettings,
-    HealthSettings,
     NotFoundSettings,
     OpenApiSettings,
+    TemplateSettings,
+)
+from nexios.application.sections.browsers import CorsSettings, CsrfSettings, SecuritySettings
+from nexios.application.sections.callers import AuthSettings, SessionSettings
+from nexios.application.sections.section import Texts
+from nexios.application.sections.serving import (
+    HealthSettings,
     OutboxSettings,
-    SecuritySettings,
     ServerSettings,
-    SessionSettings,
     SheddingSettings,
     TelemetrySettings,
-    TemplateSettings,
-    Texts,
 )
 from nexios.records import dataclass
 

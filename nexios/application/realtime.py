@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from nexios.application.sections import Section, Texts
+from nexios.application.sections.section import Section, Texts
 from nexios.records import dataclass
 
 _CARRIERS: Final = (

@@ -7,7 +7,7 @@ from typing import Final
 from nexios.application.keyring import Secret
 from nexios.application.known import TEST_HOST
 from nexios.application.limits import Limits
-from nexios.application.sections import Texts
+from nexios.application.sections.section import Texts
 
 PEER_NAMES: Final = frozenset({TEST_HOST, "unix"})
 

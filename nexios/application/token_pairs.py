@@ -20,7 +20,7 @@ from nexios.application.refresh_tokens import (
     Turn,
 )
 from nexios.application.revocations import Revocations
-from nexios.application.sections import AuthSettings
+from nexios.application.sections.callers import AuthSettings
 from nexios.application.security_events import LoggedSecurityEvents, SecurityEvent, SecurityEvents
 from nexios.application.tokens import TokenCodec, TokenError
 from nexios.application.tracking import tell

@@ -1,7 +1,8 @@
 """Who is calling, and what they may do."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from nexios.faces import handing_on
 
 if TYPE_CHECKING:
     from nexios.auth.backends.base import AuthenticationBackend, AuthResult, Proof
@@ -18,7 +19,6 @@ _HOMES: Final = {
     "nexios.auth.middleware": "AuthenticationMiddleware",
     "nexios.auth.users": "BaseUser SimpleUser UnauthenticatedUser",
 }
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AuthException",
@@ -38,10 +38,4 @@ __all__ = [
     "public",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)

@@ -13,7 +13,7 @@ from nexios.auth.decorator import (
     SchemeGuard,
     guards_below,
 )
-from nexios.container.errors import Where
+from nexios.container.places import Where
 from nexios.records import dataclass
 
 

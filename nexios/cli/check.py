@@ -12,10 +12,11 @@ from nexios.cli.loading import ApplicationNotFound, Target, load_target
 from nexios.config import ConfigError
 from nexios.container.binding import Origin
 from nexios.container.container import Container
-from nexios.container.errors import Step, WiringProblem
+from nexios.container.errors import WiringProblem
 from nexios.container.hints import Hint
 from nexios.container.keys import show
 from nexios.container.module import Waiver
+from nexios.container.places import Step
 from nexios.layers.contracts import contracts
 from nexios.layers.imports import MissingGrimp, Report, report_imports
 from nexios.layers.project import allowed_by_project

@@ -16,7 +16,7 @@ from nexios.adapters.servers.uvicorn import ServerOptions, serve
 from nexios.app import NexiosApp
 from nexios.application.limits import Limits
 from nexios.application.realtime import RealtimeSettings
-from nexios.application.sections import (
+from nexios.application.sections.serving import (
     ServerSettings,
     TelemetrySettings,
     listening_address,

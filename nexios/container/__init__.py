@@ -1,7 +1,8 @@
 """The container: modules in, scopes out."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from nexios.faces import handing_on
 
 if TYPE_CHECKING:
     from nexios.container.binding import profile
@@ -22,7 +23,6 @@ _HOMES: Final = {
     "nexios.container.module": "Module",
     "nexios.container.scope": "Scope ScopeContext",
 }
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "Container",
@@ -39,10 +39,4 @@ __all__ = [
     "profile",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)

@@ -9,12 +9,13 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.checks import check, refuse
 from nexios.container.depend import Scopes
 from nexios.container.entry import Entry, EntryPoint
-from nexios.container.errors import DependencyCycle, Step, WrongEventLoop, WrongReplacement
+from nexios.container.errors import DependencyCycle, WrongEventLoop, WrongReplacement
 from nexios.container.graph import Graph, Node, Paths
 from nexios.container.interpreter import Interpreter
 from nexios.container.keys import AnyKey, Key
 from nexios.container.module import Module
 from nexios.container.override import Overrides
+from nexios.container.places import Step
 from nexios.container.plans import Plans
 from nexios.container.ports import misfit, misfit_of_value
 from nexios.container.providers import Engine

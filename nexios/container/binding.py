@@ -5,9 +5,9 @@ from dataclasses import field
 from enum import Enum
 from typing import cast
 
-from nexios.container.errors import NOWHERE, Where
 from nexios.container.keys import AnyKey, printable
 from nexios.container.mounting import Mounted
+from nexios.container.places import NOWHERE, Where
 from nexios.container.scope import Scope
 from nexios.container.typevars import Types, class_behind
 from nexios.records import dataclass

@@ -14,7 +14,6 @@ from nexios.container.errors import (
     MissingValue,
     NeedsAwait,
     PortMismatch,
-    Step,
     UnreadableParameter,
     UnusableSource,
     WiringErrors,
@@ -40,6 +39,7 @@ from nexios.container.graph import (
 from nexios.container.keys import AnyKey, Key, is_value_type, show
 from nexios.container.module import Module, variable
 from nexios.container.open_bindings import open_nodes, unclosable
+from nexios.container.places import Step
 from nexios.container.ports import misfit, misfit_of_mounted
 from nexios.container.profiles import gaps
 from nexios.container.registry import Found, Registry

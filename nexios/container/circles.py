@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nexios.container.binding import Answer, Origin
-from nexios.container.errors import DependencyCycle, Step, WiringProblem
+from nexios.container.errors import DependencyCycle, WiringProblem
 from nexios.container.fixes import as_written
 from nexios.container.graph import Argument, Graph, Node
 from nexios.container.module import variable
+from nexios.container.places import Step
 from nexios.container.registry import Registry
 from nexios.container.signature import display
 from nexios.container.trails import path_of

@@ -4,16 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from nexios.container.binding import Binding
 from nexios.container.decorated import decorators_of, held_twice
-from nexios.container.errors import (
-    DuplicateBinding,
-    ModuleMisuse,
-    Step,
-    UnusableSource,
-    WiringProblem,
-)
+from nexios.container.errors import DuplicateBinding, ModuleMisuse, UnusableSource, WiringProblem
 from nexios.container.fixes import as_written, bind_line, near
 from nexios.container.keys import AnyKey, collected
 from nexios.container.module import Module
+from nexios.container.places import Step
 from nexios.container.profiles import has_condition, two_remain
 from nexios.container.registry import Registry
 from nexios.container.unanswered import bound_at

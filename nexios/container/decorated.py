@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from nexios.container.binding import Binding, Origin
-from nexios.container.errors import DecoratorMisuse, ModuleMisuse, Step, WiringProblem
+from nexios.container.errors import DecoratorMisuse, ModuleMisuse, WiringProblem
 from nexios.container.fixes import bind_line, decorate_line, near, source_text
 from nexios.container.generics import fits
 from nexios.container.graph import Graph, Node
 from nexios.container.keys import collected, show
 from nexios.container.module import Module
+from nexios.container.places import Step
 from nexios.container.registry import Registry
 from nexios.container.signature import SourceKind, display, place_of
 from nexios.container.typevars import class_behind, is_open

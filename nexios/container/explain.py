@@ -8,11 +8,12 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.bytecode import assigns_attributes
 from nexios.container.checks import problem_of_ask
 from nexios.container.entry import EntryPoint
-from nexios.container.errors import NOWHERE, AmbiguousBinding, Step, Where
+from nexios.container.errors import AmbiguousBinding
 from nexios.container.fixes import source_text
 from nexios.container.graph import Graph, Node, Paths
 from nexios.container.keys import AnyKey, key_of, optional_of
 from nexios.container.module import Module, variable
+from nexios.container.places import NOWHERE, Step, Where
 from nexios.container.rules import inner_form
 from nexios.container.scope import Scope
 from nexios.container.signature import place_of

@@ -17,7 +17,7 @@ from nexios.container.asking import (
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Marker
 from nexios.container.entry import Unreadable
-from nexios.container.errors import MissingBinding, Step, UnreadableParameter
+from nexios.container.errors import MissingBinding, UnreadableParameter
 from nexios.container.fixes import as_written, said_line
 from nexios.container.graph import Argument, Asked, Fault, Graph, Node
 from nexios.container.keys import (
@@ -33,6 +33,7 @@ from nexios.container.keys import (
     printable,
 )
 from nexios.container.module import Module
+from nexios.container.places import Step
 from nexios.container.registry import Found, Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import (

@@ -6,9 +6,10 @@ from dataclasses import field
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.bytecode import assigns_attributes
 from nexios.container.entry import EntryPoint, Getter
-from nexios.container.errors import DependencyCycle, Step, WiringProblem
+from nexios.container.errors import DependencyCycle, WiringProblem
 from nexios.container.keys import MISSING, AnyKey
 from nexios.container.module import Module
+from nexios.container.places import Step
 from nexios.container.registry import Found
 from nexios.container.scope import Scope
 from nexios.container.signature import Parameter, SourceKind, display, place_of

@@ -5,11 +5,11 @@ from enum import Enum
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.bytecode import assigns_attributes
-from nexios.container.errors import Where
 from nexios.container.fixes import as_written
 from nexios.container.graph import Graph, Node, Wired
 from nexios.container.keys import AnyKey
 from nexios.container.module import Module, variable
+from nexios.container.places import Where
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import SourceKind, place_of

@@ -6,10 +6,11 @@ from typing import Final, Protocol, cast
 
 from nexios.container.binding import Answer
 from nexios.container.entry import EntryPoint, Held, Plan
-from nexios.container.errors import ContainerNotRunning, Where
+from nexios.container.errors import ContainerNotRunning
 from nexios.container.graph import Argument, Call, Wired
 from nexios.container.interpreter import Ask, Interpreter, Values
 from nexios.container.keys import MISSING, AnyKey, Key
+from nexios.container.places import Where
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Kind, Parameter
 

@@ -10,9 +10,9 @@ from typing_extensions import TypeForm
 
 from nexios.container.binder import Binder, Decorator
 from nexios.container.binding import Answer, Condition, Declaration
-from nexios.container.errors import Where
 from nexios.container.keys import MISSING, AnyKey, Key, key_of
 from nexios.container.mounting import Mountable, Mounted
+from nexios.container.places import Where
 from nexios.container.scope import Scope
 from nexios.container.signature import (
     SourceKind,

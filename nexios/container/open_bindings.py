@@ -9,7 +9,6 @@ from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.errors import (
     ModuleMisuse,
     PortMismatch,
-    Step,
     UnreadableParameter,
     UnusableSource,
     WiringProblem,
@@ -18,6 +17,7 @@ from nexios.container.fixes import as_written, said_line
 from nexios.container.generics import matched, solved
 from nexios.container.graph import Node
 from nexios.container.keys import AnyKey, Key, optional_of, show
+from nexios.container.places import Step
 from nexios.container.ports import class_of, made_form
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nexios.container.binding import Answer, Binding, Condition
-from nexios.container.errors import ProfileGap, Step, WiringProblem
+from nexios.container.errors import ProfileGap, WiringProblem
 from nexios.container.fixes import as_written, describe
 from nexios.container.generics import fits
 from nexios.container.graph import Graph, Wired
 from nexios.container.keys import AnyKey, collected
 from nexios.container.module import Module
+from nexios.container.places import Step
 from nexios.container.registry import Registry
 
 _COUNTS = {2: "two", 3: "three"}

@@ -1,18 +1,19 @@
-"""Flattens the module tree and answers: which binding does this module see for this key?"""
+"""Answers for a settled module tree: which binding does this module see for this key?"""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final, cast
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.decorators import Decorators, outermost
 from nexios.container.depend import Scopes
-from nexios.container.errors import Where
 from nexios.container.forms import Forms
 from nexios.container.generics import fits, is_more_specific, most_specific, preferred
 from nexios.container.keys import AnyKey, Key, collected
 from nexios.container.module import Module
+from nexios.container.places import Where
 from nexios.container.scope import ScopeContext
 from nexios.container.timed import Made
+from nexios.container.tree import ModuleTree
 from nexios.container.typevars import is_open
 from nexios.records import dataclass
 
@@ -67,9 +68,9 @@ class Registry:
         self.profile = profile
         self.everywhere = everywhere
         self.watch: Made | None = None
-        self.cycles: list[tuple[Module, ...]] = []
-        self._inner_first = tuple(self._flatten())
-        self.modules: tuple[Module, ...] = tuple(self._outer_first())
+        self._tree = ModuleTree(root, everywhere)
+        self.cycles = self._tree.cycles
+        self.modules = self._tree.modules
         self.home: dict[Binding, Module] = {}
         self.left_out: list[Binding] = []
         self._own: dict[Module, dict[AnyKey, list[Binding]]] = {}
@@ -102,7 +103,6 @@ class Registry:
         self.decorators = Decorators(self.modules, profile, self.home, self._target)
         self.built_in = _built_in()
         self.home.update(dict.fromkeys(self.built_in.values(), BUILT_IN))
-        self._includers = self._find_includers()
 
     @property
     def bindings(self) -> Iterator[Binding]:
@@ -248,60 +248,15 @@ class Registry:
 
     def is_seen_above(self, module: Module, key: AnyKey) -> bool:
         """Return whether ``module``, or one that includes it however far up, sees ``key``."""
-        above, stack = {module}, [module]
-        while stack:
-            item = stack.pop()
-            if self._sees(item, key):
-                return True
-            more = [outer for outer in self._includers[item] if outer not in above]
-            above.update(more)
-            stack += more
-        return False
+        return self._sees(module, key) or any(
+            self._sees(outer, key) for level in self._tree.above(module) for outer in level
+        )
 
     def _sees(self, module: Module, key: AnyKey) -> bool:
         """Return whether ``module`` sees anything for a key, open ones as they are written."""
         if not is_open(key):
             return self.has(module, key)
         return bool(self._bare(module, self.forms.as_bound(key), frozenset({module})))
-
-    def _flatten(self) -> Iterator[Module]:
-        done: dict[Module, None] = {}
-        roots = [self.root] if self.everywhere is None else [self.root, self.everywhere]
-        for start in roots:
-            stack: list[tuple[Module, Iterator[Module]]] = [(start, iter(start.included))]
-            trail = [start]
-            while stack:
-                module, rest = stack[-1]
-                following = next(rest, None)
-                if following is None:
-                    stack.pop()
-                    trail.pop()
-                    done.setdefault(module)
-                elif following in trail:
-                    self.cycles.append((*trail[trail.index(following) :], following))
-                elif following not in done:
-                    stack.append((following, iter(following.included)))
-                    trail.append(following)
-        return iter(done)
-
-    def _outer_first(self) -> Iterator[Module]:
-        done: set[Module] = set()
-        stack = [self.root] if self.everywhere is None else [self.everywhere, self.root]
-        while stack:
-            module = stack.pop()
-            if module not in done:
-                done.add(module)
-                yield module
-                stack.extend(reversed(module.included))
-
-    def _find_includers(self) -> Mapping[Module, list[Module]]:
-        direct: dict[Module, list[Module]] = {module: [] for module in self.modules}
-        for module in self.modules:
-            for inner in module.included:
-                direct[inner].append(module)
-        if self.everywhere is not None and self.everywhere is not self.root:
-            direct[self.everywhere].append(self.root)
-        return direct
 
     def _look(self, module: Module, key: AnyKey) -> Found:
         if key in self.built_in:
@@ -386,11 +341,7 @@ class Registry:
         # A decorator stays around its default: what is inside has yielded already.
         if not binding.default or binding.inner is not None:
             return binding
-        level, seen = [self.home[binding]], {self.home[binding]}
-        while level:
-            above = [outer for inner in level for outer in self._includers[inner]]
-            level = [module for module in dict.fromkeys(above) if module not in seen]
-            seen.update(level)
+        for level in self._tree.above(self.home[binding]):
             for module in level:
                 own = self._at_home(module, self.forms.as_bound(binding.key))
                 if own and not is_more_specific(binding, own[0]):
@@ -428,7 +379,7 @@ class Registry:
 
     def _named_keys(self, key: AnyKey) -> list[AnyKey]:
         ordered: dict[AnyKey, None] = {}
-        for module in self._inner_first:
+        for module in self._tree.inner_first:
             for other in self._own[module]:
                 named: AnyKey = Key(cast("Any", key.form), other.name)
                 if other.is_named and fits(other, named):

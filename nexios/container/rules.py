@@ -5,18 +5,12 @@ from typing import get_args, get_origin
 
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Lazy, Provider
-from nexios.container.errors import (
-    NOWHERE,
-    CaptiveDependency,
-    LayerBreach,
-    ModuleMisuse,
-    Step,
-    WiringProblem,
-)
+from nexios.container.errors import CaptiveDependency, LayerBreach, ModuleMisuse, WiringProblem
 from nexios.container.fixes import as_written, port_line
 from nexios.container.graph import Argument, Asked, Call, Graph, Node, Wired
 from nexios.container.keys import AnyKey, collected, is_form, key_of, show
 from nexios.container.module import Module, Waiver, variable
+from nexios.container.places import NOWHERE, Step
 from nexios.container.registry import Registry
 from nexios.container.scope import Scope
 from nexios.container.signature import display, is_installed, place_of

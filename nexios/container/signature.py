@@ -10,9 +10,9 @@ from enum import Enum
 from typing import Annotated, ClassVar, Final, get_args, get_origin, get_type_hints
 
 from nexios.container.depend import Marker
-from nexios.container.errors import Where
 from nexios.container.keys import MISSING, printable, show
 from nexios.container.names import Names, callee
+from nexios.container.places import Where
 from nexios.container.typevars import (
     Types,
     class_behind,

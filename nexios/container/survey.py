@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from nexios.container.binding import Answer, Binding, Origin
-from nexios.container.errors import Where
 from nexios.container.fixes import source_text
 from nexios.container.graph import Argument, Graph, Node, Wired
 from nexios.container.keys import printable
 from nexios.container.module import Module
+from nexios.container.places import Where
 from nexios.container.registry import BUILT_IN, Registry
 from nexios.container.rules import inner_form
 from nexios.container.scope import Scope

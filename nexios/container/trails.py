@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nexios.container.binding import Origin
-from nexios.container.errors import Step
 from nexios.container.graph import Argument, Asked, Graph, Node, Wired
+from nexios.container.places import Step
 from nexios.container.signature import place_of
 from nexios.records import dataclass
 

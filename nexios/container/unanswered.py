@@ -5,17 +5,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from nexios.container.binding import Binding
-from nexios.container.errors import (
-    AmbiguousBinding,
-    MissingBinding,
-    NotVisible,
-    Step,
-    WiringProblem,
-)
+from nexios.container.errors import AmbiguousBinding, MissingBinding, NotVisible, WiringProblem
 from nexios.container.fixes import as_written, bind_line, describe, module_place, near
 from nexios.container.generics import is_same, pattern_of, solved
 from nexios.container.keys import AnyKey, Key, is_value_type
 from nexios.container.module import Module, variable
+from nexios.container.places import Step
 from nexios.container.profiles import has_condition, none_remains, two_remain
 from nexios.container.registry import Found, Registry
 from nexios.container.typevars import listed, variables

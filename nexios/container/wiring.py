@@ -13,7 +13,7 @@ from nexios.container.asking import (
 from nexios.container.binding import Answer, Binding, Origin
 from nexios.container.depend import Marker
 from nexios.container.entry import EntryPoint
-from nexios.container.errors import DependencyCycle, MissingBinding, ModuleMisuse, Step
+from nexios.container.errors import DependencyCycle, MissingBinding, ModuleMisuse
 from nexios.container.filling import Filler
 from nexios.container.fixes import as_written, module_place
 from nexios.container.generics import solved
@@ -24,6 +24,7 @@ from nexios.container.keys import (
     Key,
 )
 from nexios.container.module import Module, variable
+from nexios.container.places import Step
 from nexios.container.registry import Found
 from nexios.container.scope import Scope
 from nexios.container.signature import (

@@ -1,7 +1,8 @@
 """Middleware of the house, and the base for one's own."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from nexios.faces import handing_on
 
 if TYPE_CHECKING:
     from nexios.middleware.base import BaseMiddleware
@@ -36,7 +37,6 @@ _HOMES: Final = {
     "nexios.middleware.session": "SessionMiddleware",
     "nexios.middleware.timeout": "TimeoutMiddleware deadline",
 }
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "BaseMiddleware",
@@ -56,10 +56,4 @@ __all__ = [
     "only_for",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'nexios.middleware' has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)

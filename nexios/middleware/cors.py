@@ -12,7 +12,7 @@ from nexios.adapters.asgi.origins import OriginSet, parse_origin, suggest_origin
 from nexios.adapters.asgi.stages import Stage
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.request import Request
-from nexios.application.sections import CorsSettings
+from nexios.application.sections.browsers import CorsSettings
 from nexios.application.tracking import tell
 from nexios.config import ConfigWarning
 from nexios.middleware.base import BaseMiddleware, CallNext

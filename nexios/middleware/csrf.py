@@ -14,7 +14,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.forms import FORM_TYPES
 from nexios.adapters.http.request import Request
 from nexios.adapters.security.signing import SignedValues
-from nexios.application.sections import CsrfSettings
+from nexios.application.sections.browsers import CsrfSettings
 from nexios.middleware.base import BaseMiddleware, CallNext
 from nexios.middleware.keywords import section_of
 from nexios.middleware.paths import PathSet

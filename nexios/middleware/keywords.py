@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from nexios.application.sections import Section
+from nexios.application.sections.section import Section
 from nexios.application.spelling import suggestion
 
 S = TypeVar("S", bound=Section)

@@ -12,7 +12,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HTTPException
 from nexios.adapters.http.request import Request
 from nexios.application.errors import Forbidden
-from nexios.application.sections import SecuritySettings
+from nexios.application.sections.browsers import SecuritySettings
 from nexios.middleware.base import BaseMiddleware, CallNext
 from nexios.middleware.cors import CORSMiddleware, TwoCorsEngines
 from nexios.middleware.hosts import serves

@@ -13,7 +13,7 @@ from nexios.adapters.http.request import Request
 from nexios.application.errors import ApplicationError, Unavailable
 from nexios.application.listening import Signals
 from nexios.application.revocations import Revocations
-from nexios.application.sections import SessionSettings
+from nexios.application.sections.callers import SessionSettings
 from nexios.application.security_events import SecurityEvent
 from nexios.application.sessions import SessionStore
 from nexios.application.signals import SessionEnded, SessionStarted

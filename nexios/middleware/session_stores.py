@@ -14,7 +14,7 @@ from nexios.adapters.security.file_sessions import FileSessions
 from nexios.adapters.security.signing import SignedValues
 from nexios.application.keyring import Keyring
 from nexios.application.revocations import Credential, Revocations
-from nexios.application.sections import SessionSettings
+from nexios.application.sections.callers import SessionSettings
 from nexios.application.sessions import SessionStore, StoredSession
 from nexios.domain.errors import Conflict
 from nexios.records import dataclass

@@ -4,7 +4,7 @@ Names are handed on lazily: the pytest plugin is loaded in every run of pytest, 
 need httpx2, which no production has; ``__init__.pyi`` tells type checkers the same.
 """
 
-from importlib import import_module
+from nexios.faces import handing_on
 
 _HOMES = {
     "nexios.testing.access": "assert_access",
@@ -16,17 +16,10 @@ _HOMES = {
     "nexios.testing.security": "KeptSecurityEvents",
     "nexios.testing.sockets": "SocketDenied SocketSession websocket_connect",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # read by people; checkers read the stub
+__all__ = sorted(" ".join(_HOMES.values()).split())  # noqa: PLE0605  # checkers read the stub
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'nexios.testing' has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

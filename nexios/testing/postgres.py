@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from nexios.adapters.persistence.database import Database
 from nexios.adapters.persistence.drivers import Row
 from nexios.application.errors import Unavailable
+from nexios.testing.unprivileged import StaysRoot, unprivileged
 
 T = TypeVar("T")
 
@@ -35,8 +35,6 @@ _NEEDED: Final = ("initdb", "postgres")
 _START_TIMEOUT_S: Final = 20.0
 _NAME: Final = "nexios-tests"
 _STOP_TIMEOUT_S: Final = 15.0
-_UNPRIVILEGED: Final = "nobody"
-_MAPPED_ID: Final = "65534"
 _SIGNALS: Final = {
     "smart": signal.SIGTERM,
     "fast": signal.SIGINT,
@@ -105,10 +103,12 @@ class PostgresServer:
         ]
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._drop = _unprivileged(self._folder)
+            self._drop = unprivileged(self._folder)
             self._run_initdb()
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(self._folder, ignore_errors=True)
+            if isinstance(error, StaysRoot):
+                raise NoPostgres(f"PostgreSQL refuses root, and {error}") from None
             raise
 
     def url(self, database: str = "postgres") -> str:
@@ -354,58 +354,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@dataclass(frozen=True, slots=True)
-class _Launcher:
-    """How to run a program that refuses root.
-
-    Attributes:
-        prefix: What to put before the command.
-        options: What to give to ``subprocess``.
-    """
-
-    prefix: tuple[str, ...] = ()
-    user: str | None = None
-
-    def run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(  # noqa: S603 - the programs found above
-            [*self.prefix, *command], capture_output=True, check=False, **self._options()
-        )
-
-    def popen(self, command: Sequence[str], log: Any) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - the programs found above
-            [*self.prefix, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            **self._options(),
-        )
-
-    def _options(self) -> dict[str, Any]:
-        if self.user is None:
-            return {}
-        return {"user": self.user, "group": "nogroup", "extra_groups": []}
-
-
-def _unprivileged(folder: Path) -> _Launcher:
-    """Return how to run the server: PostgreSQL refuses root.
-
-    A user namespace maps us to another id: files stay ours and private. Where namespaces are
-    denied, the server runs as ``nobody`` with a folder of its own.
-    """
-    if sys.platform == "win32" or os.geteuid() != 0:
-        return _Launcher()
-    mapped = ("unshare", "--user", f"--map-user={_MAPPED_ID}", f"--map-group={_MAPPED_ID}")
-    if shutil.which("unshare") is not None:
-        tried = subprocess.run([*mapped, "true"], capture_output=True, check=False)  # noqa: S603
-        if tried.returncode == 0:
-            return _Launcher(mapped)
-    try:
-        shutil.chown(folder, _UNPRIVILEGED)
-    except (LookupError, OSError) as error:
-        raise NoPostgres(
-            f"PostgreSQL refuses root, and root cannot become nobody: {error}"
-        ) from None
-    return _Launcher((), _UNPRIVILEGED)

@@ -1,7 +1,8 @@
 """Channels: named sets of sockets that get the same messages in the same order."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from nexios.faces import handing_on
 
 if TYPE_CHECKING:
     from nexios.adapters.websocket.closing import WebSocketDisconnect
@@ -37,7 +38,6 @@ _HOMES: Final = {
     "nexios.websockets.options": "History Overflow",
     "nexios.websockets.room": "Group UserSockets",
 }
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AmbiguousApp",
@@ -64,10 +64,4 @@ __all__ = [
     "WebSocketDisconnect",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)

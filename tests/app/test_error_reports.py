@@ -201,7 +201,7 @@ async def test_blocked_sinks_leave_latency_alone() -> None:
             for number in range(100):
                 answer = await client.get(f"/{number}")
                 assert answer.status_code == 500
-        counts = app._built().errors.counts
+        counts = app._built().errors.desk.counts
         assert (counts.noted, counts.recorded) == (100, 0)
     # What still waited two seconds after the stop is gone, and told of.
     assert counts.dropped + counts.failed >= 99

@@ -414,16 +414,16 @@ async def test_dependencies_the_loop_and_the_drain_are_told() -> None:
     heard = listening(app, DependencyDown, DependencyUp, DrainStarted, LoopBlocked)
     async with running(app):
         house: Any = app._house
-        await house._board.report()
+        await house._probing.board.report()
         store.broken = True
         for at in (2.0, 4.0, 6.0):
-            house._board._clock = lambda at=at: 1e9 + at
-            await house._board.report()
+            house._probing.board._clock = lambda at=at: 1e9 + at
+            await house._probing.board.report()
         store.broken = False
-        house._board._clock = lambda: 1e9 + 8.0
-        await house._board.report()
-        house._watch.note(0.1)
-        house._watch.note(0.3)
+        house._probing.board._clock = lambda: 1e9 + 8.0
+        await house._probing.board.report()
+        house._probing._watch.note(0.1)
+        house._probing._watch.note(0.3)
         app.drain()
         app.drain()
     down, up, blocked, drained = heard

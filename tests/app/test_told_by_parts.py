@@ -12,7 +12,7 @@ from nexios.adapters.security.jwt import JwtCodec
 from nexios.adapters.security.memory_tokens import MemoryRefreshTokens
 from nexios.application.clock import SystemClock
 from nexios.application.health import HealthCheck
-from nexios.application.sections import AuthSettings
+from nexios.application.sections.callers import AuthSettings
 from nexios.application.security_events import SecurityEvents
 from nexios.application.signals import (
     CredentialMalformed,
@@ -181,7 +181,7 @@ async def test_the_health_of_the_whole_is_told_when_it_turns(
     metrics = Metrics()
     app.signals.on(metrics)
     async with AsyncTestClient(app) as client:
-        board = app._house._board  # type: ignore[union-attr]  # it is built
+        board = app._house._probing.board  # type: ignore[union-attr]  # it is built
         at = 1e9
         for broken in (False, False, True, True, True, False):
             store.broken, at = broken, at + 2.0

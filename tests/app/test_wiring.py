@@ -5,8 +5,8 @@ from typing import Protocol
 import pytest
 
 from nexios import Controller, Depend, Module, NexiosApp, get
-from nexios.assembly import SetupErrors
 from nexios.container.errors import MissingBinding, WiringErrors
+from nexios.proving import SetupErrors
 
 
 class Mailer(Protocol):

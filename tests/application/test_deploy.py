@@ -5,17 +5,14 @@ from typing import Any
 
 import pytest
 
-from nexios.application.deploy import (
-    FLOORS,
+from nexios.application.deploy import FLOORS, UnfitForProduction, errors, findings
+from nexios.application.deploy_facts import (
     CookieFacts,
     CorsFacts,
     DatabaseFacts,
     DeployFacts,
     EntranceFacts,
     ProviderFacts,
-    UnfitForProduction,
-    errors,
-    findings,
 )
 from nexios.application.keyring import Secret
 

@@ -15,7 +15,7 @@ from nexios.adapters.security.memory_tokens import MemoryRefreshTokens, MemoryRe
 from nexios.application.errors import Unauthenticated, Unavailable
 from nexios.application.refresh_tokens import RefreshFamily, Turn, Turned
 from nexios.application.revocations import Kind
-from nexios.application.sections import AuthSettings
+from nexios.application.sections.callers import AuthSettings
 from nexios.application.security_events import SecurityEvent
 from nexios.application.token_pairs import RefreshRefused, TokenPairs
 from nexios.application.tokens import TokenError

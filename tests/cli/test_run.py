@@ -1,23 +1,12 @@
 """`nexios run`: what reaches the terminal, and the exit code, of starts that cannot be."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-
-def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "nexios", "run", *arguments],
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+from tests.support.running import ended
 
 
 @pytest.fixture
@@ -35,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_wiring_mistake_ends_the_start_with_code_3_and_the_fix(folder: Path) -> None:
-    done = run(folder, "main:app", "--port", "0")
+    done = ended(folder, "main:app", "--port", "0")
     assert done.returncode == 3
     assert "nothing provides Mailer" in done.stderr
     assert "GET /" in done.stderr
@@ -44,7 +33,7 @@ def test_wiring_mistake_ends_the_start_with_code_3_and_the_fix(folder: Path) -> 
 
 
 def test_configuration_mistake_is_told_without_a_traceback(folder: Path) -> None:
-    done = run(folder, "main:app", NEXIOS_DEBG="1")
+    done = ended(folder, "main:app", NEXIOS_DEBG="1")
     assert done.returncode == 3
     assert "did you mean 'debug'?" in done.stderr
     assert "NEXIOS_DEBG" in done.stderr
@@ -52,7 +41,7 @@ def test_configuration_mistake_is_told_without_a_traceback(folder: Path) -> None
 
 
 def test_unknown_application_is_told_with_the_fix(folder: Path) -> None:
-    done = run(folder, "main:ap")
+    done = ended(folder, "main:ap")
     assert done.returncode == 3
     assert "fix: nexios run main:app" in done.stderr
 

@@ -12,7 +12,7 @@ import pytest
 
 from nexios.adapters.observability.prometheus import Metrics
 from nexios.application import signals
-from nexios.application.sections import ServerSettings
+from nexios.application.sections.serving import ServerSettings
 from nexios.cli.main import main
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -1,12 +1,10 @@
 """What the README shows is what happens."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from nexios.testing.client import TestClient
+from tests.support.running import ended
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -77,15 +75,7 @@ def test_the_wiring_error_is_the_printed_one(tmp_path: Path) -> None:
     (users / "module.py").write_text(MODULE)
     (tmp_path / "app" / "main.py").write_text(MAIN)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "nexios", "run", "app.main", "--port", "0"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = ended(tmp_path, "app.main", "--port", "0", PYTHONPATH=str(tmp_path))
 
     assert done.returncode == 3
     assert blocks("text")[0].strip() in done.stderr

@@ -13,7 +13,8 @@ from nexios.adapters.http.debug import facts_of
 from nexios.adapters.http.debug_page import debug_answer
 from nexios.application.scrub import MASK
 from nexios.application.showing import fit, seen
-from nexios.container.errors import MissingBinding, Step
+from nexios.container.errors import MissingBinding
+from nexios.container.places import Step
 from tests.support.asgi import Answer, ask, http_scope
 
 SECRET = "hunter2-swordfish"

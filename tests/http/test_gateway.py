@@ -21,7 +21,7 @@ from nexios.application.errors import (
     Unauthenticated,
     Unavailable,
 )
-from nexios.application.sections import NotFoundSettings
+from nexios.application.sections.answers import NotFoundSettings
 from nexios.domain.errors import (
     AlreadyExists,
     Conflict,

@@ -2,8 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import anyio
@@ -12,11 +11,12 @@ import pytest
 from nexios import MakeConfig
 from nexios.adapters.messaging.redis_backplane import RedisBackplane
 from nexios.adapters.messaging.redis_link import RedisLink
-from nexios.application.backplane import Backplane, LinkState
+from nexios.application.backplane import LinkState
 from nexios.application.errors import OutcomeUnknown, Unavailable
 from nexios.testing.redis import NoRedis, RedisSentinel, RedisServer
 from nexios.testing.skips import missing
-from tests.contracts.backplane import ALL, TEA, BackplaneContract, Heard
+from tests.contracts.backplane import ALL, TEA, Heard
+from tests.contracts.redis_backplane import RedisBackplaneContract
 from tests.support.links import Links
 
 LIMITS = "socket_timeout=5&socket_connect_timeout=5"
@@ -71,27 +71,10 @@ def _guarded() -> Iterator[Guarded]:
 
 
 @pytest.mark.asyncio
-class TestRedisBackplaneBySentinels(BackplaneContract):
-    window_s = 2.0
-    age_s = 2.0
-
+class TestRedisBackplaneBySentinels(RedisBackplaneContract):
     @pytest.fixture(autouse=True)
     def server(self, guarded: Guarded) -> None:
         self.url = guarded.url
-
-    @asynccontextmanager
-    async def make(self) -> AsyncIterator[Backplane]:
-        self.namespace = f"t{secrets.token_hex(6)}"
-        yield self._made()
-
-    def second(self, first: Backplane) -> Backplane:
-        return self._made()
-
-    async def moved(self, backplane: Backplane, seconds: float) -> None:
-        await anyio.sleep(seconds)  # the server's own clock
-
-    def _made(self) -> RedisBackplane:
-        return RedisBackplane(self.url, namespace=self.namespace, duplicate_window_s=self.window_s)
 
 
 @pytest.mark.asyncio

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nexios.adapters.security.memory_sessions import MemorySessions
-from nexios.application.sections import SessionSettings
+from nexios.application.sections.callers import SessionSettings
 from nexios.application.sessions import StoredSession
 from nexios.domain.errors import Conflict
 from nexios.middleware.session_stores import SignedSessionManager, StoredSessionManager

@@ -17,7 +17,7 @@ from nexios.testing.skips import missing
 from tests.servers.test_workers import seen
 from tests.support.ports import free_port
 from tests.support.raw import Reply, request, speak
-from tests.support.running import Running, running
+from tests.support.running import Running, ended, running
 
 APP = """
 import os
@@ -62,14 +62,7 @@ def ask(where: str, path: str, host: bytes = b"ops.test") -> Reply:
 
 def served(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     (folder / "main.py").write_text(APP)
-    return subprocess.run(
-        [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return ended(folder, "main:app", "--port", "0", *arguments)
 
 
 def requests_counted(page: str) -> float:
@@ -141,9 +134,14 @@ def test_it_answers_before_the_start_is_over_and_during_the_drain(
 def test_workers_share_the_port_and_each_tells_of_all(tmp_path: Path) -> None:
     with running(tmp_path, APP, *MANAGED, "--workers", "2") as server:
         main, managed = f"127.0.0.1:{server.port}", management_of(server)
-        pids = seen(main, 2, host=b"a.b")
-        asked = requests_counted(ask(managed, "/metrics").body.decode())
-        assert asked >= 2
+        pids, asked, until = set[int](), 0, time.monotonic() + 60
+        while len(pids) < 2:
+            assert time.monotonic() < until, pids
+            pids.add(int(ask(main, "/", b"a.b").body))
+            asked += 1
+        # A request is counted when it is over, which is after its answer.
+        while requests_counted(ask(managed, "/metrics").body.decode()) < asked:
+            assert time.monotonic() < until
         for _ in range(8):
             page = ask(managed, "/metrics").body.decode()
             assert requests_counted(page) == asked
@@ -186,9 +184,9 @@ def test_a_port_that_is_taken_refuses_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         for workers in ("1", "2"):
-            ended = served(tmp_path, "--management", where, "--workers", workers)
-            assert ended.returncode == 3
-            told = ended.stdout + ended.stderr
+            done = served(tmp_path, "--management", where, "--workers", workers)
+            assert done.returncode == 3
+            told = done.stdout + done.stderr
             assert f"the management port cannot listen on {where}" in told
             assert "in use" in told
             assert "Traceback" not in told
@@ -197,9 +195,9 @@ def test_a_port_that_is_taken_refuses_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
 def test_the_address_of_the_application_refuses_the_start(tmp_path: Path, host: str) -> None:
     port = str(free_port())
-    ended = served(tmp_path, "--port", port, "--management", f"{host}:{port}")
-    assert ended.returncode == 3
-    assert "that is where the application is served" in ended.stdout + ended.stderr
+    done = served(tmp_path, "--port", port, "--management", f"{host}:{port}")
+    assert done.returncode == 3
+    assert "that is where the application is served" in done.stdout + done.stderr
 
 
 def test_an_address_beyond_this_machine_is_said(tmp_path: Path) -> None:
@@ -211,31 +209,24 @@ def test_an_address_beyond_this_machine_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["here", "127.0.0.1:", ":9090", "::1:9090", "a:70000"])
 def test_what_is_no_address_is_refused_by_name(tmp_path: Path, text: str) -> None:
-    ended = served(tmp_path, "--management", text)
-    assert ended.returncode == 2
-    assert f"not {text!r}" in " ".join(ended.stderr.split())
+    done = served(tmp_path, "--management", text)
+    assert done.returncode == 2
+    assert f"not {text!r}" in " ".join(done.stderr.split())
 
 
 def test_reload_and_granian_have_none(tmp_path: Path) -> None:
-    ended = served(tmp_path, *MANAGED, "--reload")
-    assert ended.returncode == 2
-    assert "--reload" in ended.stderr
+    done = served(tmp_path, *MANAGED, "--reload")
+    assert done.returncode == 2
+    assert "--reload" in done.stderr
     if find_spec("granian") is None:
         missing("granian", "the extra is not installed")
-    ended = served(tmp_path, *MANAGED, "--server", "granian")
-    assert ended.returncode == 3
-    assert "granian has no management port" in ended.stderr
+    done = served(tmp_path, *MANAGED, "--server", "granian")
+    assert done.returncode == 3
+    assert "granian has no management port" in done.stderr
 
 
 def test_a_foreign_application_has_nothing_to_serve_there(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("async def app(scope, receive, send):\n    pass\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "nexios", "run", "other:app", "--port", "0", *MANAGED],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 3
-    assert "only a NexiosApp" in ended.stdout + ended.stderr
+    done = ended(tmp_path, "other:app", "--port", "0", *MANAGED)
+    assert done.returncode == 3
+    assert "only a NexiosApp" in done.stdout + done.stderr

@@ -16,7 +16,7 @@ from nexios.adapters.asgi.serving import RULES
 from nexios.testing.skips import missing
 from tests.support.ports import free_port
 from tests.support.raw import posted, request, speak
-from tests.support.running import running
+from tests.support.running import ended, running
 
 APP = """
 from nexios import NexiosApp
@@ -105,16 +105,9 @@ def test_granian_serves_the_same_application(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [("--fd", "3"), ("--port", "0")])
 def test_what_granian_cannot_do_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "main.py").write_text(APP)
-    ended = subprocess.run(
-        [sys.executable, "-m", "nexios", "run", "main:app", "--server", "granian", *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 3
-    assert f"granian has no {arguments[0]}" in ended.stderr
+    done = ended(tmp_path, "main:app", "--server", "granian", *arguments)
+    assert done.returncode == 3
+    assert f"granian has no {arguments[0]}" in done.stderr
 
 
 def test_our_own_server_lacks_nothing(tmp_path: Path) -> None:

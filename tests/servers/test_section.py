@@ -15,7 +15,7 @@ from nexios.adapters.servers.engines import EngineMissing, http_protocol, insist
 from nexios.adapters.servers.shell_h11 import H11Shell
 from nexios.adapters.servers.uvicorn import ServerOptions
 from nexios.application.limits import Limits
-from nexios.application.sections import ServerSettings, listening_address
+from nexios.application.sections.serving import ServerSettings, listening_address
 from nexios.config import ConfigError, MakeConfig
 from tests.servers.test_workers import _first, _unix
 from tests.support.raw import request, speak

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.raw import request, speak
-from tests.support.running import running
+from tests.support.running import ended, running
 
 APP = """
 import os
@@ -92,15 +92,7 @@ def test_orphans_stop_by_themselves(tmp_path: Path) -> None:
 
 def start(folder: Path, text: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     (folder / "main.py").write_text(text)
-    return subprocess.run(
-        [sys.executable, "-m", "nexios", "run", "main:app", "--port", "0", *arguments],
-        cwd=folder,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return ended(folder, "main:app", "--port", "0", *arguments)
 
 
 FAILING = """

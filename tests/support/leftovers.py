@@ -19,7 +19,8 @@ import sniffio
 
 from nexios.websockets.hub import RUNNING, Hub
 
-PATIENCE_S: Final = 2.0
+LOOKS: Final = 100
+"""Each after a pause in which others run: seconds alone may pass while nobody does."""
 _PAUSE_S: Final = 0.02
 _OPEN: Final = Path("/proc/self/fd")
 
@@ -54,10 +55,10 @@ def watched(test: Callable[..., Any]) -> Callable[..., Any]:
         def alone(*args: Any, **named: Any) -> None:
             before = Before()
             test(*args, **named)
-            until = time.monotonic() + PATIENCE_S
-            while left := _swept(before, until):
+            looks = LOOKS
+            while _swept(before, looks):
+                looks -= 1
                 time.sleep(_PAUSE_S)
-            del left
 
         return alone
 
@@ -65,8 +66,9 @@ def watched(test: Callable[..., Any]) -> Callable[..., Any]:
     async def awaited(*args: Any, **named: Any) -> None:
         before = Before()
         await test(*args, **named)
-        until = time.monotonic() + PATIENCE_S
-        while _swept(before, until):  # noqa: ASYNC110  # nothing tells that it is gone
+        looks = LOOKS
+        while _swept(before, looks):  # nothing tells that it is gone
+            looks -= 1
             await anyio.sleep(_PAUSE_S)
 
     return awaited
@@ -83,12 +85,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.obj = watched(item.obj)
 
 
-def _swept(before: Before, until: float) -> bool:
+def _swept(before: Before, looks: int) -> bool:
     if not before.left():
         return False
     gc.collect()
     left = before.left()
-    if left and time.monotonic() > until:
+    if left and not looks:
         raise Left("; ".join(left))
     return bool(left)
 

@@ -30,6 +30,23 @@ class Running:
                 self.process.wait(0.02)
 
 
+def ended(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``nexios run`` with these arguments until it ends by itself, within a minute.
+
+    Args:
+        environment: Beside ours.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "nexios", "run", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
 @contextmanager
 def running(
     folder: Path, text: str, *arguments: str, until: str | None = None

@@ -6,7 +6,7 @@ from typing import Any, Final
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.asgi.origins import OriginSet, has_same_origin, own_origin
 from nexios.application.errors import Forbidden
-from nexios.application.sections import CsrfSettings
+from nexios.application.sections.browsers import CsrfSettings
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 

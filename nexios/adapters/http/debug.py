@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from nexios.adapters.asgi.types import Scope
 from nexios.application.scrub import MASK, is_secret, said_by
 from nexios.application.showing import DEPTH, LONGEST, cut, fit, seen, shown_as
-from nexios.container.errors import Step
+from nexios.container.places import Step
 
 _FRAMES: Final = 30
 _CAUSES: Final = 8

@@ -16,7 +16,7 @@ from nexios.adapters.http.response import (
     PlainTextResponse,
     ProblemResponse,
 )
-from nexios.application.sections import NotFoundSettings
+from nexios.application.sections.answers import NotFoundSettings
 
 Page = Callable[[Exchange], BaseResponse | None]
 """Returns None to those who get a problem."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nexios.adapters.http.codec import JsonWriter
 from nexios.application.limits import Limits
-from nexios.application.sections import ErrorSettings, NotFoundSettings
+from nexios.application.sections.answers import ErrorSettings, NotFoundSettings
 from nexios.records import dataclass
 
 

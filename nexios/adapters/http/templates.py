@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from nexios.adapters.asgi.connection import Connection
 from nexios.adapters.http.response import HTMLResponse
-from nexios.application.sections import TemplateSettings
+from nexios.application.sections.answers import TemplateSettings
 
 TemplateConfig = TemplateSettings
 """Under this name in 2.11; section ``templating`` of the configuration."""

@@ -1,10 +1,7 @@
 """What people add to the document of an application by hand."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    import pydantic
+from typing import Any, Protocol
 
 Written = dict[str, Any]  # one object of the format, as JSON has it
 Requirement = Mapping[str, Sequence[str]]
@@ -20,6 +17,14 @@ class Word(Protocol):
 
     def written(self) -> Written:
         """Return it as the document has it."""
+
+
+class Modelled(Protocol):
+    """What has a schema of its own: a model of pydantic, which is loaded by who uses one."""
+
+    @classmethod
+    def model_json_schema(cls, *, ref_template: str) -> Written:
+        """Return the schema; other models in it stand at ``ref_template``."""
 
 
 Given = Word | Mapping[str, Any]
@@ -67,7 +72,7 @@ class OpenAPIConfig:
         """Add a way to prove who is calling, for ``security=`` of routes to name."""
         self._add("securitySchemes", name, _written(scheme))
 
-    def add_schema(self, name: str, schema: "type[pydantic.BaseModel] | Given") -> None:
+    def add_schema(self, name: str, schema: type[Modelled] | Given) -> None:
         """Add a schema; of a class its own one, under this name."""
         if isinstance(schema, type):
             written = schema.model_json_schema(

@@ -19,7 +19,7 @@ from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse, HTMLResponse
 from nexios.adapters.http.routes import Routes
 from nexios.adapters.openapi.document import Documentation, Kind
-from nexios.application.sections import OpenApiSettings
+from nexios.application.sections.answers import OpenApiSettings
 from nexios.records import dataclass
 
 # In the order they are loaded.

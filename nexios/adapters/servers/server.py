@@ -20,7 +20,7 @@ from nexios.adapters.servers.listening import Acceptor, bind, shown
 from nexios.adapters.servers.management import ManagementPort
 from nexios.adapters.servers.shell import Shell
 from nexios.adapters.servers.watchdog import Watchdog
-from nexios.application.sections import ServerSettings
+from nexios.application.sections.serving import ServerSettings
 
 START_FAILED: Final = 3
 _LOOK_S: Final = 0.05

@@ -23,7 +23,7 @@ from nexios.adapters.servers.shell import Shell
 from nexios.adapters.servers.uvicorn_sockets import EngineBounds, engine
 from nexios.adapters.servers.workers import Workers
 from nexios.application.limits import Limits
-from nexios.application.sections import ServerSettings, listening_address
+from nexios.application.sections.serving import ServerSettings, listening_address
 
 _log: Final = logging.getLogger("uvicorn.error")
 

@@ -1,7 +1,8 @@
 """The mechanics of WebSockets: handshake, messages, scopes, the end."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from nexios.faces import handing_on
 
 if TYPE_CHECKING:
     from nexios.adapters.websocket.closing import WebSocketDisconnect, WebSocketException
@@ -18,7 +19,6 @@ _HOMES: Final = {
     "nexios.adapters.websocket.protocol": "ServerFault SocketStateError",
     "nexios.adapters.websocket.socket": "WebSocket",
 }
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "ServerFault",
@@ -31,10 +31,4 @@ __all__ = [
     "on",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)

@@ -1,7 +1,8 @@
 """The ways to prove who is calling."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from nexios.faces import handing_on
 
 if TYPE_CHECKING:
     from nexios.auth.backends.base import AuthenticationBackend, AuthResult, Proof
@@ -12,7 +13,6 @@ _HOMES: Final = {
     "nexios.auth.backends.base": "AuthenticationBackend AuthResult Proof",
     "nexios.auth.backends.jwt": "JWTAuthBackend create_jwt decode_jwt",
 }
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AuthResult",
@@ -23,10 +23,4 @@ __all__ = [
     "decode_jwt",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = handing_on(globals(), _HOMES)

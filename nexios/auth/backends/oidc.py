@@ -18,7 +18,7 @@ from nexios.application.identity_provider import (
     ProviderTokens,
 )
 from nexios.application.one_time import OneTime
-from nexios.application.sections import SessionSettings
+from nexios.application.sections.callers import SessionSettings
 from nexios.auth.backends.base import Proof
 from nexios.auth.backends.loading import Loader, LoadingBackend
 from nexios.auth.backends.session import name_of

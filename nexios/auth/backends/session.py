@@ -10,7 +10,7 @@ from nexios.adapters.asgi.session import Session
 from nexios.adapters.asgi.stages import Stage
 from nexios.application.replica import RevocationReplica
 from nexios.application.revocations import Credential
-from nexios.application.sections import SessionSettings
+from nexios.application.sections.callers import SessionSettings
 from nexios.auth.backends.base import Proof, moment_in
 from nexios.auth.backends.loading import Loader, LoadingBackend
 
