@@ -316,7 +316,7 @@ class House:
         self.gateway.waits.settle()
         self._sockets.open()
         tasks.start_soon(self._sockets.watch, name="nexios sockets")
-        self._board.drive(tasks)
+        self._probing.board.drive(tasks)
 
     async def watch_revocations(self, tasks: TaskGroup) -> None:
         """Keep what is revoked near, where a store of it is bound."""
@@ -378,7 +378,7 @@ class House:
 
     async def stop(self) -> None:
         """Close what ``start`` opened."""
-        self._board.drive(None)
+        self._probing.board.drive(None)
         self._app.revocations.stop()
         self._watching.part()
         self._probing.stop()

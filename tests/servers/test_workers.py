@@ -90,6 +90,23 @@ def test_orphans_stop_by_themselves(tmp_path: Path) -> None:
             time.sleep(0.05)
 
 
+def test_orphans_stop_that_lost_their_parent_before_they_had_loaded_anything(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, APP, until="Started parent process") as server:
+        pid = server.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        until = time.monotonic() + 60
+        while len(pids := children.read_text().split()) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        server.process.kill()
+        server.process.wait()
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
 def start(folder: Path, text: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     (folder / "main.py").write_text(text)
     return ended(folder, "main:app", "--port", "0", *arguments)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -60,7 +61,9 @@ class Server(uvicorn.Server):
         self._management_sockets = management
         self._management: ManagementPort | None = None
         self._worker = worker
-        self._parent = os.getppid()
+        # A parent that died while we were importing is told by nobody else.
+        parent = multiprocessing.parent_process()
+        self._parent = os.getppid() if parent is None else parent.pid
         self._retired = False
         self._watchdog: Watchdog | None = None
 
