@@ -2,14 +2,17 @@
 
 import types
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import suppress
-from typing import Any
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Final
 
 import anyio
 
 from nexios.container.errors import CleanupTimedOut, YieldedTwice
-from nexios.container.nesting import innermost_of, nowhere
+from nexios.container.nesting import Enclosing, encloser_of, innermost_of, nowhere
 from nexios.records import dataclass
+
+_NOTHING: Final = object()  # is waited for yet
+_YIELDED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +45,23 @@ class Shield:
             each time which event loop runs. 5.3 -> 2.3 us a clean-up that waits for nothing,
             benchmarks/container.py C2.
         innermost: Tells which cancel scope the running task is in.
+        encloser: Enters a scope around a clean-up that has begun; None where that is unknown.
     """
 
     timeout_s: float
     scope_type: type[anyio.CancelScope] = anyio.CancelScope
     innermost: Callable[[], object] = nowhere
+    encloser: type[Enclosing] | None = None
 
     def settle(self) -> None:
         """Take the kind of cancel scope of the running event loop."""
         self.scope_type = type(anyio.CancelScope())
         self.innermost = innermost_of(self.scope_type)
+        self.encloser = encloser_of(self.scope_type)
 
     def unsettle(self) -> None:
         """Ask anyio again: the next start may be on another event loop."""
-        self.scope_type, self.innermost = anyio.CancelScope, nowhere
+        self.scope_type, self.innermost, self.encloser = anyio.CancelScope, nowhere, None
 
 
 async def close_exits(
@@ -227,8 +233,7 @@ def _finish_prompt(
         with suppress(StopIteration):
             closing.send(None)
     except RuntimeError as wrapped:
-        stopped = isinstance(error, StopIteration | StopAsyncIteration)
-        if stopped and wrapped.__cause__ is error:
+        if _is_stop(wrapped, error):
             return
         raise
     raise YieldedTwice(name)
@@ -241,27 +246,65 @@ async def _afinish(
     shield: Shield,
 ) -> None:
     step: Any = anext(generator) if error is None else generator.athrow(error)
-    with shield.scope_type(shield=True) as limit:
+    around, encloser = shield.innermost(), shield.encloser
+    if encloser is None or encloser.closed(around):
+        limit = shield.scope_type(shield=True)
+        await _limited(name, generator, step, _NOTHING, error, shield.timeout_s, limit, limit)
+        return
+    # What ends at once cannot be cancelled, and most clean-ups do: those need no scope, which in
+    # a task that has none yet is 4 us.
+    try:
+        waited = step.send(None)
+    except StopAsyncIteration:
+        return
+    except StopIteration:
+        waited = _YIELDED
+    except RuntimeError as wrapped:
+        if _is_stop(wrapped, error):
+            return
+        raise
+    limit = shield.scope_type(shield=True)
+    entering = encloser(limit, around)
+    await _limited(name, generator, step, waited, error, shield.timeout_s, limit, entering)
+
+
+async def _limited(
+    name: str,
+    generator: AsyncGenerator[object, None],
+    step: Any,
+    waited: object,
+    error: BaseException | None,
+    seconds: float,
+    limit: anyio.CancelScope,
+    entering: AbstractContextManager[object],
+) -> None:
+    """Finish within a scope; ``waited`` is what has come of the step so far."""
+    with entering:
         try:
-            waited = step.send(None)
-            # It waits for something; what ends at once, as most do, needs no timer.
-            limit.deadline = anyio.current_time() + shield.timeout_s
-            await _rest(step, waited)
+            if waited is _NOTHING:
+                waited = step.send(None)
+            # It waits for something; what ends at once needs no timer.
+            limit.deadline = anyio.current_time() + seconds
+            if waited is not _YIELDED:
+                await _rest(step, waited)
         except StopAsyncIteration:
             return
         except StopIteration:  # it yielded, without waiting first
-            limit.deadline = anyio.current_time() + shield.timeout_s
-            await generator.aclose()
+            limit.deadline = anyio.current_time() + seconds
         except RuntimeError as wrapped:
-            stopped = isinstance(error, StopIteration | StopAsyncIteration)
-            if stopped and wrapped.__cause__ is error:
+            if _is_stop(wrapped, error):
                 return
             raise
-        else:
-            await generator.aclose()
+        await generator.aclose()
     if limit.cancelled_caught:
-        raise CleanupTimedOut(name, shield.timeout_s)
+        raise CleanupTimedOut(name, seconds)
     raise YieldedTwice(name)
+
+
+def _is_stop(wrapped: RuntimeError, error: BaseException | None) -> bool:
+    """Return whether Python has wrapped the stop that was thrown in and came out again."""
+    stopped = isinstance(error, StopIteration | StopAsyncIteration)
+    return stopped and wrapped.__cause__ is error
 
 
 async def _finish_inside(
@@ -273,8 +316,7 @@ async def _finish_inside(
     except StopAsyncIteration:
         return
     except RuntimeError as wrapped:
-        stopped = isinstance(error, StopIteration | StopAsyncIteration)
-        if stopped and wrapped.__cause__ is error:
+        if _is_stop(wrapped, error):
             return
         raise
     await generator.aclose()
