@@ -11,6 +11,7 @@ joins the peers with this checkout as its requirement. With ``--check`` and ``--
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,6 +30,13 @@ def joined(peers: str) -> str:
     others = re.sub(r"(?ms)^\[nexios\]\n.*?(?=^\[|\Z)", "", peers)
     requires = json.dumps([str(PROJECT)])
     return f'{others}\n[nexios]\napp = "nexios_app"\nserver = "uvicorn"\nrequires = {requires}\n'
+
+
+def forget() -> None:
+    """Remove the environments that hold a Nexios: they are kept by its path, whatever it was."""
+    cache = Path(os.environ.get("BENCH_CACHE") or Path.home() / ".cache" / "asgi-bench")
+    for installed in cache.glob("*/lib/*/site-packages/nexios"):
+        shutil.rmtree(cache / installed.relative_to(cache).parts[0])
 
 
 def ratios(results: Path) -> dict[str, float]:
@@ -51,6 +59,7 @@ def main() -> None:
     options, rest = parser.parse_known_args()
     if options.check and options.out is None:
         parser.error("--check reads the measurements: give --out too")
+    forget()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bench"
         shutil.copytree(options.bench, copy)
