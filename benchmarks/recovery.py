@@ -36,7 +36,7 @@ from nexios.adapters.security.redis_counters import RedisCounters
 from nexios.adapters.security.redis_sessions import RedisSessions
 from nexios.application.rates import CounterStore
 from nexios.application.sessions import SessionStore
-from nexios.middleware.rate_limit import rate_limit
+from nexios.middleware.rate_limiting import rate_limit
 from nexios.middleware.session import SessionMiddleware
 
 stores = Module("stores")

@@ -38,7 +38,7 @@ from nexios.container.container import Container
 from nexios.middleware.cors import CORSMiddleware
 from nexios.middleware.csrf import CSRFMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
-from nexios.middleware.rate_limit import RateGuard, RateLimitMiddleware
+from nexios.middleware.rate_limiting import RateGuard, RateLimitMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from nexios.middleware.session import SessionMiddleware
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from nexios.middleware.load_shedding import LoadSheddingMiddleware
     from nexios.middleware.monitoring import MonitoringMiddleware
     from nexios.middleware.paths import only_for
-    from nexios.middleware.rate_limit import RateLimitMiddleware
+    from nexios.middleware.rate_limiting import (
+        RateLimitMiddleware,
+        by_caller,
+        by_tenant,
+        client_ip,
+        rate_limit,
+    )
     from nexios.middleware.request_id import RequestIdMiddleware
     from nexios.middleware.security import SecurityMiddleware
     from nexios.middleware.session import SessionMiddleware
@@ -31,7 +37,9 @@ _HOMES: Final = {
     "nexios.middleware.load_shedding": "LoadSheddingMiddleware",
     "nexios.middleware.monitoring": "MonitoringMiddleware",
     "nexios.middleware.paths": "only_for",
-    "nexios.middleware.rate_limit": "RateLimitMiddleware",
+    "nexios.middleware.rate_limiting": (
+        "RateLimitMiddleware by_caller by_tenant client_ip rate_limit"
+    ),
     "nexios.middleware.request_id": "RequestIdMiddleware",
     "nexios.middleware.security": "SecurityMiddleware",
     "nexios.middleware.session": "SessionMiddleware",
@@ -52,8 +60,12 @@ __all__ = [
     "SessionMiddleware",
     "TimeoutMiddleware",
     "TrustedHostMiddleware",
+    "by_caller",
+    "by_tenant",
+    "client_ip",
     "deadline",
     "only_for",
+    "rate_limit",
 ]
 
 __getattr__ = handing_on(globals(), _HOMES)

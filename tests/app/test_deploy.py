@@ -27,7 +27,7 @@ from nexios.cli.main import main
 from nexios.deploying import facts_of
 from nexios.middleware.cors import CORSMiddleware
 from nexios.middleware.csrf import CSRFMiddleware
-from nexios.middleware.rate_limit import RateLimitMiddleware, rate_limit
+from nexios.middleware.rate_limiting import RateLimitMiddleware, rate_limit
 from nexios.middleware.security import SecurityMiddleware
 from nexios.middleware.session import SessionMiddleware
 from nexios.middleware.timeout import TimeoutMiddleware
@@ -315,7 +315,7 @@ async def test_dev_starts_with_all_of_it() -> None:
 
 MAIN = """\
 from nexios import MakeConfig, NexiosApp
-from nexios.middleware.rate_limit import RateLimitMiddleware
+from nexios.middleware.rate_limiting import RateLimitMiddleware
 bad = NexiosApp(config=MakeConfig(secret_key="%s"))
 bad.add_middleware(RateLimitMiddleware())
 

@@ -28,7 +28,7 @@ from nexios.config import MakeConfig
 from nexios.container.depend import Depend
 from nexios.container.module import Module
 from nexios.domain.errors import NotFound
-from nexios.middleware.rate_limit import rate_limit
+from nexios.middleware.rate_limiting import rate_limit
 from nexios.middleware.session import SessionMiddleware
 from nexios.testing.client import AsyncTestClient
 from nexios.testing.security import KeptSecurityEvents

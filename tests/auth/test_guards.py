@@ -21,7 +21,7 @@ from nexios.auth.backends.apikey import APIKeyAuthBackend
 from nexios.auth.backends.jwt import JWTAuthBackend, create_jwt
 from nexios.auth.decorator import auth, fresh, has_permission, has_role
 from nexios.auth.middleware import AuthenticationMiddleware
-from nexios.middleware.rate_limit import rate_limit
+from nexios.middleware.rate_limiting import rate_limit
 from tests.support.asgi import Peer, ask, http_scope
 
 SECRET = "a-secret-of-the-tests-with-32-bytes-and-more"

@@ -24,7 +24,7 @@ from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.cors import CORSMiddleware
 from nexios.middleware.csrf import CSRFMiddleware
 from nexios.middleware.hosts import TrustedHostMiddleware
-from nexios.middleware.rate_limit import RateLimitMiddleware
+from nexios.middleware.rate_limiting import RateLimitMiddleware
 from nexios.middleware.request_id import RequestIdMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from nexios.middleware.session import SessionMiddleware

@@ -66,7 +66,7 @@ from nexios.adapters.persistence.counters import SqlCounters
 from nexios.adapters.security.redis_counters import RedisCounters
 from nexios.application.rates import CounterStore
 from nexios.middleware import deadline
-from nexios.middleware.rate_limit import rate_limit
+from nexios.middleware.rate_limiting import rate_limit
 
 kind, _, url = os.environ["COUNTERS"].partition(" ")
 stores = Module("stores")

@@ -13,7 +13,7 @@ from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
 from nexios.config import ConfigWarning, MakeConfig
 from nexios.middleware.cors import CORSMiddleware, CredentialsForEverybody
-from nexios.middleware.rate_limit import RateLimitMiddleware
+from nexios.middleware.rate_limiting import RateLimitMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from tests.support.asgi import Answer, ask
 

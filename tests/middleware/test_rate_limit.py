@@ -12,7 +12,7 @@ from nexios.application.rates import CounterStore, Decision, Hit
 from nexios.auth.backends.base import AuthenticationBackend
 from nexios.auth.decorator import auth
 from nexios.auth.middleware import AuthenticationMiddleware
-from nexios.middleware.rate_limit import (
+from nexios.middleware.rate_limiting import (
     Limiter,
     RateLimitMiddleware,
     by_caller,

@@ -18,7 +18,7 @@ from nexios.config import ConfigWarning, MakeConfig
 from nexios.middleware.common import CommonMiddleware
 from nexios.middleware.cors import CORSMiddleware, TwoCorsEngines
 from nexios.middleware.hosts import TrustedHostMiddleware
-from nexios.middleware.rate_limit import RateLimitMiddleware
+from nexios.middleware.rate_limiting import RateLimitMiddleware
 from nexios.middleware.security import SecurityMiddleware
 from nexios.testing.sockets import SocketDenied, websocket_connect
 from tests.support.asgi import Answer, Peer, ask, http_scope

@@ -15,7 +15,7 @@ from nexios.application.token_pairs import TokenPair, TokenPairs
 from nexios.auth import auth, fresh, has_permission, public
 from nexios.domain import Page
 from nexios.http import Controller, Query, get, post, put
-from nexios.middleware.rate_limit import rate_limit
+from nexios.middleware import rate_limit
 
 # No text reaches a store with a NUL in it; said here, the document says so too.
 TEXT: Final = "^[^\\x00]+$"
