@@ -124,7 +124,7 @@ def test_check_names_differences_and_ends_with_1(
         assert nexios("db", *words).exit_code == 0
     done = nexios("db", "check", main)
     assert done.exit_code == 1
-    assert "goods.name: type is VARCHAR(length=30), should be String(length=40)\n" in done.output
+    assert "goods.name: type is VARCHAR(length=9), should be String(length=40)\n" in done.output
     assert done.output.endswith(
         "Error: 2 differences to the tables of store.main\n"
         '  fix: nexios db revision store.main -m "..."\n'
