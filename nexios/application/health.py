@@ -291,6 +291,11 @@ class _Known:
             with anyio.move_on_after(self.timeout_s):
                 await self.ask()
                 return ""
+        except anyio.get_cancelled_exc_class() as error:
+            # Of our own task, or just of what it waited for: a driver that gave up, say.
+            if anyio.get_current_task().has_pending_cancellation():
+                raise
+            return f"{type(error).__name__}: what the check waited for was cancelled"
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         return self.late

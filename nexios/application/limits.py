@@ -10,7 +10,10 @@ from nexios.records import dataclass
 KIB: Final = 2**10
 MIB: Final = 2**20
 
-_HIGHEST: Final = {"json_depth": 200}  # further the engine does not go
+ENGINE_JSON_DEPTH: Final = 200
+"""Within how many arrays and objects a value may lie for the engine that reads JSON."""
+
+_HIGHEST: Final = {"json_depth": ENGINE_JSON_DEPTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Limits:
     boundary: int = 70
     preamble: int = KIB
     spool: int = 256 * KIB
-    json_depth: int = 200
+    json_depth: int = ENGINE_JSON_DEPTH
     json_tokens: int = 100_000
     keyed_items: int = 1_000
     errors: int = 50

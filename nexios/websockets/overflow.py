@@ -41,18 +41,17 @@ class Waiting:
 
     Attributes:
         gave_way: How many messages the last offer dropped.
-        freed: While set, called when there is more room.
     """
 
     __slots__ = (
         "_bytes",
         "_count",
+        "_freed",
         "_items",
         "_keys",
         "_max_bytes",
         "_max_count",
         "_next",
-        "freed",
         "gave_way",
     )
 
@@ -65,7 +64,7 @@ class Waiting:
         self._count = 0
         self._bytes = 0
         self.gave_way = 0
-        self.freed: Callable[[], None] | None = None
+        self._freed: tuple[Callable[[], object], ...] = ()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -74,6 +73,14 @@ class Waiting:
     def size(self) -> int:
         """Bytes of channel messages that wait."""
         return self._bytes
+
+    def tell(self, freed: Callable[[], object]) -> None:
+        """Have something called whenever there is more room."""
+        self._freed = (*self._freed, freed)
+
+    def untell(self, freed: Callable[[], object]) -> None:
+        """Have it called no more."""
+        self._freed = tuple(one for one in self._freed if one != freed)
 
     def put(self, item: Item) -> None:
         """Queue what a handler sends itself; it is never dropped."""
@@ -117,8 +124,8 @@ class Waiting:
             return None
         number, item = self._items.popitem(last=False)
         self._account(number, item)
-        if self.freed is not None:
-            self.freed()
+        for tell in self._freed:
+            tell()
         return item
 
     def discard(self, item: Item) -> bool:
@@ -135,8 +142,8 @@ class Waiting:
         self._items.clear()
         self._keys.clear()
         self._count = self._bytes = 0
-        if self.freed is not None:
-            self.freed()
+        for tell in self._freed:
+            tell()
         return direct
 
     def has_room(self, size: int) -> bool:

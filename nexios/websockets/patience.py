@@ -15,7 +15,7 @@ from nexios.websockets.turn import Turn
 from nexios.websockets.walk import Walk
 
 _LOOK_S: Final = 0.05
-"""So often room is looked for that nobody tells of: of members that join just now."""
+"""So often room is looked for that nobody tells of, such as that of members who join just now."""
 
 
 class Stream(Protocol):
@@ -79,10 +79,13 @@ class Patience:
 
     async def _wait(self, topic: Topic, size: int, timeout_s: float) -> None:
         with anyio.move_on_after(timeout_s):
-            await self._hand_out()
-            while (full := self._full(topic, size)) is not None:
+            while True:
+                # Each time: other topics of the same members have something due meanwhile.
+                await self._hand_out()
+                full = self._full(topic, size)
+                if full is None:
+                    return
                 await _freed(full)
-            return
         for member in self._hub.members(topic):
             outgoing = self._hub.outgoing(member.socket)
             if outgoing is not None and not _has_room(member, outgoing, size):
@@ -95,6 +98,7 @@ class Patience:
         """Have what is due written or queued: it counts as well."""
         self._hub.turn.flush()
         while self._hub.walk.waits:
+            self._hub.walk.look()  # or a walker that waits for the last socket is not relieved
             await checkpoint()
 
     def _full(self, topic: Topic, size: int) -> Waiting | None:
@@ -120,9 +124,9 @@ def _has_room(member: Member, outgoing: Outgoing, size: int) -> bool:
 async def _freed(queue: Waiting) -> None:
     """Return when something was taken from a queue, or shortly after."""
     freed = anyio.Event()
-    queue.freed = freed.set
+    queue.tell(freed.set)
     try:
         with anyio.move_on_after(_LOOK_S):
             await freed.wait()
     finally:
-        queue.freed = None
+        queue.untell(freed.set)

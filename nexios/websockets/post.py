@@ -4,6 +4,7 @@ All go by one topic, which a process follows while a socket of its own is in a c
 it is kept: a letter nobody is there for is lost.
 """
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -27,6 +28,8 @@ from nexios.websockets.wire import BINARY, TEXT, Delivery, bare, pack
 
 POST: Final = Topic("\x1fpost")  # no channel of a user has a control character
 REPLACED: Final = 4409
+
+_log: Final = logging.getLogger("nexios.websockets")
 
 _NOTHING: Final = Keep(0, 0, 0.0)
 
@@ -124,6 +127,7 @@ class Post:
             self._office.leave_topic(live)
             if not live.users:
                 self._live = None
+                self._expected.clear()  # nothing comes back any more
 
     async def ready(self) -> None:
         """Return when letters arrive, or when they cannot."""
@@ -204,7 +208,14 @@ class Post:
 
     def heard(self, delivery: Delivery) -> None:
         """Do what another process, or this one, has asked for."""
-        head, _, body = delivery.body.partition(b"\n")
+        try:
+            self._do(delivery.body)
+        except (LookupError, TypeError, ValueError):
+            # Of another version of us, as while a roll goes on.
+            _log.warning("a letter of another process was not understood")
+
+    def _do(self, letter: bytes) -> None:
+        head, _, body = letter.partition(b"\n")
         told: dict[str, Any] = from_json(head)
         topic = Topic(*told["topic"])
         kind = told["do"]
@@ -260,5 +271,6 @@ class Post:
 
     def _end(self, member: Member, code: int, reason: str) -> None:
         outgoing = self._office.outgoing(member.socket)
-        if outgoing is not None:
+        # It may have left meanwhile, and is in other topics.
+        if outgoing is not None and outgoing.members.get(member.topic) is member:
             self._office.evict(outgoing, code, reason)

@@ -20,6 +20,8 @@ from nexios.websockets.wire import Delivery
 _AGAIN_S: Final = 1.0
 _TOLD_S: Final = 120.0
 
+_Told = tuple[float, frozenset[str], "tuple[Listener, ...]"]
+
 
 class Listener(Protocol):
     """Somebody of this process who hears a topic and is no member."""
@@ -91,7 +93,7 @@ class LiveTopic:
         self._stopped = False
         self._error: Exception | None = None
         # What was told here without the broker: if it was stored after all, it comes once more.
-        self._local: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
+        self._local: OrderedDict[str, _Told] = OrderedDict()
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -151,7 +153,7 @@ class LiveTopic:
             self._local.popitem(last=False)
         if id in self._local or self._cursor.knows(id):
             return
-        self._local[id] = (now, frozenset(self._members))
+        self._local[id] = (now, frozenset(self._members), self._listeners)
         delivery = Delivery(Arrived(Position("", 0), 0, id, key, payload), degraded=True)
         self._offer(delivery, delivery.exclude)
 
@@ -243,9 +245,14 @@ class LiveTopic:
     def _deliver(self, arrived: Arrived) -> None:
         delivery = Delivery(arrived)
         told = self._local.get(arrived.id) if self._local else None
-        self._offer(delivery, delivery.exclude if told is None else delivery.exclude | told[1])
+        if told is None:
+            self._offer(delivery, delivery.exclude)
+        else:
+            self._offer(delivery, delivery.exclude | told[1], told[2])
 
-    def _offer(self, delivery: Delivery, exclude: frozenset[str]) -> None:
+    def _offer(
+        self, delivery: Delivery, exclude: frozenset[str], heard: tuple[Listener, ...] = ()
+    ) -> None:
         self.told += 1
         for member in tuple(self._joining.values()):
             if member.socket not in exclude:
@@ -255,7 +262,8 @@ class LiveTopic:
         if self._crowd is not None:
             self._crowd.offer(delivery, exclude)
         for listener in self._listeners:
-            listener.heard(delivery)
+            if listener not in heard:
+                listener.heard(delivery)
 
     def _gathered(self) -> Crowd | None:
         """Return those who are to be told what arrives, None when there is nobody."""

@@ -54,7 +54,7 @@ class Turn:
         """Write sockets that take no prepared frames by way of ``walk``."""
         self._walk = walk
         self._wake = Wake()
-        self._dues: dict[int, Due] = {}
+        self._dues: dict[tuple[int, Topic], Due] = {}
         self._alone: dict[Seat, list[Due]] = {}
         self._topics: list[Told] = []
         self._bytes = 0
@@ -75,9 +75,9 @@ class Turn:
         if self._topics:
             self.flush()
         # A message is kept by its Due until the end of the turn, so no other has its id.
-        due = self._dues.get(id(message))
+        due = self._dues.get((id(message), topic))
         if due is None:
-            due = self._dues[id(message)] = Due(message, size, topic, policy, key)
+            due = self._dues[id(message), topic] = Due(message, size, topic, policy, key)
         self._alone.setdefault(socket, []).append(due)
         self._rouse()
 

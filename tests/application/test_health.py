@@ -1,5 +1,6 @@
 """The health board: asked seldom, believed carefully."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -286,3 +287,20 @@ async def test_starting_and_draining_win_over_the_checks() -> None:
     assert (await told.report()).health is Health.STARTING
     assert not Health.STARTING.ready
     assert not Health.DRAINING.ready
+
+
+async def test_a_check_whose_driver_was_cancelled_is_down_and_takes_nobody_along() -> None:
+    class GivenUp(Broker):
+        async def check(self) -> None:
+            given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            given_up.cancel()
+            await given_up
+
+    told = board(GivenUp(), clock=Clock())
+    async with anyio.create_task_group() as tasks:
+        told.drive(tasks)
+        report = await told.report()
+        assert report.checks["broker"].health is Health.DOWN
+        assert "was cancelled" in report.checks["broker"].says
+        assert not tasks.cancel_scope.cancel_called
+        told.drive(None)

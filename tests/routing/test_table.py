@@ -435,3 +435,16 @@ def test_a_table_says_whether_a_path_with_a_slash_at_its_end_can_be_found(
     paths = ("/a/", "/a/1/", "/a/x/", "/a/1.5/", "/a/1.5/b/", "/a/x/y/", "/")
     assert slashed or not any(found(made, path) for path in paths if path != "/")
     assert table("GET /a", mounts=["/m"]).slashed
+
+
+def test_a_converter_that_cannot_read_nothing_does_not_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class First(Anything):
+        def convert(self, value: str) -> str:
+            return value[0]
+
+    monkeypatch.setitem(CONVERTOR_TYPES, "first", First())
+    made = table("GET /a/{letter:first}")
+    assert made.slashed
+    assert found(made, "/a/xyz") == ("/a/{letter:first}", {"letter": "x"})

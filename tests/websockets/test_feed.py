@@ -206,3 +206,13 @@ async def test_who_leaves_a_stream_ends_its_subscription() -> None:
             assert link.following == 2
         await until(lambda: not link.following)
         assert hub.feeds == set()
+
+
+async def test_what_was_told_here_and_stored_after_all_comes_once() -> None:
+    link, chat, app = Linked(MemoryBackplane()), Channel[object]("chat"), FakeApp()
+    async with running_hub(app, backplane=link), stream(chat.of(app)) as (events, _):
+        link.unheard = True  # it is stored, and the publisher is not told so
+        await chat.of(app).broadcast("once")
+        link.unheard = False
+        await chat.of(app).broadcast("then")
+        assert await data_of(events, 2) == ["once", "then"]

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from nexios import MakeConfig, Module, NexiosApp, WebSocket
@@ -16,10 +17,11 @@ from nexios.testing.sockets import websocket_connect
 from nexios.websockets.channel import Channel
 from nexios.websockets.errors import BlockNeedsOneProcess
 from nexios.websockets.options import Overflow
+from nexios.websockets.overflow import Item, Waiting
 from tests.support.backplanes import Linked
 from tests.support.chat import members
-from tests.support.processes import enter, staying
-from tests.support.sockets import FakeApp, running_hub
+from tests.support.processes import IN, enter, staying
+from tests.support.sockets import FakeApp, running_hub, served
 
 pytestmark = pytest.mark.anyio
 
@@ -167,3 +169,70 @@ async def test_block_in_one_process_starts() -> None:
         await members(chat, 1)
         await chat.broadcast("hello")
         assert await peer.receive_json() == "hello"
+
+
+async def test_a_member_of_many_topics_that_reads_slowly_is_not_given_up() -> None:
+    app, chat = FakeApp(), patient(30)
+    rooms = [chat.group(f"room-{number}") for number in range(20)]
+
+    async def stay(websocket: WebSocket) -> None:
+        for room in rooms:
+            await room.join(websocket)
+        await websocket.send_text(IN)
+        await websocket.receive()
+
+    async with running_hub(app), AsyncExitStack() as stack:
+        slow = await enter(stack, served(stay, app=app, limits=FEW))
+        slow.stall()
+
+        async def speak(room: Any) -> None:
+            for number in range(5):
+                await room.broadcast(number)
+
+        async with anyio.create_task_group() as tasks:
+            for room in rooms:
+                tasks.start_soon(speak, room)
+            for _ in range(40):  # it takes a little now and then
+                await anyio.sleep(0.01)
+                slow.resume()
+                await anyio.lowlevel.checkpoint()
+                slow.stall()
+            slow.resume()
+        said = [await slow.receive_json() for _ in range(100)]
+    assert sorted(said) == sorted([*range(5)] * 20)
+
+
+async def test_one_member_that_stalls_does_not_have_the_broadcast_spin() -> None:
+    app, chat = FakeApp(), patient(30)
+    async with running_hub(app) as hub, AsyncExitStack() as stack:
+        slow = await enter(stack, staying(chat, app, limits=FEW))
+        slow.stall()
+        await chat.broadcast(0)
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await anyio.lowlevel.checkpoint()
+                turns += 1
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            await chat.broadcast(1)
+            tasks.cancel_scope.cancel()
+        assert turns < 100  # and not until the watch looks, after a second
+        assert hub.sockets
+        slow.resume()
+
+
+async def test_several_who_wait_for_one_queue_are_all_told() -> None:
+    queue, told = Waiting(max_count=1, max_bytes=10), list[str]()
+    first, second = (lambda: told.append("first")), (lambda: told.append("second"))
+    queue.tell(first)
+    queue.tell(second)
+    queue.put(Item({"type": "websocket.send"}, 1))
+    queue.take()
+    queue.untell(first)
+    queue.put(Item({"type": "websocket.send"}, 1))
+    queue.take()
+    assert told == ["first", "second", "second"]

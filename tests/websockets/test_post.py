@@ -8,12 +8,15 @@ import pytest
 from nexios.adapters.messaging.memory_backplane import MemoryBackplane
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.adapters.websocket.socket import WebSocket
+from nexios.application.backplane import Keep
 from nexios.application.caller import Caller
 from nexios.application.errors import Forbidden, Unavailable
 from nexios.application.limits import Limits
 from nexios.testing.sockets import SocketDenied, SocketSession
 from nexios.websockets.channel import Channel
 from nexios.websockets.errors import MessageInvalid, UnknownSocket, UsersOff
+from nexios.websockets.post import POST
+from nexios.websockets.wire import pack
 from tests.support.backplanes import Linked
 from tests.support.processes import IN, Carried, enter, processes, staying, until
 from tests.support.sockets import FakeApp, running_hub, served
@@ -355,3 +358,47 @@ async def test_users_have_to_be_declared_and_cost_nothing_otherwise() -> None:
             chat.user("ada")
         await chat.broadcast("all")
         assert await ada.receive_json() == "all"
+
+
+async def test_who_left_while_it_was_asked_again_keeps_its_socket() -> None:
+    app, refused = FakeApp(), anyio.Event()
+    asking = anyio.Event()
+
+    async def joining(_websocket: WebSocket, _group: str) -> None:
+        if asking.is_set():
+            await refused.wait()
+            raise Forbidden("not any more")
+
+    first, second = Channel[object]("first", joining=joining), Channel[object]("second")
+
+    async def stay(websocket: WebSocket) -> None:
+        websocket.scope["caller"] = Caller(actor="ada")
+        await first.connect(websocket)
+        await second.connect(websocket)
+        await websocket.send_text(IN)
+        await websocket.receive()
+        await first.disconnect(websocket)
+        await websocket.send_text("left")
+        await websocket.receive()
+
+    async with running_hub(app), AsyncExitStack() as stack:
+        ada = await enter(stack, served(stay, app=app))
+        asking.set()
+        await first.of(app).recheck("ada")
+        await ada.send_text("leave")
+        assert await ada.receive_text() == "left"
+        refused.set()
+        await anyio.wait_all_tasks_blocked()
+        await second.of(app).broadcast("still here")
+        assert await ada.receive_json() == "still here"
+
+
+async def test_a_letter_of_another_version_is_told_and_does_no_harm() -> None:
+    app, chat, shared = FakeApp(), Channel[object]("chat"), Linked(MemoryBackplane())
+    async with running_hub(app, backplane=shared), AsyncExitStack() as stack:
+        ada = await enter(stack, staying(chat, app))
+        for letter in (b"no json\n", b"{}\n", b'{"topic":["a"],"do":"send"}\n'):
+            payload = pack(0, letter)
+            await shared.publish(POST, payload, id=letter.hex(), key=None, keep=Keep(0, 0, 0.0))
+        await chat.of(app).broadcast("still here")
+        assert await ada.receive_json() == "still here"

@@ -337,3 +337,15 @@ def arrived(body: str) -> Delivery:
 
 def framed(*bodies: str) -> bytes:
     return b"".join(frame(TEXT, body.encode()) for body in bodies)
+
+
+async def test_one_frame_for_two_topics_goes_under_the_policy_of_each() -> None:
+    turn, first, second = Turn(no_walk()), Framed("a"), Framed("b")
+    first.apart = second.apart = True
+    message = {"type": "websocket.send", "text": "tick"}
+    other, drop = Topic("other"), Overflow.drop_oldest()
+    turn.offer(first, message, 1, TOPIC, POLICY, None)
+    turn.offer(second, message, 1, other, drop, None)
+    turn.flush()
+    assert [(due.topic, due.policy) for due in first.taken] == [(TOPIC, POLICY)]
+    assert [(due.topic, due.policy) for due in second.taken] == [(other, drop)]

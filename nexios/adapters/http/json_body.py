@@ -13,8 +13,8 @@ from nexios.adapters.http.errors import MalformedBody, RequestInvalid
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.faults import Fault, from_body, missing, nul_in_body
 from nexios.adapters.http.fields import body_validator, embedded_validator
-from nexios.adapters.http.json_text import ENGINE_DEPTH, check_json, is_plain
-from nexios.application.limits import Limits
+from nexios.adapters.http.json_text import check_json, is_plain
+from nexios.application.limits import ENGINE_JSON_DEPTH, Limits
 from nexios.records import dataclass
 
 
@@ -81,7 +81,7 @@ class JsonBody:
         limits = self._limits
         # The engine keeps to the depth itself, and a short body has few tokens.
         short = min(validator.short, limits.json_tokens)
-        if not validator.finite or limits.json_depth < ENGINE_DEPTH:
+        if not validator.finite or limits.json_depth < ENGINE_JSON_DEPTH:
             short = 0
 
         def only(content: bytes) -> object:

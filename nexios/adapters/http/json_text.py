@@ -9,9 +9,6 @@ from pydantic_core import from_json
 from nexios.adapters.http.errors import JsonTooComplex, MalformedBody
 from nexios.application.limits import Limits
 
-ENGINE_DEPTH: Final = 200
-"""Within how many arrays and objects a value may lie for the engine that reads JSON."""
-
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 # A number beyond a float's range has a long exponent, or very many digits before a short one.
 # With every digit a zero that is found in 2 us a KiB, against 6 by a pattern (CPython 3.11);

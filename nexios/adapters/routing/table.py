@@ -370,7 +370,10 @@ def _ends_with_slash(template: Template) -> bool:
         return template.mount
     last = template.segments[-1]
     if last.kind is Kind.TYPED:
-        return (last.convert or _nothing)("") is not None
+        try:
+            return (last.convert or _nothing)("") is not None
+        except Exception:  # a converter of one's own, which no path has asked yet
+            return True
     return last.kind is Kind.REST or (template.raw.endswith("/") and template.raw != "/")
 
 
