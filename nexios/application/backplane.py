@@ -42,6 +42,10 @@ class Position:
     def __str__(self) -> str:
         return f"{self.epoch}:{self.offset}"
 
+    def is_beyond(self, last: "Position | None") -> bool:
+        """Return whether it comes behind another, as far as anybody knows."""
+        return last is None or self.epoch != last.epoch or self.offset > last.offset
+
 
 @dataclass(frozen=True, slots=True)
 class Keep:

@@ -78,7 +78,8 @@ class Feed:
             if isinstance(item, _Event):
                 if item.topic is None:
                     self._last = None  # behind a reset, offsets may begin anew
-                if item.is_beyond(self._last):
+                here = item.position
+                if here is None or here.is_beyond(self._last):
                     return item.event
             elif self.over:
                 return None
@@ -102,13 +103,6 @@ class _Event(Item):
         super().__init__({}, size, topic, key)
         self.event = event
         self.position = position
-
-    def is_beyond(self, last: Position | None) -> bool:
-        """Return whether it comes behind a place, as far as anybody knows."""
-        here = self.position
-        if here is None or last is None or here.epoch != last.epoch:
-            return True
-        return here.offset > last.offset
 
 
 async def events(

@@ -175,15 +175,9 @@ class Member:
         for one in waited:
             if not isinstance(one, Delivery):
                 self.tell(one)
-            elif _beyond(one.position, last):
+            elif one.position is None or one.position.is_beyond(last):
                 self._offer(one)
 
     def _offer(self, one: Delivery) -> None:
         frame = one.tagged(self.topic) if self.tagged else one.frame
         self.outgoing.offer_frame(frame, one.size, self.topic, self.policy, one.key)
-
-
-def _beyond(here: Position | None, last: Position | None) -> bool:
-    if here is None or last is None or here.epoch != last.epoch:
-        return True
-    return here.offset > last.offset
