@@ -32,6 +32,17 @@ def container_of(cleaning: Callable[[], object], timeout_s: float = 5.0) -> Cont
     return Container(module, close_timeout_s=timeout_s)
 
 
+async def cancelled_while_it_waits(cleaning: Callable[[], object], waiting: anyio.Event) -> None:
+    async def request(container: Container) -> None:
+        async with container.enter() as scope:
+            await scope.get(Opened)
+
+    async with container_of(cleaning) as container, anyio.create_task_group() as tasks:
+        tasks.start_soon(request, container)
+        await waiting.wait()
+        tasks.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("around", [0, 1, 2])
 @pytest.mark.parametrize("within", [0, 1, 2])
 async def test_a_cancelled_request_lets_its_clean_up_come_to_its_end(
@@ -80,14 +91,7 @@ async def test_a_time_limit_of_the_clean_up_itself_still_ends_what_it_stands_aro
         await anyio.lowlevel.checkpoint()
         log.append("cleaned")
 
-    async def request(container: Container) -> None:
-        async with container.enter() as scope:
-            await scope.get(Opened)
-
-    async with container_of(cleaning) as container, anyio.create_task_group() as tasks:
-        tasks.start_soon(request, container)
-        await waiting.wait()
-        tasks.cancel_scope.cancel()
+    await cancelled_while_it_waits(cleaning, waiting)
     assert log == ["gave up: True", "cleaned"]
 
 
@@ -149,14 +153,7 @@ async def test_a_task_group_of_the_clean_up_is_ended_by_it_and_by_nobody_else() 
             waiting.set()
         log.append("cleaned")
 
-    async def request(container: Container) -> None:
-        async with container.enter() as scope:
-            await scope.get(Opened)
-
-    async with container_of(cleaning) as container, anyio.create_task_group() as tasks:
-        tasks.start_soon(request, container)
-        await waiting.wait()
-        tasks.cancel_scope.cancel()
+    await cancelled_while_it_waits(cleaning, waiting)
     assert log == ["1", "2", "cleaned"]
 
 
