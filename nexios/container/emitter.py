@@ -89,6 +89,10 @@ class Emitter:
             self.notes[number] = note
         return number
 
+    def text(self, number: int) -> str:
+        """Return a line without what indents it."""
+        return self._lines[number - 1].lstrip()
+
     def rewrite(self, number: int, text: str) -> None:
         """Put another text in the place of a line, as deep as that one stands."""
         before = self._lines[number - 1]

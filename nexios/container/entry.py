@@ -20,12 +20,15 @@ class Getter:
         same: Whether a call's values always give the same object: it is read once for all.
         item: Attribute and key where ``read(value)`` is ``value.attribute[key]``: a compiled
             plan writes that in place of the call.
+        now: Asked by a compiled plan before ``read`` is awaited: gives what can be had without
+            waiting, else ``MISSING``. It may have begun then; ``read`` goes on with it.
     """
 
     read: Callable[..., object]
     awaits: bool = False
     same: bool = False
     item: tuple[str, str] | None = None
+    now: Callable[..., object] | None = None
 
 
 class Unreadable(Exception):  # a fact an adapter reports, shown as NX211

@@ -58,7 +58,8 @@ class Lines:
         self._constants: set[int] = set()
         self._done: set[int] = set()
         self._places: list[Place] = []
-        self._awaited = False
+        self._awaits = 0
+        self._tried: list[tuple[int, int]] = []  # lines that ask at once, and await else
         self._scoped = False
         self._shared = False
         self._inlined = 0
@@ -89,15 +90,24 @@ class Lines:
                 found[id(argument)] = known
                 continue
             name = found[id(argument)] = self._emitter.local("p")
-            if getter.item is None or "," in self._values:
+            if getter.now is not None:
+                self._try_now(name, getter.now, getter.read)
+            elif getter.item is None or "," in self._values:
                 text = f"{self._name('r', getter.read)}({self._values})"
+                self._line(f"{name} = {self._await(text, waits(argument))}")
             else:
                 attribute, key = getter.item
-                text = f"{self._values}.{attribute}[{key!r}]"
-            self._line(f"{name} = {self._await(text, waits(argument))}")
+                self._line(f"{name} = {self._values}.{attribute}[{key!r}]")
             if getter.same and self._emitter.straight:
                 self._read[getter] = name
         return found
+
+    def _try_now(self, name: str, now: object, read: object) -> None:
+        """Write a read that is awaited only where there is something to wait for."""
+        asks = self._line(f"{name} = {self._name('n', now)}({self._values})")
+        with self._emitter.block(f"if {name} is M:"):
+            text = self._await(f"{self._name('r', read)}({self._values})", True)
+            self._tried.append((asks, self._line(f"{name} = {text}")))
 
     def _steps(self, slots: tuple[int, ...]) -> None:
         """Write the making of what is kept and not there yet, in the one order."""
@@ -331,7 +341,7 @@ class Lines:
         return self._emitter.line(text, comment=comment, note=note)
 
     def _await(self, text: str, waits_for: bool) -> str:
-        self._awaited |= waits_for
+        self._awaits += waits_for
         return f"await {text}" if waits_for else text
 
     @contextmanager

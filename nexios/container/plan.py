@@ -67,12 +67,15 @@ class Writer(Lines):
         head = self._line(f"def plan({self._values}):")
         with self._emitter.indented():
             self._prologue(wired, roles, opening, stub)
+            last = 0
             if held:
                 self._held(wired, awaits=awaits)
             else:
-                self._straight(wired, region)
-        if self._awaited or (awaits and held):
+                last = self._straight(wired, region)
+        if self._awaits or (awaits and held):
             self._emitter.rewrite(head, f"async def plan({self._values}):")
+        if last and self._waits_last(wired):
+            self._hand_on(head, last)
         function = self._emitter.function("plan", self._namespace)
         reads_only = not self._values_kept and self._parent is None
         plan = Plan(function, awaits, None if held else point.finish, reads_only)
@@ -118,8 +121,28 @@ class Writer(Lines):
         text = f"{self._name('stub', stub.call)}({self._values})"
         self._line(f"return {self._await(text, stub.awaits)}")
 
-    def _straight(self, wired: Wired, region: Iterable[int]) -> None:
-        """Write a plan that has nothing to close."""
+    def _waits_last(self, wired: Wired) -> bool:
+        """Tell whether a plan, once it has read what may be there, only waits for its target."""
+        before = any(call.function is not None for call in wired.before)
+        return len(self._tried) == 1 and self._awaits == 2 and wired.target.awaits and not before
+
+    def _hand_on(self, head: int, last: int) -> None:
+        """Make a plan no coroutine: it hands on its target's, or that of one that reads later.
+
+        One coroutine less a call. What stands before the read is read again then.
+        """
+        emitter = self._emitter
+        ((asks, awaits),) = self._tried
+        asked = emitter.text(asks)
+        emitter.rewrite(asks, f"{asked.partition(' ')[0]} = M")
+        later = emitter.function("plan", self._namespace)
+        emitter.rewrite(asks, asked)
+        emitter.rewrite(head, f"def plan({self._values}):")
+        emitter.rewrite(awaits, f"return {self._name('w', later)}({self._values})")
+        emitter.rewrite(last, emitter.text(last).replace("return await ", "return ", 1))
+
+    def _straight(self, wired: Wired, region: Iterable[int]) -> int:
+        """Write a plan that has nothing to close; return the number of its last line."""
         last = wired.target
         made = any(
             self._roles.of(slot) in (Role.LOCAL, Role.INLINE, Role.DRIVEN)
@@ -133,7 +156,7 @@ class Writer(Lines):
                     self._line(self._await(text, call.awaits))
             text = self._call(last)
         # An awaitable that comes last is the caller's to await: one coroutine less a call.
-        self._line(f"return {self._await(text, last.awaits and self._awaited)}")
+        return self._line(f"return {self._await(text, last.awaits and self._awaits > 0)}")
 
     def _held(self, wired: Wired, *, awaits: bool) -> None:
         """Write a plan that closes a scope, or what it opened itself."""

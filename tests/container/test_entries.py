@@ -12,7 +12,7 @@ from nexios.container.container import Container
 from nexios.container.depend import Depend, Lazy
 from nexios.container.entry import Entry, EntryPoint, Getter
 from nexios.container.errors import ContainerNotRunning, MissingBinding
-from nexios.container.keys import Key
+from nexios.container.keys import MISSING, Key
 from nexios.container.module import Module
 from nexios.container.scope import Scope, ScopeContext
 from nexios.container.signature import Parameter
@@ -712,3 +712,76 @@ async def test_an_item_of_the_value_is_read_without_a_call_wherever_it_can_be_wr
             assert await result == 7
         compiled = container.assembly.plans.compiled
     assert calls == ["number"] * (1 if compiled else 2)
+
+
+class Body:
+    """Comes whole, or after a wait."""
+
+    def __init__(self, whole: int | None, late: int = 0) -> None:
+        self.whole = whole
+        self.late = late
+        self.asked: list[str] = []
+
+
+class ReadsBody(FromValues):
+    """Reads ``number`` at once where it can, and ``before`` as it comes."""
+
+    def getter(
+        self, asker: Callable[..., object], parameter: Parameter, *, before: bool
+    ) -> Getter | None:
+        async def read(body: Body) -> int:
+            body.asked.append("waits")
+            return body.late if body.whole is None else body.whole
+
+        def read_now(body: Body) -> object:
+            body.asked.append("now")
+            return MISSING if body.whole is None else body.whole
+
+        if parameter.name == "number":
+            return Getter(read, awaits=True, now=read_now)
+        return super().getter(asker, parameter, before=before)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_what_is_there_is_read_without_waiting(guarded: bool, waiting: bool) -> None:
+    told: list[str] = []
+
+    async def guard() -> None:
+        told.append("guard")
+
+    async def show(number: int) -> int:
+        return number
+
+    def show_now(number: int) -> int:
+        return number
+
+    target = show if waiting else show_now
+    before = (guard,) if guarded else ()
+    entry_point = EntryPoint("one", target, values=VALUES, reads=ReadsBody(), before=before)
+    async with Container(Module("app"), entries=[entry_point]) as container:
+        plan = container.entry(entry_point).plan
+        compiled = container.assembly.plans.compiled
+        assert plan.awaits
+        for body, calls in (
+            (Body(7), ["now"] if compiled else ["waits"]),
+            (Body(None, late=8), ["now", "waits"] if compiled else ["waits"]),
+        ):
+            result: Any = plan.call(body)
+            assert await result == (7 if body.whole else 8)
+            assert body.asked == calls
+    assert told == (["guard", "guard"] if guarded else [])
+
+
+async def test_a_plan_that_only_waits_for_its_target_is_no_coroutine_itself() -> None:
+    async def show(number: int) -> int:
+        return number
+
+    entry_point = EntryPoint("one", show, values=VALUES, reads=ReadsBody())
+    async with Container(Module("app"), entries=[entry_point]) as container:
+        plan = container.entry(entry_point).plan
+        compiled = container.assembly.plans.compiled
+        for body, name in ((Body(7), "show"), (Body(None), "plan")):
+            result: Any = plan.call(body)
+            assert result.__name__ == (name if compiled else "call")
+            await result

@@ -300,7 +300,8 @@ class RequestSource:
         self._refuse_unknown(ask, annotation)
         part = BodyPart(self._key(), name, annotation, ask.default, marker.embed)
         of_target = ask.asker is self._reading.target
-        return Getter(ask.inputs.add_part(part, of_target=of_target), awaits=True)
+        read, read_now = ask.inputs.add_part(part, of_target=of_target)
+        return Getter(read, awaits=True, now=read_now)
 
     def _refuse_unknown(self, ask: "_Question", annotation: Any) -> None:
         reason = check_annotation(annotation)

@@ -70,7 +70,7 @@ def _layer(middleware: Middleware, inner: Inner, depth: int) -> Inner:
     name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
 
     async def serve(exchange: Exchange) -> Response:
-        def call_next(*_ignored: object) -> Awaitable[Response]:
+        def call_next(*_ignored: object) -> "Awaitable[Response]":  # 0.1 us evaluated
             # Depth only grows on the way in, so a second call meets its own mark.
             if exchange.depth >= depth:
                 raise CalledTwice(name)
