@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from nexios import NexiosApp
-from nexios.adapters.servers.corking import CorkedTransport
+from nexios.adapters.servers.corking import CorkedTransport, Turn
 from tests.support.server import serving
 
 pytestmark = pytest.mark.asyncio
@@ -37,7 +37,7 @@ class Wire:
 
 def corked() -> tuple[Wire, CorkedTransport]:
     wire: Any = Wire()
-    return wire, CorkedTransport(wire, asyncio.get_running_loop())
+    return wire, CorkedTransport(wire, Turn(asyncio.get_running_loop()))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
@@ -122,3 +122,20 @@ async def test_on_the_wire_a_stream_does_not_wait_for_its_end() -> None:
         go_on.set()
         assert b"second" in await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
         writer.close()
+
+
+async def test_a_wire_that_fails_does_not_keep_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Wire):
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("the handle is closed")
+
+    turn = Turn(asyncio.get_running_loop())
+    wires: list[Any] = [Wire(), Broken(), Wire()]
+    for wire in wires:
+        CorkedTransport(wire, turn).write(HEAD)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [wire.done for wire in wires] == [[HEAD], [], [HEAD]]
+    assert "the handle is closed" in caplog.text

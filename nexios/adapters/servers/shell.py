@@ -37,7 +37,7 @@ class _Wire(CorkedTransport):
     __slots__ = ("_shell",)
 
     def __init__(self, transport: asyncio.Transport, shell: "Shell") -> None:
-        super().__init__(transport, shell.loop)
+        super().__init__(transport, shell.watch.turn)
         self._shell: Final = shell
 
     def close(self) -> None:
@@ -98,8 +98,8 @@ class Shell(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """Take a connection."""
-        super().connection_made(_Wire(transport, self))  # type: ignore[arg-type]  # looks like one
         self.watch = watch_of(self.server_state, self.app, self.loop)
+        super().connection_made(_Wire(transport, self))  # type: ignore[arg-type]  # looks like one
         self.watch.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
+from nexios.adapters.servers.corking import Turn
 from nexios.application.limits import Limits
 
 _LOOK_S: Final = 1.0
@@ -26,11 +27,21 @@ class Watch:
     microsecond for each connection and second. Bounds are kept to within two looks.
 
     Attributes:
+        turn: Ends what the wires of these connections hold.
         limits: The bounds of the application that is served.
         head_bytes: More than this is no head within them.
     """
 
-    __slots__ = ("_connections", "_handle", "_last", "_look_s", "_loop", "head_bytes", "limits")
+    __slots__ = (
+        "_connections",
+        "_handle",
+        "_last",
+        "_look_s",
+        "_loop",
+        "head_bytes",
+        "limits",
+        "turn",
+    )
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         """Look at nothing yet."""
@@ -47,6 +58,7 @@ class Watch:
         )
         self._look_s = min(_LOOK_S, *(max(seconds, 0.04) / 4 for seconds in times))
         self._loop = loop
+        self.turn = Turn(loop)
         self._connections: set[Watched] = set()
         self._handle: asyncio.TimerHandle | None = None
         self._last = 0.0
