@@ -28,7 +28,7 @@ from nexios.adapters.observability.logging import (
 )
 from nexios.adapters.websocket.closing import WebSocketDisconnect
 from nexios.application.caller import Caller
-from nexios.application.scrub import scrubbed_line
+from nexios.application.scrub import may_hold_secret, scrubbed_line
 from nexios.middleware import RequestIdMiddleware
 from nexios.testing.sockets import websocket_connect
 from tests.support.asgi import ask
@@ -451,6 +451,135 @@ async def test_sockets_have_a_line_and_an_id(written: Any) -> None:
     opened, closed = written()
     assert opened["request_id"] == closed["request_id"]
     assert closed["message"] == "socket /ws 4000"
+
+
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from([*NAUGHTY[:-1], "/a?token=abc", "Bearer abcdefghij", "/pa\u017f\u017fwd=1"]),
+)
+
+
+@given(
+    path=TEXTS,
+    route=st.one_of(st.none(), TEXTS),
+    status=st.integers(100, 599),
+    took=st.floats(0, 1e6),
+    request_id=st.one_of(st.none(), TEXTS),
+    trace_id=st.one_of(st.none(), TEXTS),
+    actor=st.one_of(st.none(), TEXTS, st.integers()),
+)
+def test_a_line_without_a_record_is_the_line_of_the_record(
+    path: str,
+    route: str | None,
+    status: int,
+    took: float,
+    request_id: str | None,
+    trace_id: str | None,
+    actor: Any,
+) -> None:
+    known = {"request_id": request_id, "trace_id": trace_id, "route": route, "actor": actor}
+    lines = JsonLines(lambda: known)
+    made = logging.LogRecord(
+        "nexios.access", logging.INFO, "f.py", 1, "%s %s %s", ("GET", route or "-", status), None
+    )
+    vars(made).update(route=route, duration_ms=took, status=status, method="GET", path=path)
+    expected = one_object(lines.format(made))
+    for _ in range(2):  # what repeats is known the second time
+        line = lines.of_request(
+            "nexios.access", method="GET", route=route, status=status, path=path, took_ms=took
+        )
+        if line is None:  # left to the record
+            assert isinstance(actor, int) or may_hold(request_id, trace_id, actor, path)
+            continue
+        found = one_object(line)
+        assert {**found, "time": ""} == {**expected, "time": ""}
+        assert list(found) == list(expected)
+        assert len(found["time"]) == len(expected["time"])
+
+
+def may_hold(*texts: object) -> bool:
+    return any(isinstance(text, str) and may_hold_secret(text) for text in texts)
+
+
+@pytest.fixture
+def alone() -> Iterator[tuple[QueuedLines, io.StringIO]]:
+    """Return the only handler that lines of requests have, and what it writes to."""
+    pipe = io.StringIO()
+    lines = handler("json", pipe)
+    logger = logging.getLogger("nexios.access")
+    before = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    yield lines, pipe
+    logger.propagate = True
+    logger.setLevel(before)
+    logger.removeHandler(lines)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wants", ["nobody", "handler", "filter", "factory", "level"])
+async def test_whoever_wants_the_record_of_a_request_gets_it(
+    wants: str, alone: tuple[QueuedLines, io.StringIO]
+) -> None:
+    lines, pipe = alone
+    seen: list[logging.LogRecord] = []
+    logger, other = logging.getLogger("nexios.access"), logging.Handler()
+    other.emit = seen.append  # type: ignore[method-assign]  # a handler, for this test
+    factory = logging.getLogRecordFactory()
+
+    def making(*args: Any, **named: Any) -> logging.LogRecord:
+        seen.append(factory(*args, **named))
+        return seen[-1]
+
+    def passing(record: logging.LogRecord) -> bool:
+        seen.append(record)
+        return True
+
+    if wants == "handler":
+        logger.addHandler(other)
+    elif wants == "filter":
+        lines.addFilter(passing)
+    elif wants == "factory":
+        logging.setLogRecordFactory(making)
+    elif wants == "level":
+        lines.setLevel(logging.WARNING)
+    try:
+        await ask(shop(), "GET", "/users/ada", headers={"x-request-id": "mine"})
+        await ask(shop(), "GET", "/users/token=abc", headers={"x-request-id": "mine"})
+    finally:
+        logging.setLogRecordFactory(factory)
+        logger.removeHandler(other)
+        lines.removeFilter(passing)
+    lines.close()
+    found = [one_object(line) for line in pipe.getvalue().splitlines()]
+    assert len(seen) == (2 if wants in ("handler", "filter", "factory") else 0)
+    if wants == "level":
+        assert found == []
+        return
+    assert [line["extra"]["path"] for line in found] == ["/users/ada", "/users/token=***"]
+    for line in found:
+        assert line["message"] == "GET /users/{name} 200"
+        assert line["request_id"] == "mine"
+        assert line["route"] == "/users/{name}"
+
+
+def test_lines_that_come_close_together_are_one_write() -> None:
+    class Counted(io.StringIO):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            return super().write(text)
+
+    pipe = Counted()
+    lines = handler("json", pipe)
+    for number in range(1000):
+        lines.handle(record("%s", number))
+    lines.close()
+    said = [one_object(line)["message"] for line in pipe.getvalue().splitlines()]
+    assert said == [str(number) for number in range(1000)]
+    assert pipe.writes < 100
 
 
 def test_nothing_is_configured_on_import() -> None:

