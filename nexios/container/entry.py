@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Protocol
+from typing import Any, Protocol
 
 from nexios.container.keys import AnyKey
 from nexios.container.module import Module
@@ -121,12 +121,15 @@ class Plan:
         finish: The point's ``finish``, left to the caller: ``result = plan.finish(result)``.
             None where the plan calls it in a scope of its own, or where there is none.
         reads_only: Its values go to the getters of the point's source and to nobody else.
+        target: What is called with one value that a getter has at once, where a call does no
+            more than that: ``call(*values)`` is ``target(now(*values))`` then.
     """
 
     call: Callable[..., object]
     awaits: bool
     finish: Callable[[object], object] | None = None
     reads_only: bool = False
+    target: Callable[[Any], Awaitable[object]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Writes the plan of an entry: straight-line Python for what it needs, and nothing else."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
+from typing import Any, cast
 
 from nexios.container.binding import Answer
 from nexios.container.entry import Plan
 from nexios.container.graph import Node, Wired
-from nexios.container.interpreted import parent_place
+from nexios.container.interpreted import parent_place, with_owner
 from nexios.container.interpreter import making
 from nexios.container.lines import Lines, run
 from nexios.container.roles import Role
@@ -74,11 +75,13 @@ class Writer(Lines):
                 last = self._straight(wired, region)
         if self._awaits or (awaits and held):
             self._emitter.rewrite(head, f"async def plan({self._values}):")
+        target = None
         if last and self._waits_last(wired):
             self._hand_on(head, last)
+            target = _of_one_value(wired)
         function = self._emitter.function("plan", self._namespace)
         reads_only = not self._values_kept and self._parent is None
-        plan = Plan(function, awaits, None if held else point.finish, reads_only)
+        plan = Plan(function, awaits, None if held else point.finish, reads_only, target)
         return Written(plan, self.constants)
 
     @property
@@ -216,6 +219,13 @@ class _Closers:
     after_error: str
     after_success: str
     later: str
+
+
+def _of_one_value(wired: Wired) -> Callable[[Any], Awaitable[object]] | None:
+    """Return the target, where it takes one value and nothing is made for it."""
+    arguments = with_owner(wired.target)
+    one = len(arguments) == 1 and arguments[0].getter is not None and not arguments[0].by_name
+    return cast("Any", wired.target.function) if one and not wired.slots else None
 
 
 def _exits(node: Node) -> bool:

@@ -6,7 +6,7 @@ another part of the house would have to bear. Nothing is repaired here: it passe
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -56,7 +56,17 @@ class Firewall:
             that answers it.
     """
 
-    __slots__ = ("_count", "_each", "_half", "_heads", "_hosts", "_in_all", "_target", "check")
+    __slots__ = (
+        "_count",
+        "_each",
+        "_half",
+        "_heads",
+        "_hosts",
+        "_in_all",
+        "_paths",
+        "_target",
+        "check",
+    )
 
     def __init__(self, limits: Limits) -> None:
         """Take the bounds of the app: those of a route come too late for its head."""
@@ -68,11 +78,24 @@ class Firewall:
         self._half = min(self._target, self._each, self._in_all - _NAME_BYTES * self._count) // 2
         self._hosts: set[bytes | None] = set()
         self._heads: dict[object, list[RawHeader]] = {}
+        self._paths: dict[str, bytes] = {}
         self.check = self._checker()
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Take the fixed paths that are served: nothing is wrong with them, as often as they come.
+
+        A request for one of them costs 0.1 us less.
+        """
+        self._paths.clear()
+        for path in paths:
+            raw = path.encode()
+            if _is_plain_path(path, raw):
+                self._paths[path] = raw
 
     def _checker(self) -> Callable[[Scope], None]:
         # What it asks for each time is at hand in a closure: 0.05 us.
         half, heads, is_plain = self._half, self._heads, self._is_plain
+        known = self._paths
 
         def check(scope: Scope) -> None:
             # Nearly every request is found plain by a few C-level questions, each of which errs
@@ -87,12 +110,18 @@ class Firewall:
             if type(client) is not tuple:  # ASGI allows a list, which is no key
                 client = None
             if (
-                path.isascii()
-                and path.isprintable()
-                and raw
-                and raw[0] == _SLASH
-                and _PERCENT not in raw
-                and _BACKSLASH not in raw
+                (
+                    known.get(path) == raw
+                    # What `_is_plain_path` says, without the call.
+                    or (
+                        path.isascii()
+                        and path.isprintable()
+                        and raw
+                        and raw[0] == _SLASH
+                        and _PERCENT not in raw
+                        and _BACKSLASH not in raw
+                    )
+                )
                 and (not query or not query.translate(None, _PRINTABLE))
                 and len(raw) + len(query) < half
                 and scope["method"] in _COMMON
@@ -160,6 +189,11 @@ class Firewall:
             raise _too_large(f"a header field is over {self._each} bytes")
         if sum(len(name) + len(value) for name, value in headers) > self._in_all:
             raise _too_large(f"the header fields are over {self._in_all} bytes together")
+
+
+def _is_plain_path(path: str, raw: bytes) -> bool:
+    printable = path.isascii() and path.isprintable() and raw[:1] == b"/"
+    return printable and _PERCENT not in raw and _BACKSLASH not in raw
 
 
 def _check_path(path: str, raw: bytes | None, method: str) -> None:

@@ -120,6 +120,12 @@ class RequestSource:
         return all(one is None or one in self._of_path for one in self._known.values())
 
     @property
+    def alone(self) -> Callable[[bytes], object] | None:
+        """What makes the handler's only value of a body of JSON, where nothing else is read."""
+        read = [one for one in self._known.values() if one is not None]
+        return self._main.alone if len(read) == 1 else None
+
+    @property
     def streams(self) -> bool:
         """Whether the handler or a check takes the body as it arrives."""
         return _STREAM in self._known.values()

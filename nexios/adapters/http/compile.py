@@ -16,7 +16,7 @@ from nexios.adapters.http.builder import Response
 from nexios.adapters.http.controller import Controller
 from nexios.adapters.http.encode import Finish, may_stream
 from nexios.adapters.http.entries import Holder
-from nexios.adapters.http.exchange import Exchange, is_json
+from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.flatten import Flat, Surroundings, by_name, flatten
 from nexios.adapters.http.forms import FORM_TYPES
 from nexios.adapters.http.leaving import cancelled_on_disconnect
@@ -26,6 +26,7 @@ from nexios.adapters.http.request import Request
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.targets import target_of
 from nexios.adapters.http.timing import Timing, told_of
+from nexios.adapters.http.whole import is_json
 from nexios.adapters.routing.errors import RouteWarning
 from nexios.adapters.routing.names import Names
 from nexios.adapters.routing.sockets import SocketRoute

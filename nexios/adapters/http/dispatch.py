@@ -230,5 +230,7 @@ def _endpoint(
         limits=unit.limits,
         status=route.options.get("status"),
         path_only=unit.source.path_only,
+        alone=unit.source.alone,
+        body=(unit.limits or settings.limits).body,
         clock=clocks.of(unit.point, unit.timing),
     )

@@ -1,6 +1,6 @@
 """One route, compiled: the container's plan, what its result becomes, who answers its errors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nexios.adapters.http.builder import Response
@@ -25,11 +25,16 @@ class Endpoint:
         clock: Bounds its time; None where it cannot wait.
         errors: Who answers what the plan raises.
         path_only: The getters of its plan read values of the path alone.
+        alone: Makes the only value that its plan reads of a whole body of JSON; None where it
+            reads something else.
+        body: The limit of that body, in bytes.
     """
 
     __slots__ = (
         "_entry",
         "_nothing",
+        "alone",
+        "body",
         "clock",
         "entry",
         "errors",
@@ -49,6 +54,8 @@ class Endpoint:
         limits: Limits | None,
         status: int | None,
         path_only: bool = False,
+        alone: Callable[[bytes], object] | None = None,
+        body: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Put the layers around the plan.
@@ -56,6 +63,8 @@ class Endpoint:
         Args:
             status: What the route says its answers have.
             path_only: See above.
+            alone: See above.
+            body: See above.
             clock: See above.
 
         Raises:
@@ -66,6 +75,8 @@ class Endpoint:
         self.clock = clock
         self.errors = errors
         self.path_only = path_only
+        self.alone = alone
+        self.body = body
         self._nothing = BaseResponse.made(b"", status or 204, NO_BLOCK)
         self.template = template
         self.limits = limits

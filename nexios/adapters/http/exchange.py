@@ -1,7 +1,6 @@
 """The slots of one request: the wire, its path values, and what was made of it so far."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from nexios.adapters.asgi.connection import DEFAULT_LIMITS
@@ -13,27 +12,29 @@ from nexios.adapters.http.body import BodyReader
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.errors import HttpError, UnsupportedMediaType
 from nexios.adapters.http.forms import FORM_TYPES, FormReader
-from nexios.adapters.http.idle import ANY_LOOP, Begun, Waits, into
+from nexios.adapters.http.idle import ANY_LOOP, Begun, Waits
 from nexios.adapters.http.request import Request
 from nexios.adapters.http.response import BaseResponse
+from nexios.adapters.http.whole import Arrived, is_json, whole_json
 from nexios.application.limits import Limits
 
 NO_PARAMS: Final[Mapping[str, Any]] = {}
 NO_FORM: Final = FormData()
-_DIGITS: Final = 19  # of a content length
-_JSON: Final = b"application/json"
 
 
 class PathValues:
-    """What stands for the exchange before a plan that reads values of the path alone."""
+    """What stands for the exchange before a plan that reads values of the path alone.
+
+    It is given them after it is made: 0.05 us less than by a constructor.
+    """
 
     __slots__ = ("path_params",)
 
-    def __init__(self, path_params: Mapping[str, Any]) -> None:
-        self.path_params = path_params
+    path_params: Mapping[str, Any]
 
 
-NO_VALUES: Final = PathValues(NO_PARAMS)
+NO_VALUES: Final = PathValues()
+NO_VALUES.path_params = NO_PARAMS
 
 
 class Policy(Protocol):
@@ -253,50 +254,27 @@ class Exchange:
     def json_at_once(self) -> bytes | None:
         """Return a body of JSON that has come as one message; None says to `read_json`.
 
-        Nearly every one is there whole, and then needs neither reader nor timer: 3.1 -> 1.2 us a
-        request (CPython 3.11). Whatever is doubtful about its head has others to name it, and
-        what came of a longer one is handed to the reader.
+        Raises:
+            BodyTooLarge: It is over the limit.
+            ClientDisconnect: The peer has left.
+        """
+        if self._content is None and self._reader is None and self.waits.steps:
+            self.take(whole_json(self.scope["headers"], self.receive, self.limits.body))
+        return self._content
+
+    def take(self, arrived: Arrived) -> None:
+        """Take the body, or what came of it so far; the reader goes on with that.
 
         Raises:
             BodyTooLarge: It is over the limit.
             ClientDisconnect: The peer has left.
         """
-        content = self._content
-        if content is not None:
-            return content
-        headers = self.scope["headers"]
-        fields = dict(headers)
-        length = fields.get(b"content-length", b"0")
-        kind = fields.get(b"content-type", b"")
-        limit = self.limits.body
-        if (
-            length == b"0"
-            or self._reader is not None
-            or not self.waits.steps
-            or len(fields) != len(headers)
-            or not (kind == _JSON or is_json(kind))
-            or b"content-encoding" in fields
-            or not length.isdigit()
-            or len(length) > _DIGITS
-            or (limit is not None and int(length) > limit)
-        ):
-            return None
-        taken: list[Message] = []
-        step = into(taken, self.receive())
-        for waited in step:
-            self.reader.go_on(Begun(step, waited, taken))
-            return None
-        message = taken[0]
-        body: bytes = message.get("body", b"")
-        if (
-            message["type"] == "http.request"
-            and not message.get("more_body", False)
-            and (limit is None or len(body) <= limit)
-        ):
-            self._content = body
-            return body
-        self.reader.take_first(message)
-        return None
+        if type(arrived) is bytes:
+            self._content = arrived
+        elif type(arrived) is Begun:
+            self.reader.go_on(arrived)
+        elif arrived is not None:
+            self.reader.take_first(arrived)  # type: ignore[arg-type]  # the message that is left
 
     async def read_form(self) -> FormReader:
         """Read the form; an absent body is an empty one.
@@ -322,10 +300,3 @@ def _refuse_other_bodies(fields: Mapping[bytes, bytes]) -> None:
     # A page of another site can post text/plain without being asked first: no guessing.
     if not is_json(fields.get(b"content-type", b"")):
         raise UnsupportedMediaType("the body must be application/json")
-
-
-@lru_cache(maxsize=64)
-def is_json(content_type: bytes) -> bool:
-    """Tell whether this is ``application/json`` or a ``+json`` type (RFC 6839, 3.1)."""
-    kind = content_type.partition(b";")[0].strip().lower()
-    return kind == _JSON or (kind.startswith(b"application/") and kind.endswith(b"+json"))

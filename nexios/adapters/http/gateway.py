@@ -35,6 +35,7 @@ from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.sse import OpenStreams
 from nexios.adapters.http.timing import SECONDS, Clock, Clocking, Timing, told_of, without_limits
+from nexios.adapters.http.whole import Arrived, whole_json
 from nexios.adapters.routing.table import Plain
 from nexios.application.caller import ANONYMOUS
 from nexios.application.signals import OTHER_METHOD as OTHER
@@ -114,7 +115,8 @@ class Gateway:
         self.waits = Waits()
         self.flights = InFlight(self.waits)
         self._limits = settings.limits
-        self._firewall = Firewall(settings.limits).check
+        self._wall = Firewall(settings.limits)
+        self._firewall = self._wall.check
         self._middleware = tuple(middleware)
         self._handlers = dict(exception_handlers or {})
         errors = ErrorPolicy([self._handlers], settings)
@@ -192,6 +194,8 @@ class Gateway:
             serve = clock.around(inner)
             self._line = None if clock.ahead else (inner, clock)
         self._entries, self._waiting = entries, waiting
+        templates = (template for unit in routes.units for template in unit.templates)
+        self._wall.expect(template.raw for template in templates if template.static)
         self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
         return serve
 
@@ -203,6 +207,7 @@ class Gateway:
         found: Plain[Endpoint] | None = None
         sender: Sender | None = None
         taken: list[Any]
+        arrived: Arrived = None
         status, whole, failed = 0, False, False
         watch = self.watch
         if watch is not None:
@@ -248,26 +253,38 @@ class Gateway:
                     if endpoint.path_only and plan.reads_only:
                         # Nobody can ask for more: the exchange is made when something fails.
                         if params:
-                            given = PathValues(params)
-                            scope["path_params"] = params
-                    else:
+                            given = PathValues()
+                            given.path_params = scope["path_params"] = params
+                    elif endpoint.alone is None or plan.target is None or not self.waits.steps:
                         given = exchange = self._exchange(scope, receive, send, found)
+                    else:
+                        given = None
                     try:
-                        answer = plan.call(given)
+                        if given is not None:
+                            answer = plan.call(given)
+                        else:
+                            # Nor can anybody here, where the body has come.
+                            arrived = whole_json(scope["headers"], receive, endpoint.body)
+                            if type(arrived) is bytes:
+                                answer = plan.target(endpoint.alone(arrived))  # type: ignore[misc]
+                            else:
+                                exchange = self._exchange(scope, receive, send, found)
+                                exchange.take(arrived)
+                                answer = plan.call(exchange)
                         if not plan.awaits:
                             pass
                         elif (clock := endpoint.clock) is None:
                             answer = await answer
                         elif clock.ahead or not self.waits.late:
                             if exchange is None:
-                                exchange = self._exchange(scope, receive, send, found)
+                                exchange = self._exchange(scope, receive, send, found, arrived)
                             answer = await clock.bounded(exchange, answer)
                         else:
                             taken = []
                             step = into(taken, answer)
                             for waited in step:
                                 if exchange is None:
-                                    exchange = self._exchange(scope, receive, send, found)
+                                    exchange = self._exchange(scope, receive, send, found, arrived)
                                 going = Begun(step, waited, taken)
                                 taken = [await clock.bounded(exchange, going, going)]
                                 break
@@ -277,14 +294,14 @@ class Gateway:
                             answer = finish.rows[type(answer)](answer)  # type: ignore[attr-defined]
                     except Exception as error:
                         if exchange is None:
-                            exchange = self._exchange(scope, receive, send, found)
+                            exchange = self._exchange(scope, receive, send, found, arrived)
                         answer = await endpoint.rescue(exchange, error)
                     else:
                         if type(answer) is not tuple or (
                             exchange is not None and exchange.builder is not None
                         ):
                             if exchange is None:
-                                exchange = self._exchange(scope, receive, send, found)
+                                exchange = self._exchange(scope, receive, send, found, arrived)
                             answer = await endpoint.join(exchange, answer)
                 if type(answer) is Response:
                     answer = answer.parts or answer
@@ -312,7 +329,7 @@ class Gateway:
             except Exception as error:
                 status = 0
                 if exchange is None:
-                    exchange = self._exchange(scope, receive, send)
+                    exchange = self._exchange(scope, receive, send, arrived=arrived)
                 answer = await self._rescue.answer(exchange, error)
                 if answer is None:
                     return
@@ -380,9 +397,14 @@ class Gateway:
         receive: Receive,
         send: Send,
         found: Plain[Endpoint] | None = None,
+        arrived: Arrived = None,
     ) -> Exchange:
         exchange = Exchange(scope, receive, send, self._limits, self.waits)
-        return exchange if found is None else found[0].enter(exchange, found[1])
+        if found is not None:
+            found[0].enter(exchange, found[1])
+        if arrived is not None:
+            exchange.take(arrived)
+        return exchange
 
     def route_of(self, scope: Scope) -> str | None:
         """Return the template that serves a request, a probe's path included; None for a miss."""

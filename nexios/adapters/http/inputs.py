@@ -126,6 +126,11 @@ class Inputs:
         """The parameters that come from a form."""
         return self._form
 
+    @property
+    def alone(self) -> Callable[[bytes], object] | None:
+        """What makes the only value that is read of a whole body of JSON; None for any other."""
+        return self._alone
+
     def add(self, simple: Simple) -> Callable[[Exchange], object]:
         """Add a parameter and return its getter."""
         self._simple.append(simple)
@@ -141,7 +146,7 @@ class Inputs:
         """
         self._parts.append(part)
         self._late_body = self._late_body or of_target
-        return self._body_reader(part.key), self._body_at_once(part.key)
+        return self._body_reader(part.key), self._body_at_once()
 
     def add_form(self, field: Simple, *, of_target: bool) -> Callable[[Exchange], Any]:
         """Add a field or file of the form and return its getter, to be awaited."""
@@ -180,7 +185,7 @@ class Inputs:
 
         return read
 
-    def _body_at_once(self, key: str) -> Callable[[Exchange], object]:
+    def _body_at_once(self) -> Callable[[Exchange], object]:
         """Return what reads a body that is there; `ABSENT` says that the getter is to be awaited.
 
         A body that came with its head is read without a coroutine: 0.3 us a request.
@@ -188,12 +193,10 @@ class Inputs:
 
         def read_now(exchange: Exchange) -> object:
             alone = self._alone
-            if exchange.inputs is None and alone is not None:
+            if alone is not None:
                 content = exchange.json_at_once()
                 if content is not None:
-                    value = alone(content)
-                    exchange.inputs = {key: value}
-                    return value
+                    return alone(content)
             return ABSENT
 
         return read_now
