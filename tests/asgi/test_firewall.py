@@ -353,3 +353,20 @@ def test_many_clients_are_not_kept_for_ever() -> None:
     for number in range(2000):
         assert asked(firewall, client=("10.0.0.1", number)) is None
     assert len(firewall._heads) <= 256
+
+
+def test_a_fixed_path_passes_as_it_stands_and_in_no_other_spelling() -> None:
+    firewall = Firewall(LIMITS)
+    firewall.expect(["/", "/a", "/a%2fb", "/a\\b", "/ä", "/a\nb", "no/slash"])
+    for _ in range(2):  # the second has its host and head known
+        assert asked(firewall) is None
+        assert asked(firewall, path="/a", raw_path=b"/%61") is None
+        assert asked(firewall, path="/./a", raw_path=b"/%2e/a") == 400
+        assert asked(firewall, path="/a\\b", raw_path=b"/a\\b") == 400
+        assert asked(firewall, path="/a\nb", raw_path=b"/a\nb") == 400
+        assert asked(firewall, path="no/slash", raw_path=b"no/slash") == 400
+        assert asked(firewall, path="/a", raw_path=b"/a", query_string=b"q" * 63) == 414
+        assert asked(firewall, path="/a", raw_path=b"/a", method="TRACE") == 405
+    firewall.expect(["/b"])
+    assert asked(firewall, path="/b", raw_path=b"/b") is None
+    assert asked(firewall, path="/a", raw_path=b"/a") is None

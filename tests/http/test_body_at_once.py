@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.types import Message
-from nexios.adapters.http.errors import BodyStalled, BodyTooLarge, MalformedBody
+from nexios.adapters.http.builder import Response
+from nexios.adapters.http.errors import BodyStalled, BodyTooLarge, HttpError, MalformedBody
 from nexios.adapters.http.exchange import Exchange
 from nexios.adapters.http.idle import Waits
+from nexios.adapters.http.request import Request
+from nexios.adapters.http.router import Router
 from nexios.application.limits import Limits
+from tests.support.asgi import Answer, Peer, Served, http_scope
 
 pytestmark = pytest.mark.asyncio
 
@@ -164,3 +170,118 @@ async def test_a_cancelled_wait_ends_the_servers_receive_too() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert ended.is_set()
+
+
+# Within an application.
+
+
+class Order(BaseModel):
+    number: int
+
+
+def shop(settled: bool) -> Served:
+    """Return an application whose handlers of errors tell what the body was."""
+
+    async def tell(request: Request, response: Response, error: Exception) -> Response:
+        try:
+            body = (await request.body).decode()
+        except HttpError as refused:
+            body = type(refused).__name__
+        told = {"error": type(error).__name__, "body": body}
+        return response.json(told, status_code=409)
+
+    router = Router(exception_handlers={Exception: tell})
+
+    @router.post("/orders")
+    async def order(order: Order) -> dict[str, int]:
+        if order.number == 1:
+            raise LookupError
+        if order.number == 2:
+            await asyncio.sleep(0)
+            raise LookupError
+        if order.number == 3:
+            return {"unwritable": object()}  # type: ignore[dict-item]  # which is what is tried
+        return {"number": order.number}
+
+    @router.post("/small", limits={"body": 20})
+    async def small(order: Order) -> dict[str, int]:
+        return {"number": order.number}
+
+    served = Served(router)
+    if settled:
+        served.gateway.waits.settle()
+    return served
+
+
+async def spoken(served: Served, target: str, body: bytes, pieces: int, late: bool) -> Answer:
+    """Send a body in pieces, at once or after a wait."""
+    size = -(-len(body) // pieces)
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    messages = [part(chunk, more=chunk is not chunks[-1]) for chunk in chunks]
+    wire, sent = Wire(*(() if late else messages)), Peer()
+    scope = http_scope("POST", target, [("content-type", "application/json")])
+    scope["headers"].append((b"content-length", b"%d" % len(body)))
+    answering = asyncio.ensure_future(served.gateway(scope, wire.receive, sent.send))
+    for message in messages if late else ():
+        await wire.waiting.wait()
+        wire.waiting.clear()
+        wire.messages.put_nowait(message)
+    await answering
+    return sent.answer()
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_handlers_of_errors_have_the_body_however_it_came(
+    pieces: int, late: bool, settled: bool
+) -> None:
+    async with shop(settled) as served:
+        for number, error in ((7, ""), (1, "LookupError"), (2, "LookupError"), (3, "Unencodable")):
+            body = b'{"number": %d}' % number
+            answer = await spoken(served, "/orders", body, pieces, late)
+            if not error:
+                assert answer.json() == {"number": 7}
+                continue
+            told = {"error": error, "body": body.decode()}
+            assert (answer.status, answer.json()) == (409, told)
+        for body, error in ((b'{"number": "x"}', "RequestInvalid"), (b"{'", "MalformedBody")):
+            answer = await spoken(served, "/orders", body, min(pieces, 2), late)
+            assert answer.json()["error"] == error
+            assert answer.json()["body"] == body.decode()
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_body_over_the_routes_limit_is_the_routes_error(
+    pieces: int, settled: bool
+) -> None:
+    async with shop(settled) as served:
+        scope = http_scope("POST", "/small", [("content-type", "application/json")])
+        scope["headers"].append((b"content-length", b"10"))  # less than comes
+        chunk = b" " * (30 // pieces)
+        wire, sent = Wire(*([part(chunk, more=True)] * pieces)), Peer()
+        await served.gateway(scope, wire.receive, sent.send)
+        assert sent.answer().json()["error"] == "BodyTooLarge"
+        answer = await spoken(served, "/small", b'{"number": 123456789}', 1, False)
+        assert answer.json()["error"] == "BodyTooLarge"
+        answer = await spoken(served, "/small", b'{"number": 12345678}', 1, False)
+        assert answer.json() == {"number": 12345678}
+
+
+async def test_a_compressed_or_unnamed_body_is_refused_as_ever() -> None:
+    async with shop(settled=True) as served:
+        for headers in ({"content-encoding": "gzip"}, {}):
+            pairs = {**headers, "content-type": "application/json" if headers else "text/plain"}
+            answer = await served.post("/orders", body=b'{"number": 7}', headers=pairs)
+            assert answer.json()["error"] == "UnsupportedMediaType"
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+async def test_a_server_may_give_a_body_of_any_kind_of_bytes(kind: Any) -> None:
+    async with shop(settled=True) as served:
+        scope = http_scope("POST", "/orders", [("content-type", "application/json")])
+        scope["headers"].append((b"content-length", b"13"))
+        wire, sent = Wire(part(kind(b'{"number": 7}'))), Peer()
+        await served.gateway(scope, wire.receive, sent.send)
+        assert sent.answer().json() == {"number": 7}

@@ -1,6 +1,7 @@
 """Reads a request's body within its limits."""
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -183,11 +184,9 @@ class BodyReader:
             if message["type"] == "http.disconnect":
                 return
             if not self._finished and not self._refused:
-                try:
+                # Being too long is for the reader to hear; what comes now is dropped.
+                with suppress(BodyTooLarge):
                     self._take(message, keep=True)
-                except BodyTooLarge as error:
-                    # It is for the reader; what comes now is dropped.
-                    self._refused = error
 
     async def _other_reader(self) -> None:
         if self._waiting is None:
@@ -226,7 +225,9 @@ class BodyReader:
         chunk: bytes = message.get("body", b"")
         total = self._total + len(chunk)
         if self._limit is not None and total > self._limit:
-            raise BodyTooLarge(self._limit)
+            # The chunk is gone: whoever asks again is told so at once, and waits for no more.
+            self._refused = BodyTooLarge(self._limit)
+            raise self._refused
         self._total = total
         self._finished = not message.get("more_body", False)
         if not keep and total > self._kept:
