@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +57,37 @@ def test_bars_hold_only_when_they_are_checked(
         assert ended.value.code == code
 
 
+def peers(name: str) -> Any:
+    return runpy.run_path(str(FOLDER / "peers" / "run.py"))[name]
+
+
 def test_this_checkout_takes_the_place_of_another_nexios_among_the_peers() -> None:
-    joined = runpy.run_path(str(FOLDER / "peers" / "run.py"))["joined"]
     table = '[raw]\napp = "raw"\n\n[nexios]\nrequires = ["nexios==3.12.3"]\n\n[sanic]\napp = "s"\n'
-    made = joined(table)
-    assert made.count("[nexios]") == 1
-    assert "3.12.3" not in made
-    assert "[raw]" in made
-    assert "[sanic]" in made
+    made = tomllib.loads(peers("joined")(table))
+    assert list(made) == ["raw", "sanic", "nexios", "nexios-run"]
+    assert made["nexios"]["server"] == "uvicorn"
+    assert made["nexios-run"]["server"] == "nexios-run"
+    assert "3.12.3" not in str(made)
+
+
+def test_our_server_and_the_first_route_join_the_benchmark() -> None:
+    script = 'USER, ITEM = 1, 2\nSERVERS = {\n    "a": "b",\n}\nHTTP = {\n    "W5-last": 3,\n}\n'
+    made: dict[str, Any] = {}
+    exec(peers("widened")(script), made)
+    assert made["SERVERS"].keys() == {"nexios-run", "a"}
+    assert list(made["HTTP"]) == ["W5-first", "W5-last"]
+    with pytest.raises(SystemExit, match="HTTP"):
+        peers("widened")("SERVERS = {\n}\n")
 
 
 def test_the_best_rounds_are_compared(tmp_path: Path) -> None:
-    ratios = runpy.run_path(str(FOLDER / "peers" / "run.py"))["ratios"]
-    rows = [("raw", 100), ("nexios", 80), ("raw", 90), ("nexios", 95)]
-    lines = [json.dumps({"peer": peer, "cell": "W1", "value": value}) for peer, value in rows]
+    rows = [
+        ("raw", "W1", 100), ("nexios", "W1", 80), ("raw", "W1", 90), ("nexios", "W1", 95),
+        ("raw", "W2", 100), ("nexios", "W2", 94), ("nexios-run", "W2", 120),
+        ("nexios", "W5-first", 100), ("nexios", "W5-404", 91),
+        ("nexios-run", "W5-first", 100), ("nexios-run", "W5-404", 88),
+    ]  # fmt: skip
+    lines = [json.dumps({"peer": one, "cell": cell, "value": value}) for one, cell, value in rows]
     results = tmp_path / "results.jsonl"
     results.write_text("\n".join(lines))
-    assert ratios(results) == {"W1": 0.95}
+    assert peers("missed")(results) == ["nexios W2 0.94", "nexios-run W5 0.88"]

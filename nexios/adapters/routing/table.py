@@ -229,7 +229,7 @@ class Table(Generic[T]):
         slashed: Whether a path that ends with a slash may be found, the root apart.
     """
 
-    __slots__ = ("_lasts", "_paths", "_root", "plain", "problems", "slashed")
+    __slots__ = ("_deep", "_lasts", "_paths", "_root", "plain", "problems", "slashed")
 
     def __init__(self, entries: Iterable[tuple[Template, str, T]] = ()) -> None:
         """Compile templates, each with a method (any case, ``*`` for all) and its target."""
@@ -244,6 +244,7 @@ class Table(Generic[T]):
             if "GET" in leaf:
                 leaf.setdefault("HEAD", leaf["GET"])
         self._lasts = {beginning: _Last(node) for beginning, node in self._fixed() if node.edges}
+        self._deep = bool(self._root.static or self._root.edges)
         self.plain = self._finder()
 
     def _fixed(self) -> Iterator[tuple[str, _Node[T]]]:
@@ -292,6 +293,8 @@ class Table(Generic[T]):
             route = leaf.get(method)
             if route is not None:
                 return route.static
+        if not self._deep:
+            return None if leaf is None else MethodMiss(_allow([leaf]))
         # No store takes U+0000, so no value of a path holds one.
         if path[:1] != "/" or "\x00" in path:
             return None
