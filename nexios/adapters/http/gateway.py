@@ -185,7 +185,7 @@ class Gateway:
         clocks = Clocking(self.flights, waiting, timing, enclosed=bool(line))
         dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clocks)
         self._find = None if line else dispatcher.plain
-        self._plain, self._route_of = dispatcher.plain, dispatcher.route_of
+        self._dispatcher = dispatcher
         serve: Serve = dispatcher.look
         self._line = None
         if line:
@@ -228,13 +228,20 @@ class Gateway:
                 else:
                     found = find(path, scope["method"])
                 if found is None:
-                    exchange = self._exchange(scope, receive, send)
                     if self._door is not None and self._door.serves(scope):
+                        exchange = self._exchange(scope, receive, send)
                         answer: Any = await self._door.answer(scope)
+                    elif find is not None:
+                        answer = sought = self._dispatcher.seek(scope)
+                        if not isinstance(sought, tuple):
+                            exchange = self._exchange(scope, receive, send)
+                            answer = await self._dispatcher.go_on(exchange, sought)
                     elif (line := self._line) is None or not self.waits.late:
+                        exchange = self._exchange(scope, receive, send)
                         answer = await self._serve(exchange)
                     else:
                         # What `_serve` does, in this coroutine.
+                        exchange = self._exchange(scope, receive, send)
                         taken = []
                         step = into(taken, line[0](exchange))
                         for waited in step:
@@ -409,10 +416,10 @@ class Gateway:
     def route_of(self, scope: Scope) -> str | None:
         """Return the template that serves a request, a probe's path included; None for a miss."""
         if not scope.get("root_path"):
-            found = self._plain(scope["path"], scope["method"])
+            found = self._dispatcher.plain(scope["path"], scope["method"])
             if found is not None:
                 return found[0].template
-        route = self._route_of(scope)
+        route = self._dispatcher.route_of(scope)
         if route is None and self._door is not None and self._door.serves(scope):
             return str(path_below(scope["path"], scope.get("root_path", "")))
         return route
