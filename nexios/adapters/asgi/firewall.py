@@ -122,8 +122,11 @@ class Firewall:
                         and _BACKSLASH not in raw
                     )
                 )
-                and (not query or not query.translate(None, _PRINTABLE))
-                and len(raw) + len(query) < half
+                and (
+                    len(raw) < half
+                    if not query
+                    else len(raw) + len(query) < half and not query.translate(None, _PRINTABLE)
+                )
                 and scope["method"] in _COMMON
                 and scope.get("http_version", "1.1") in _VERSIONS
                 and (headers == heads.get(client) or is_plain(headers, client))

@@ -11,6 +11,7 @@ Arrived = bytes | Begun | Message | None
 """The body; or what came of it so far: a wait that has begun, the first message, nothing."""
 
 _JSON: Final = b"application/json"
+_DIGITS: Final = 19  # of a content length
 
 
 def whole_json(headers: Sequence[RawHeader], receive: Receive, limit: int | None) -> Arrived:
@@ -32,7 +33,7 @@ def whole_json(headers: Sequence[RawHeader], receive: Receive, limit: int | None
         or len(fields) != len(headers)
         or b"content-encoding" in fields
         or not length.isdigit()
-        or (limit is not None and not _is_at_most(length, limit))
+        or (limit is not None and (len(length) > _DIGITS or int(length) > limit))
     ):
         return None
     taken: list[Message] = []
@@ -45,10 +46,6 @@ def whole_json(headers: Sequence[RawHeader], receive: Receive, limit: int | None
         if type(body) is bytes and (limit is None or len(body) <= limit):
             return body
     return message
-
-
-def _is_at_most(length: bytes, limit: int) -> bool:
-    return len(length) < 20 and int(length) <= limit
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from nexios.adapters.routing.errors import DuplicateRoute
-from nexios.adapters.routing.template import Kind, Reader, Segment, Template
+from nexios.adapters.routing.template import Kind, Reader, Segment, Template, read_int
 
 T = TypeVar("T")
 
@@ -200,7 +200,9 @@ class _Last(Generic[T]):
         for edge in node.edges:
             if not isinstance(edge, _One):
                 break
-            ways.append((edge.read, edge.node.leaf))
+            # No store takes U+0000, so no value of a path holds one; digits are none.
+            read = edge.read if edge.read is read_int else _without_nul(edge.read)
+            ways.append((read, edge.node.leaf))
         self.ways = tuple(ways)
 
     def find(self, segment: str, method: str) -> tuple[_Route[T], Values] | None:
@@ -318,7 +320,7 @@ class Table(Generic[T]):
                 return None if route is None else route.plain
             beginning, slash, segment = path.rpartition("/")
             last = lasts.get(beginning)
-            if last is None or not slash or "\x00" in segment or segment in last.longer:
+            if last is None or not slash or segment in last.longer:
                 return None
             for read, leaf in last.ways:
                 values = read(segment)
@@ -384,6 +386,13 @@ def _ends_with_slash(template: Template) -> bool:
         except Exception:  # a converter of one's own, which no path has asked yet
             return True
     return last.kind is Kind.REST or (template.raw.endswith("/") and template.raw != "/")
+
+
+def _without_nul(read: Reader) -> Reader:
+    def reading(segment: str) -> Values | None:
+        return None if "\x00" in segment else read(segment)
+
+    return reading
 
 
 def _nothing(_text: str) -> None:
