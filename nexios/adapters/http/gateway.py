@@ -12,17 +12,16 @@ from nexios.adapters.asgi.inflight import InFlight
 from nexios.adapters.asgi.telling import KNOWN, RequestWatch, made
 from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
 from nexios.adapters.asgi.url import path_below
+from nexios.adapters.http.arrangement import Arrangement, Planner, arrange
 from nexios.adapters.http.background import Background
 from nexios.adapters.http.builder import Response
 from nexios.adapters.http.compile import CompiledRoutes
-from nexios.adapters.http.dispatch import Dispatcher
 from nexios.adapters.http.encode import Encoded, is_streamed
 from nexios.adapters.http.endpoint import Endpoint
 from nexios.adapters.http.exchange import NO_VALUES, Exchange, PathValues
 from nexios.adapters.http.handlers import ErrorPolicy
 from nexios.adapters.http.idle import Begun, Waits, into
-from nexios.adapters.http.ordering import Added, ordered
-from nexios.adapters.http.pipeline import APP_DEPTH, Serve, chain
+from nexios.adapters.http.ordering import Added
 from nexios.adapters.http.rescue import Report, Rescue, drop_work, final
 from nexios.adapters.http.response import (
     LENGTHS,
@@ -34,13 +33,11 @@ from nexios.adapters.http.response import (
 from nexios.adapters.http.sender import Sender, hooked
 from nexios.adapters.http.settings import HttpSettings
 from nexios.adapters.http.sse import OpenStreams
-from nexios.adapters.http.timing import SECONDS, Clock, Clocking, Timing, told_of, without_limits
 from nexios.adapters.http.whole import Arrived, whole_json
 from nexios.adapters.routing.table import Plain
 from nexios.application.caller import ANONYMOUS
 from nexios.application.signals import OTHER_METHOD as OTHER
 from nexios.application.signals import RequestFinished
-from nexios.container.entry import Entry, EntryPoint
 
 _log: Final = logging.getLogger("nexios.http")
 
@@ -53,16 +50,6 @@ class Door(Protocol):
 
     async def answer(self, scope: Scope) -> BaseResponse:
         """Answer it."""
-
-
-class Planner(Protocol):
-    """The container, as far as the gateway needs it."""
-
-    def entry(self, point: EntryPoint) -> Entry:
-        """Return the plan of an entry point; wiring errors are raised here."""
-
-    def waits(self, point: EntryPoint) -> bool:
-        """Return whether a call of it may let others run."""
 
 
 class Gateway:
@@ -117,16 +104,16 @@ class Gateway:
         self._limits = settings.limits
         self._wall = Firewall(settings.limits)
         self._firewall = self._wall.check
-        self._middleware = tuple(middleware)
-        self._handlers = dict(exception_handlers or {})
-        errors = ErrorPolicy([self._handlers], settings)
-        self._rescue = Rescue(errors, settings, report, server_error_handler)
-        self._entries: dict[EntryPoint, Entry] = {}
-        self._waiting: frozenset[EntryPoint] = frozenset()
-        self._find: Callable[[str, str], Plain[Endpoint] | None] | None = None
-        self._line: tuple[Serve, Clock] | None = None
-        self.routes = routes
-        self._serve: Serve = self._compile(routes)
+        given = dict(exception_handlers or {})
+        self._rescue = Rescue(
+            ErrorPolicy([given], settings), settings, report, server_error_handler
+        )
+        self._use(self._arranged(routes, middleware, given))
+
+    @property
+    def routes(self) -> CompiledRoutes:
+        """What it serves now."""
+        return self._now.routes
 
     def adopt(self, routes: CompiledRoutes) -> None:
         """Serve these routes from the next request on.
@@ -134,9 +121,9 @@ class Gateway:
         Raises:
             ContainerError: A new one cannot be wired; the table stays as it was.
         """
-        earlier = set(self.routes.points)
-        self._serve = self._compile(routes)
-        self.routes = routes
+        now = self._now
+        earlier = set(now.routes.points)
+        self._use(self._arranged(routes, now.middleware, now.handlers, now))
         for unit in routes.units:
             if unit.point not in earlier:
                 _note_served(unit.flat.route.handler)
@@ -153,51 +140,36 @@ class Gateway:
             MiddlewareOrderError: The middleware cannot be put in order; nothing has changed.
             NotMiddleware: One cannot be called as such; nothing has changed.
         """
-        before = self._middleware, self._handlers
-        if middleware is not None:
-            self._middleware = tuple(middleware)
-        if exception_handlers is not None:
-            self._handlers = dict(exception_handlers)
-        try:
-            self._serve = self._compile(self.routes)
-        except BaseException:
-            self._middleware, self._handlers = before
-            raise
-        self._rescue.errors = ErrorPolicy([self._handlers], self._settings)
+        now = self._now
+        around = now.middleware if middleware is None else middleware
+        handlers = now.handlers if exception_handlers is None else dict(exception_handlers)
+        self._use(self._arranged(now.routes, around, handlers, now))
+        self._rescue.errors = ErrorPolicy([handlers], self._settings)
 
-    def _compile(self, routes: CompiledRoutes) -> Serve:
-        around = ordered(self._middleware)
-        line = without_limits(around)
-        entries = dict(self._entries)
-        for unit in routes.units:
-            if unit.point not in entries:
-                entries[unit.point] = self._container.entry(unit.point)
-                unit.source.seal(unit.limits or self._limits)
-        entries = {unit.point: entries[unit.point] for unit in routes.units}
-        waiting = frozenset(
-            point
-            for point in entries
-            if point in self._waiting
-            or (point not in self._entries and self._container.waits(point))
+    def _arranged(
+        self,
+        routes: CompiledRoutes,
+        middleware: Sequence[Added],
+        handlers: Mapping[Any, Callable[..., Any]],
+        earlier: Arrangement | None = None,
+    ) -> Arrangement:
+        return arrange(
+            routes,
+            middleware,
+            handlers,
+            container=self._container,
+            settings=self._settings,
+            flights=self.flights,
+            earlier=earlier,
         )
-        told = told_of(None, None, around, {})
-        timing = Timing(told.get(SECONDS, self._limits.request_s), bool(told))
-        clocks = Clocking(self.flights, waiting, timing, enclosed=bool(line))
-        dispatcher = Dispatcher(routes, entries, self._handlers, self._settings, clocks)
-        self._find = None if line else dispatcher.plain
-        self._dispatcher = dispatcher
-        serve: Serve = dispatcher.look
-        self._line = None
-        if line:
-            clock = clocks.around_all(unit.timing for unit in routes.units)
-            inner = chain(line, dispatcher.dispatch, depth=APP_DEPTH)
-            serve = clock.around(inner)
-            self._line = None if clock.ahead else (inner, clock)
-        self._entries, self._waiting = entries, waiting
-        templates = (template for unit in routes.units for template in unit.templates)
-        self._wall.expect(template.raw for template in templates if template.static)
-        self._rescue.marks = tuple(one.mark for one in line if hasattr(one, "mark"))
-        return serve
+
+    def _use(self, now: Arrangement) -> None:
+        self._now = now
+        # What a request asks for is at hand.
+        self._find = now.dispatcher.plain if now.bare else None
+        self._dispatcher, self._serve, self._line = now.dispatcher, now.serve, now.line
+        self._wall.expect(now.fixed)
+        self._rescue.marks = now.marks
 
     async def __call__(  # noqa: C901  # one coroutine, not four: 0.4 us of 3
         self, scope: Scope, receive: Receive, send: Send
