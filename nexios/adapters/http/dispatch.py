@@ -127,8 +127,12 @@ class Dispatcher:
             The answer to a miss that nobody wants to know of: no exchange is made for it, and it
             takes 1.1 us longer than a hit. Else what `go_on` needs.
         """
-        path, method = path_of(scope), scope["method"]
-        found = self._sought(path, method)
+        path, method = scope["path"], scope["method"]
+        if root := scope.get("root_path"):
+            path = path_below(path, root)
+        found = self._find(path, method)
+        if found is None and self._slash == "ignore":
+            found = self._sought(path, method)
         if (
             found is None
             and self._silent
@@ -198,14 +202,12 @@ class Dispatcher:
 
     def _other_slash(self, path: str, method: str) -> str | None:
         """Return the path with or without its last slash, if that one leads somewhere."""
+        slashed = path.endswith("/")
+        if not slashed and not self._slashed:
+            return None
         if self._slash != "redirect" or path == "/" or path.startswith(("//", "/\\")):
             return None
-        if path.endswith("/"):
-            other = path[:-1]
-        elif self._slashed:
-            other = f"{path}/"
-        else:
-            return None
+        other = path[:-1] if slashed else f"{path}/"
         return None if self._find(other, method) is None else other
 
     def _behind(self, holder: Surroundings, errors: ErrorPolicy) -> Serve:
