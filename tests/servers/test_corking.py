@@ -63,6 +63,16 @@ async def test_a_head_alone_leaves_at_the_end_of_the_turn() -> None:
     assert wire.done == [HEAD, b"chunk"]
 
 
+async def test_what_is_whole_leaves_at_once_behind_what_is_held() -> None:
+    wire, transport = corked()
+    transport.writelines([HEAD, b"ok"])
+    transport.write(HEAD)
+    transport.writelines([b"ok", HEAD, b"ok"])
+    assert wire.done == [HEAD + b"ok", HEAD + b"ok" + HEAD + b"ok"]
+    await asyncio.sleep(0)
+    assert len(wire.done) == 2
+
+
 async def test_two_answers_of_one_turn_keep_their_order() -> None:
     wire, transport = corked()
     for _ in range(2):

@@ -1,7 +1,7 @@
 """The ASGI callable for HTTP: from the scope to the last byte of the answer."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final, Protocol
@@ -9,8 +9,9 @@ from typing import Any, Final, Protocol
 from nexios.adapters.asgi.errors import ClientDisconnect
 from nexios.adapters.asgi.firewall import Firewall
 from nexios.adapters.asgi.inflight import InFlight
+from nexios.adapters.asgi.one_write import knows, send_both
 from nexios.adapters.asgi.telling import KNOWN, RequestWatch, made
-from nexios.adapters.asgi.types import RawHeader, Receive, Scope, Send
+from nexios.adapters.asgi.types import Message, RawHeader, Receive, Scope, Send
 from nexios.adapters.asgi.url import path_below
 from nexios.adapters.http.arrangement import Arrangement, Planner, arrange
 from nexios.adapters.http.background import Background
@@ -98,6 +99,7 @@ class Gateway:
         self._background = background
         self._door = door
         self.watch: RequestWatch | None = None
+        self._both: Callable[[Send, Message, Message], Awaitable[None]] | None = self._first
         self.streams = OpenStreams()
         self.waits = Waits()
         self.flights = InFlight(self.waits)
@@ -327,8 +329,12 @@ class Gateway:
             if scope["method"] == "HEAD" or (status != 200 and has_no_body(status)):
                 body = b""
             try:
-                await send({"type": "http.response.start", "status": status, "headers": headers})
-                await send({"type": "http.response.body", "body": body})
+                start = {"type": "http.response.start", "status": status, "headers": headers}
+                if (both := self._both) is not None:
+                    await both(send, start, {"type": "http.response.body", "body": body})
+                else:
+                    await send(start)
+                    await send({"type": "http.response.body", "body": body})
                 whole = True
             except OSError:
                 # ASGI 2.4: a server may say so when the peer has left.
@@ -369,6 +375,11 @@ class Gateway:
                         watch.note(listener, event, error)
                 else:
                     watch.end(scope, route, begun, status, whole, failed)
+
+    async def _first(self, send: Send, start: Message, body: Message) -> None:
+        """Send the first answer, and see what server this is."""
+        self._both = send_both if knows(send) else None
+        await send_both(send, start, body)
 
     def _exchange(
         self,

@@ -1,6 +1,7 @@
 """Lets the head of an answer leave together with what follows it in the same turn of the loop."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
 _HEAD: Final = b"HTTP/1."
@@ -63,6 +64,11 @@ class CorkedTransport:
             self.hold(data)
         else:
             self.write_plain(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Write what is whole already, behind what is held."""
+        held, self._held = self._held, b""
+        self.write_plain(held + b"".join(parts))
 
     def hold(self, head: bytes) -> None:
         """Hold the head of an answer until more is written, to the end of the turn at most."""
