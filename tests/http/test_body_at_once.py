@@ -203,6 +203,10 @@ def shop(settled: bool) -> Served:
             return {"unwritable": object()}  # type: ignore[dict-item]  # which is what is tried
         return {"number": order.number}
 
+    @router.post("/shops/{shop}/orders")
+    async def placed(order: Order) -> dict[str, int]:
+        return {"number": order.number}
+
     @router.post("/small", limits={"body": 20})
     async def small(order: Order) -> dict[str, int]:
         return {"number": order.number}
@@ -285,3 +289,13 @@ async def test_a_server_may_give_a_body_of_any_kind_of_bytes(kind: Any) -> None:
         wire, sent = Wire(part(kind(b'{"number": 7}'))), Peer()
         await served.gateway(scope, wire.receive, sent.send)
         assert sent.answer().json() == {"number": 7}
+
+
+async def test_values_of_the_path_are_in_the_scope_though_nobody_reads_them() -> None:
+    async with shop(settled=True) as served:
+        scope = http_scope("POST", "/shops/a/orders", [("content-type", "application/json")])
+        scope["headers"].append((b"content-length", b"13"))
+        wire, sent = Wire(part(b'{"number": 7}')), Peer()
+        await served.gateway(scope, wire.receive, sent.send)
+        assert sent.answer().json() == {"number": 7}
+        assert scope["path_params"] == {"shop": "a"}

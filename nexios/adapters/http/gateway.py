@@ -240,6 +240,8 @@ class Gateway:
                         given = exchange = self._exchange(scope, receive, send, found)
                     else:
                         given = None
+                        if params:
+                            scope["path_params"] = params
                     try:
                         if given is not None:
                             answer = plan.call(given)
