@@ -78,6 +78,7 @@ async def test_rate_headers_are_structured_fields_on_success_and_refusal() -> No
         assert [first.headers[f"ratelimit-{name}"] for name in names] == ["2", "1", "30"]
         await client.get("/")
         refused = await client.get("/")
+        assert (await client.get("/health/live")).status_code == 200
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "30"
     assert refused.headers["ratelimit-remaining"] == "0"
