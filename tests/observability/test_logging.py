@@ -478,7 +478,7 @@ def test_a_line_without_a_record_is_the_line_of_the_record(
     actor: Any,
 ) -> None:
     known = {"request_id": request_id, "trace_id": trace_id, "route": route, "actor": actor}
-    lines = JsonLines(lambda: known)
+    lines, texts = JsonLines(lambda: known), TextLines(lambda: known)
     made = logging.LogRecord(
         "nexios.access", logging.INFO, "f.py", 1, "%s %s %s", ("GET", route or "-", status), None
     )
@@ -488,13 +488,36 @@ def test_a_line_without_a_record_is_the_line_of_the_record(
         line = lines.of_request(
             "nexios.access", method="GET", route=route, status=status, path=path, took_ms=took
         )
+        text = texts.of_request(
+            "nexios.access", method="GET", route=route, status=status, path=path, took_ms=took
+        )
+        if text is not None:
+            assert text[8:] == texts.format(made)[8:]
         if line is None:  # left to the record
             assert isinstance(actor, int) or may_hold(request_id, trace_id, actor, path)
+            assert text is None
             continue
         found = one_object(line)
         assert {**found, "time": ""} == {**expected, "time": ""}
         assert list(found) == list(expected)
         assert len(found["time"]) == len(expected["time"])
+
+
+def test_the_text_of_a_request_is_one_line_and_a_doubtful_one_is_left_to_the_record() -> None:
+    lines = TextLines(lambda: {"request_id": "r-1", "trace_id": None, "actor": "ada"})
+
+    def line(path: str) -> str | None:
+        return lines.of_request(
+            "nexios.access", method="GET", route="/a/{b}", status=200, path=path, took_ms=0.25
+        )
+
+    told = line("/a/1")
+    assert told is not None
+    assert told[8:] == (
+        " INFO     nexios.access: GET /a/{b} 200 request_id=r-1 actor=ada"
+        " duration_ms=0.25 status=200 method=GET path=/a/1"
+    )
+    assert [line(path) for path in ("/a/\x1b[2J", "/a/\n", "/token=x", "/" * 9000)] == [None] * 4
 
 
 def may_hold(*texts: object) -> bool:

@@ -8,6 +8,7 @@ import logging
 import math
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -36,8 +37,8 @@ _quoted: Final = json.encoder.encode_basestring_ascii
 _KNOWN_REQUESTS: Final = 1_024
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a record, in ASCII.
+class Lines(logging.Formatter, ABC):
+    """What lines of both kinds have in common.
 
     Args:
         context: Asked for each record.
@@ -46,7 +47,6 @@ class JsonLines(logging.Formatter):
     def __init__(self, context: Context = dict) -> None:
         super().__init__()
         self._context = context
-        self._requests: dict[tuple[str, str | None, int], tuple[str, str, str]] = {}
 
     def of_request(
         self, name: str, *, method: str, route: str | None, status: int, path: str, took_ms: float
@@ -62,29 +62,67 @@ class JsonLines(logging.Formatter):
             took_ms: In milliseconds.
 
         Returns:
-            None where something that is known of the request is no text.
+            None where a closer look is needed: something may be a secret, is long, or no text.
         """
-        told = self._requests.get((method, route, status)) or self._repeated(method, route, status)
-        message, of_route, quoted_method = told
         context: Mapping[str, Any] = self._context()
-        request_id, trace_id = context.get("request_id"), context.get("trace_id")
-        actor = context.get("actor")
-        path = path[:_MOST_TRACEBACK]
-        words = [one for one in (request_id, trace_id, actor, path) if one is not None]
+        known = [
+            (key, value)
+            for key in ("request_id", "trace_id", "actor")
+            if (value := context.get(key)) is not None
+        ]
         try:
-            if may_hold_secret("\n".join(words)):
-                return None
+            words = " ".join([path, *(value for _, value in known)])
         except TypeError:
             return None
-        before = "" if request_id is None else f', "request_id": {_quoted(request_id)}'
-        if trace_id is not None:
-            before += f', "trace_id": {_quoted(trace_id)}'
-        after = "" if actor is None else f', "actor": {_quoted(actor)}'
-        more = f'{{"method": {quoted_method}, "path": {_quoted(path)}}}'
+        if len(words) > _MOST_CHARACTERS or may_hold_secret(words):
+            return None
+        what = method, route, status
+        return self._line(name, what, known, path, took_ms, words)
+
+    @abstractmethod
+    def _line(
+        self,
+        name: str,
+        what: tuple[str, str | None, int],
+        known: list[tuple[str, str]],
+        path: str,
+        took_ms: float,
+        words: str,
+    ) -> str | None:
+        """Return the line; ``words`` are all that came from outside."""
+
+
+class JsonLines(Lines):
+    """One JSON object a record, in ASCII.
+
+    Args:
+        context: Asked for each record.
+    """
+
+    def __init__(self, context: Context = dict) -> None:
+        super().__init__(context)
+        self._requests: dict[tuple[str, str | None, int], tuple[str, str, str]] = {}
+
+    def _line(
+        self,
+        name: str,
+        what: tuple[str, str | None, int],
+        known: list[tuple[str, str]],
+        path: str,
+        took_ms: float,
+        words: str,  # noqa: ARG002  # the other kind looks at them
+    ) -> str | None:
+        message, of_route, method = self._requests.get(what) or self._repeated(*what)
+        ids = actor = ""
+        for key, value in known:
+            if key == "actor":
+                actor = f', "actor": {_quoted(value)}'
+            else:
+                ids += f', "{key}": {_quoted(value)}'
         return (
             f'{{"time": "{_moment(time.time())}", "level": "info", "logger": {_quoted(name)}, '
-            f'"message": {message}{before}{of_route}{after}, "duration_ms": {took_ms!r}, '
-            f'"status": {status}, "extra": {more}}}'
+            f'"message": {message}{ids}{of_route}{actor}, "duration_ms": {took_ms!r}, '
+            f'"status": {what[2]}, "extra": {{"method": {method}, "path": {_quoted(path)}}}}}'
         )
 
     def _repeated(self, method: str, route: str | None, status: int) -> tuple[str, str, str]:
@@ -93,11 +131,8 @@ class JsonLines(logging.Formatter):
         shown = "" if route is None else f', "route": {_dumped_text(route)}'
         if len(self._requests) >= _KNOWN_REQUESTS:
             self._requests.clear()
-        told = self._requests[method, route, status] = (
-            _quoted(message),
-            shown,
-            _dumped_text(method),
-        )
+        told = _quoted(message), shown, _dumped_text(method)
+        self._requests[method, route, status] = told
         return told
 
     def format(self, record: logging.LogRecord) -> str:
@@ -124,23 +159,37 @@ class JsonLines(logging.Formatter):
             return _dumped({name: value for name, value in told.items() if name not in FIELDS})
 
 
-class TextLines(logging.Formatter):
+class TextLines(Lines):
     """A line a record for a terminal, what belongs to it indented below.
 
     Args:
         context: Asked for each record.
     """
 
-    def __init__(self, context: Context = dict) -> None:
-        super().__init__()
-        self._context = context
+    def _line(
+        self,
+        name: str,
+        what: tuple[str, str | None, int],
+        known: list[tuple[str, str]],
+        path: str,
+        took_ms: float,
+        words: str,
+    ) -> str | None:
+        method, route, status = what
+        message = f"{method} {route or '-'} {status}"
+        if _CONTROL.search(words) or _CONTROL.search(message) or may_hold_secret(message):
+            return None
+        pairs = "".join([f" {key}={value}" for key, value in known])
+        return (
+            f"{_of_day(time.time())} INFO     {name}: {message}{pairs} duration_ms={took_ms} "
+            f"status={status} method={method} path={path}"
+        )
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text, without its last line end."""
         extra = {name: value for name, value in vars(record).items() if name not in _OWN}
         known = {**self._context(), **extra}
-        moment = datetime.fromtimestamp(record.created, UTC).astimezone()
-        head = f"{moment:%H:%M:%S} {record.levelname:<8} {record.name}"
+        head = f"{_of_day(record.created)} {record.levelname:<8} {record.name}"
         # Only a record's own text may have lines; what came from outside is one value in it.
         first, *below = _message(record).split("\n")
         pairs = "".join(
@@ -163,23 +212,29 @@ def _dumped_text(text: str) -> str:
 
 
 class _Clock:
-    """Writes moments: what is the same for a second is made once."""
+    """Writes seconds; each is written once."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_write")
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[datetime], str]) -> None:
+        self._write = write
         self._known = (0, "")
 
     def __call__(self, moment: float) -> str:
         whole = int(moment)
         second, text = self._known
         if second != whole:
-            text = f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
+            text = self._write(datetime.fromtimestamp(whole, UTC))
             self._known = whole, text
-        return f"{text}.{int((moment - whole) * 1000):03d}+00:00"
+        return text
 
 
-_moment: Final = _Clock()
+_second: Final = _Clock(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}")
+_of_day: Final = _Clock(lambda moment: f"{moment.astimezone():%H:%M:%S}")
+
+
+def _moment(moment: float) -> str:
+    return f"{_second(moment)}.{int(moment % 1 * 1000):03d}+00:00"
 
 
 def _message(record: logging.LogRecord) -> str:
