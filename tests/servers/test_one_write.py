@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +18,11 @@ from nexios.adapters.asgi.one_write import knows, send_both
 from nexios.adapters.servers.shell_h11 import H11Shell
 from nexios.adapters.servers.shell_httptools import HttpToolsShell
 from nexios.testing.client import TestClient
-from tests.servers.test_answers import BODY, GET, POST, REQUESTS, START, Wire, whole
+from tests.servers.test_answers import BODY, GET, HEAD, POST, REQUESTS, START, Wire, whole
 
 ENGINES = (HttpToolsProtocol, H11Protocol)
+BAD = b"GET / HTTP/1.1\r\nX : y\r\n\r\n"
+LINES = (*REQUESTS, GET + BAD, HEAD + BAD, GET * 2 + HEAD + POST + BAD)
 ANSWERS = (
     whole(),
     whole(b""),
@@ -79,7 +82,7 @@ async def one_by_one(send: Any, start: Any, body: Any) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
-@pytest.mark.parametrize("data", REQUESTS, ids=range(len(REQUESTS)))
+@pytest.mark.parametrize("data", LINES, ids=range(len(LINES)))
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_the_bytes_are_those_of_two_writes(engine: Any, data: bytes, answer: Any) -> None:
     both = await spoken(engine, sending(answer, send_both), data)
@@ -158,6 +161,13 @@ async def test_nothing_is_written_for_a_peer_that_has_left(engine: Any) -> None:
 async def test_under_our_own_server_it_is_one_write_too(engine: Any) -> None:
     wire = await spoken(engine, sending(whole(), send_both), GET * 2)
     assert (wire.writes, wire.written.count(b"\r\n\r\nok")) == (2, 2)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("engine", [H11Protocol, H11Shell])
+async def test_what_follows_an_answer_is_written_behind_it(engine: Any) -> None:
+    wire = await spoken(engine, sending(whole(), send_both), GET + GET + BAD)
+    assert re.findall(rb"HTTP/1.1 (\d+)", wire.written) == [b"200", b"200", b"400"]
 
 
 @pytest.mark.asyncio

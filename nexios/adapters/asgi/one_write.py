@@ -35,6 +35,7 @@ def knows(send: Send) -> bool:
             and hasattr(getattr(request, "transport", None), "writelines")
             and hasattr(getattr(request, "flow", None), "write_paused")
             and hasattr(request, "response_started")
+            and hasattr(request, "scope")
         )
     return known
 
@@ -48,7 +49,12 @@ async def send_both(send: Send, start: Message, body: Message) -> None:
         body: ``http.response.body``, the only one.
     """
     request: Any = send.__self__ if knows(send) else None  # type: ignore[attr-defined]
-    if request is None or request.response_started or request.flow.write_paused:
+    if (
+        request is None
+        or request.response_started
+        or request.flow.write_paused
+        or request.scope["method"] == "HEAD"  # there is no second write
+    ):
         await send(start)
         await send(body)
         return
@@ -57,6 +63,8 @@ async def send_both(send: Send, start: Message, body: Message) -> None:
     both = request.transport = _Both(transport)
     try:
         await send(start)
+        # With the end of the answer the next request may be refused: by then all is written.
+        both.goes = True
         await send(body)
     finally:
         request.transport = transport
@@ -64,16 +72,23 @@ async def send_both(send: Send, start: Message, body: Message) -> None:
 
 
 class _Both:
-    """A transport that keeps what it is given until it is told to write."""
+    """A transport that keeps what it is given until it goes, and then hands it on with the rest.
 
-    __slots__ = ("_parts", "_transport")
+    Attributes:
+        goes: What is written now goes at once, behind what was kept.
+    """
+
+    __slots__ = ("_parts", "_transport", "goes")
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._parts: list[bytes] = []
+        self.goes = False
 
     def write(self, data: bytes) -> None:
         self._parts.append(data)
+        if self.goes:
+            self.flush()
 
     def flush(self) -> None:
         parts = self._parts
