@@ -125,9 +125,12 @@ class Writer(Lines):
         self._line(f"return {self._await(text, stub.awaits)}")
 
     def _waits_last(self, wired: Wired) -> bool:
-        """Tell whether a plan, once it has read what may be there, only waits for its target."""
-        before = any(call.function is not None for call in wired.before)
-        return len(self._tried) == 1 and self._awaits == 2 and wired.target.awaits and not before
+        """Tell whether a plan, once it has read what may be there, only waits for its target.
+
+        Nothing is made or called before it reads: that would be done a second time.
+        """
+        once = len(self._tried) == 1 and self._awaits == 2
+        return once and wired.target.awaits and not wired.before
 
     def _hand_on(self, head: int, last: int) -> None:
         """Make a plan no coroutine: it hands on its target's, or that of one that reads later.

@@ -785,3 +785,26 @@ async def test_a_plan_that_only_waits_for_its_target_is_no_coroutine_itself() ->
             result: Any = plan.call(body)
             assert result.__name__ == (name if compiled else "call")
             await result
+
+
+async def test_what_stands_before_the_read_is_made_once() -> None:
+    made: list[str] = []
+
+    class Counted:
+        def __init__(self) -> None:
+            made.append("counted")
+
+    async def show(number: int) -> int:
+        return number
+
+    home = Module("app")
+    home.bind(Counted)
+    entry_point = EntryPoint(
+        "one", show, module=home, values=VALUES, reads=ReadsBody(), before=(Depend(Counted),)
+    )
+    async with Container(home, entries=[entry_point]) as container:
+        for body in (Body(7), Body(None, late=7)):
+            made.clear()
+            result: Any = container.entry(entry_point).plan.call(body)
+            assert await result == 7
+            assert made == ["counted"]

@@ -299,3 +299,28 @@ async def test_values_of_the_path_are_in_the_scope_though_nobody_reads_them() ->
         await served.gateway(scope, wire.receive, sent.send)
         assert sent.answer().json() == {"number": 7}
         assert scope["path_params"] == {"shop": "a"}
+
+
+async def test_values_of_an_outer_place_stay_beside_those_of_the_path() -> None:
+    router = Router()
+
+    @router.get("/read/{id:int}")
+    async def read(id: int) -> int:
+        return id
+
+    @router.post("/shops/{shop}/orders")
+    async def placed(order: Order) -> dict[str, int]:
+        return {"number": order.number}
+
+    async with Served(router) as served:
+        served.gateway.waits.settle()
+        for root in ("", "/outer"):
+            asked = [("GET", "/read/7", {"id": 7}), ("POST", "/shops/a/orders", {"shop": "a"})]
+            for method, path, own in asked:
+                scope = http_scope(method, root + path, [("content-type", "application/json")])
+                scope |= {"root_path": root, "path_params": {"tenant": "t"}}
+                scope["headers"].append((b"content-length", b"13"))
+                wire, sent = Wire(part(b'{"number": 7}')), Peer()
+                await served.gateway(scope, wire.receive, sent.send)
+                assert sent.answer().status == 200
+                assert scope["path_params"] == {"tenant": "t", **own}

@@ -4,6 +4,9 @@ import io
 import json
 import logging
 import math
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -522,6 +525,74 @@ def test_the_text_of_a_request_is_one_line_and_a_doubtful_one_is_left_to_the_rec
 
 def may_hold(*texts: object) -> bool:
     return any(isinstance(text, str) and may_hold_secret(text) for text in texts)
+
+
+def test_lines_after_a_close_are_written_too() -> None:
+    pipe = io.StringIO()
+    lines = handler("json", pipe)
+    for number in range(3):
+        lines.handle(record("%s", number))
+        lines.close()  # as logging.config does with all there are
+    assert [one_object(line)["message"] for line in pipe.getvalue().splitlines()] == [
+        "0",
+        "1",
+        "2",
+    ]
+    assert lines.dropped == 0
+
+
+def test_a_line_that_cannot_be_written_takes_no_other_with_it() -> None:
+    class Refusing(io.StringIO):
+        def write(self, text: str) -> int:
+            if "bad" in text:
+                raise UnicodeEncodeError("ascii", text, 0, 1, "refused")
+            return super().write(text)
+
+    pipe = Refusing()
+    lines = handler("json", pipe)
+    for number in range(100):
+        lines.handle(record("bad" if number == 50 else "%s", *([] if number == 50 else [number])))
+    lines.close()
+    assert len(pipe.getvalue().splitlines()) == 99
+    assert lines.dropped == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_process_that_was_forked_off_writes_its_own_lines(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    program = """
+import logging, os, sys
+from nexios.adapters.observability.logging import handler
+lines = handler("json", open(sys.argv[1], "a"))
+logging.getLogger().addHandler(lines)
+logging.warning("parent")
+child = os.fork()
+if not child:
+    logging.warning("child")
+    lines.close()
+    os._exit(0)
+os.waitpid(child, 0)
+logging.warning("again")
+lines.close()
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program, said], check=True, timeout=60)
+    found = [one_object(line)["message"] for line in said.read_text().splitlines()]
+    assert sorted(found) == ["again", "child", "parent"]
+
+
+def test_a_pipe_that_need_not_wait_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as pipe:
+        lines = handler("json", stream)
+        for number in range(2000):
+            lines.handle(record("%s %s", number, "x" * 100))
+        closing = threading.Thread(target=lambda: (lines.close(), stream.close()))
+        closing.start()
+        found = [one_object(line.rstrip("\n"))["message"].split()[0] for line in pipe]
+        closing.join()
+    assert found == [str(number) for number in range(2000)]
+    assert lines.dropped == 0
 
 
 @pytest.fixture

@@ -71,24 +71,35 @@ def answering(messages: Sequence[Message], *, reads: bool) -> Any:
     return app
 
 
-async def spoken(
-    engine: Any, requests: Sequence[bytes], messages: Sequence[Message], *, reads: bool = False
-) -> Wire:
-    """Return what a connection saw."""
-    config = Config(app=answering(messages, reads=reads), log_config=None, proxy_headers=False)
+def connected(engine: Any, app: Any, wire: Wire, adds: Sequence[tuple[bytes, bytes]] = ()) -> Any:
+    """Return a connection that is open."""
+    config = Config(app=app, log_config=None, proxy_headers=False)
     config.load()
     state = ServerState()
-    state.default_headers = [(b"Date", b"today"), (b"x-served", b"here")]
-    wire = Wire()
+    state.default_headers = [(b"Date", b"today"), (b"x-served", b"here"), *adds]
     connection = engine(config=config, server_state=state, app_state={})
     connection.access_log = False
     connection.connection_made(wire)
+    return connection
+
+
+async def spoken(
+    engine: Any,
+    requests: Sequence[bytes],
+    messages: Sequence[Message],
+    *,
+    reads: bool = False,
+    adds: Sequence[tuple[bytes, bytes]] = (),
+) -> Wire:
+    """Return what a connection saw."""
+    wire = Wire()
+    connection = connected(engine, answering(messages, reads=reads), wire, adds)
     for data in requests:
         connection.data_received(data)
         for _ in range(5):
             await asyncio.sleep(0)
     connection.connection_lost(ConnectionResetError())
-    for task in tuple(state.tasks):
+    for task in tuple(connection.server_state.tasks):
         task.cancel()
     await asyncio.sleep(0)
     return wire
@@ -274,5 +285,69 @@ def test_many_new_fields_do_not_grow_what_is_kept() -> None:
             wire = await spoken(HttpToolsShell, [GET], whole(b"ok", field))
             assert b"x-request-id: %d\r\n" % number in wire.written
         assert len(cycle._known) <= 512
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"connection", b"close"), (b"x-a", b"1\r\nx-b: 2"), (b"content-length", b"9"),
+        (b"X-Upper", b"1"), (b"x y", b"1"), (b"transfer-encoding", b"chunked"),
+    ],
+)  # fmt: skip
+def test_what_the_server_adds_is_looked_at_as_uvicorn_does(field: tuple[bytes, bytes]) -> None:
+    async def go() -> None:
+        for _ in range(2):
+            ours = await spoken(HttpToolsShell, [GET], whole(), adds=[field])
+            theirs = await spoken(HttpToolsProtocol, [GET], whole(), adds=[field])
+            assert (ours.written, ours.closed) == (theirs.written, theirs.closed)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_body_may_come_late_and_in_any_kind_of_bytes(kind: Any) -> None:
+    messages = [
+        {**whole(b"hello")[0], "later": True},
+        {"type": BODY, "body": kind(b""), "more_body": True, "later": True},
+        {"type": BODY, "body": kind(b"hello")},
+    ]
+
+    async def go() -> None:
+        ours = await spoken(HttpToolsShell, [GET], messages)
+        assert ours.written.endswith(b"\r\n\r\nhello")
+
+    asyncio.run(go())
+
+
+def test_a_peer_that_left_is_written_to_by_none_of_its_requests() -> None:
+    class Gone(Wire):
+        gone = False
+
+        def write(self, data: Any) -> None:
+            assert not self.gone, "the handle is closed"
+            super().write(data)
+
+    served, go_on = [], asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await go_on.wait()
+        for message in whole():
+            await send(message)
+        served.append((await receive())["type"])
+
+    async def go() -> None:
+        wire = Gone()
+        connection = connected(HttpToolsShell, app, wire)
+        connection.data_received(GET * 3)
+        await asyncio.sleep(0)
+        wire.gone = True
+        connection.connection_lost(None)
+        go_on.set()
+        for _ in range(8):
+            await asyncio.sleep(0)
+        assert served == ["http.disconnect"]
+        assert wire.written == b""
 
     asyncio.run(go())

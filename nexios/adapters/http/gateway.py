@@ -196,9 +196,6 @@ class Gateway:
                     pass
                 elif root := scope.get("root_path"):
                     found = find(path_below(path, root), scope["method"])
-                    if found is not None and scope.get("path_params"):
-                        # Of the place this application is mounted at.
-                        found = found[0], {**scope["path_params"], **found[1]}
                 else:
                     found = find(path, scope["method"])
                 if found is None:
@@ -235,13 +232,16 @@ class Gateway:
                         # Nobody can ask for more: the exchange is made when something fails.
                         if params:
                             given = PathValues()
-                            given.path_params = scope["path_params"] = params
+                            given.path_params = params
+                            if (outer := scope.setdefault("path_params", params)) is not params:
+                                # Those of the place this application is mounted at.
+                                scope["path_params"] = {**outer, **params}
                     elif endpoint.alone is None or plan.target is None or not self.waits.steps:
                         given = exchange = self._exchange(scope, receive, send, found)
                     else:
                         given = None
                         if params:
-                            scope["path_params"] = params
+                            scope["path_params"] = {**scope.get("path_params", {}), **params}
                     try:
                         if given is not None:
                             answer = plan.call(given)

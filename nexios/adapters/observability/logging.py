@@ -2,13 +2,16 @@
 
 import io
 import logging
+import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final, Literal, TextIO
+from weakref import WeakSet
 
 from nexios.adapters.observability.lines import JsonLines, Lines, TextLines
 from nexios.application.listening import Signals
@@ -210,6 +213,7 @@ class QueuedLines(logging.Handler):
         self._thread: threading.Thread | None = None
         self._told = 0
         self._closed = False
+        _survive_forks(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record: its text is made here, where its values are still what they were."""
@@ -222,7 +226,7 @@ class QueuedLines(logging.Handler):
 
     def put(self, line: str) -> None:
         """Take one line."""
-        if self._thread is None:
+        if self._thread is None or self._closed:
             with self.lock or nullcontext():
                 self._begin()
         if len(self._waiting) >= self._size:
@@ -248,10 +252,24 @@ class QueuedLines(logging.Handler):
         super().close()
 
     def _begin(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._write, name="nexios log", daemon=True)
-            thread.start()
-            self._thread = thread
+        """Start the thread; again after a `close`, for logging that is configured anew goes on."""
+        thread = self._thread
+        if thread is not None and (not self._closed or thread.is_alive()):
+            return
+        # Whoever shares the pipe may have said that a write need not wait; the thread can.
+        with suppress(OSError, ValueError):
+            os.set_blocking(self._stream.fileno(), True)
+        self._closed = False
+        self._ending.clear()
+        thread = threading.Thread(target=self._write, name="nexios log", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def begin_anew(self) -> None:
+        """Forget what waits, in a process that was forked off: the thread is not there."""
+        self._waiting.clear()
+        self._some, self._ending = threading.Event(), threading.Event()
+        self._thread, self._closed = None, False
 
     def _write(self) -> None:
         while True:
@@ -276,7 +294,12 @@ class QueuedLines(logging.Handler):
         try:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
-        except (OSError, ValueError):  # the pipe is broken, or the stream was closed
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError) and len(lines) > 1:  # one of them has no bytes
+                for line in lines:
+                    self._put([line])
+                return
+            # The pipe is broken, or the stream was closed.
             self.dropped += len(lines)
             self._told += len(lines)
 
@@ -285,6 +308,25 @@ class QueuedLines(logging.Handler):
         record = logging.makeLogRecord({**says, "levelno": logging.WARNING})
         record.levelname = "WARNING"
         return self.format(record)
+
+
+_forked: Final[WeakSet[QueuedLines]] = WeakSet()
+
+
+def _survive_forks(lines: QueuedLines) -> None:
+    _forked.add(lines)
+    _watch_forks()
+
+
+@cache
+def _watch_forks() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_begin_anew)
+
+
+def _begin_anew() -> None:
+    for lines in tuple(_forked):
+        lines.begin_anew()
 
 
 def handler(format: Format, stream: TextIO | None = None) -> QueuedLines:

@@ -60,7 +60,7 @@ class CorkedTransport:
         if held:
             self._held = b""
             self.write_plain(held + data)
-        elif data.startswith(_HEAD):
+        elif bytes(data[: len(_HEAD)]) == _HEAD:  # of whatever kind of bytes
             self.hold(data)
         else:
             self.write_plain(data)

@@ -28,7 +28,7 @@ class Cycle(RequestResponseCycle):
     transport: Any  # our wire, which holds a head until its body comes
 
     # What the server puts into every answer: as given, and as it stands in a head.
-    _common: tuple[object, bytes] = (None, b"")
+    _common: tuple[object, bytes | None] = (None, b"")
 
     async def send(self, message: Any) -> None:
         """Take one message of an answer."""
@@ -52,6 +52,8 @@ class Cycle(RequestResponseCycle):
         given, common = self._common
         if given is not self.default_headers:
             common = self._block()
+        if common is None:
+            return False
         parts, length = [status, common], None
         try:
             for field in headers:
@@ -96,10 +98,20 @@ class Cycle(RequestResponseCycle):
         self.on_response()
         return True
 
-    def _block(self) -> bytes:
-        """Return what the server puts into every answer; it changes with the second."""
+    def _block(self) -> bytes | None:
+        """Return what the server puts into every answer; it changes with the second.
+
+        None where something in it says more than itself.
+        """
         given = self.default_headers
-        common = b"".join(b"%b: %b\r\n" % (name.lower(), value) for name, value in given)
+        common: bytes | None
+        try:
+            lines = [_learned((name.lower(), value)) for name, value in given]
+        except _Unusual:
+            common = None
+        else:
+            told = any(length is not None for _, length in lines)
+            common = None if told else b"".join(line for line, _ in lines)
         Cycle._common = given, common
         return common
 

@@ -30,6 +30,7 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
     parser: Any
     url: bytes = b""
     _chunked: object = None
+    _served: Any = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the wire."""
@@ -91,6 +92,14 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
         self.transport = self.transport.raw
         super().handle_websocket_upgrade()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the connection go; uvicorn tells so to the last of the requests on it alone."""
+        for cycle in (self._served, *(queued for queued, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        super().connection_lost(exc)
+
     # Callbacks of the parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -145,6 +154,7 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
             self.on_response_complete,
         )
         if before is None or before.response_complete:
+            self._served = self.cycle
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -216,7 +226,9 @@ class HttpToolsShell(Shell, HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            cycle, app = self.pipeline.pop()
+            self._served = cycle
+            self._start_asgi_task(cycle, app)
         elif self._held is not None:
             self.say_held()
 
