@@ -448,3 +448,27 @@ def test_a_converter_that_cannot_read_nothing_does_not_stop_the_start(
     made = table("GET /a/{letter:first}")
     assert made.slashed
     assert found(made, "/a/xyz") == ("/a/{letter:first}", {"letter": "x"})
+
+
+@pytest.mark.parametrize("first", ["/n/{id:int}", "/n/{id:uuid}", "/n/{id:float}"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "segment",
+    [
+        "", "7", "007", "-7", "7.5", "²", "٣", "７", "a", "7a", "a\x00", "\x00", "fixed",
+        "9" * 639, "9" * 640, "9" * 4300, "9" * 5000, "12345678-1234-5678-1234-567812345678",
+    ],
+)  # fmt: skip
+def test_what_is_found_with_little_work_is_what_is_found(
+    first: str, method: str, segment: str
+) -> None:
+    routes = [(first, "GET", "first"), (first, "PUT", "put"), ("/n/{name}", "GET", "name")]
+    routes += [("/n/{id:int}/", "GET", "slash"), ("/n/fixed/{id}", "GET", "below")]
+    table = Table((Template.parse(path), verb, target) for path, verb, target in routes)
+    for path in (f"/n/{segment}", f"/n/{segment}/", segment, f"n/{segment}"):
+        found, plain = table.find(path, method), table.plain(path, method)
+        if plain is not None:
+            assert isinstance(found, Found)
+            assert (found.target, found.params) == plain
+    if segment == "7" and first == "/n/{id:int}" and method != "DELETE":
+        assert table.plain("/n/7", method) == ("put" if method == "PUT" else "first", {"id": 7})

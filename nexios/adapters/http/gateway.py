@@ -233,9 +233,11 @@ class Gateway:
                         if params:
                             given = PathValues()
                             given.path_params = params
-                            if (outer := scope.setdefault("path_params", params)) is not params:
+                            if "path_params" in scope:
                                 # Those of the place this application is mounted at.
-                                scope["path_params"] = {**outer, **params}
+                                scope["path_params"] = {**scope["path_params"], **params}
+                            else:
+                                scope["path_params"] = params
                     elif endpoint.alone is None or plan.target is None or not self.waits.steps:
                         given = exchange = self._exchange(scope, receive, send, found)
                     else:
@@ -286,7 +288,7 @@ class Gateway:
                             if exchange is None:
                                 exchange = self._exchange(scope, receive, send, found, arrived)
                             answer = await endpoint.join(exchange, answer)
-                if type(answer) is Response:
+                if exchange is not None and type(answer) is Response:
                     answer = answer.parts or answer
                 if exchange is None or type(answer) is tuple:
                     body, status, block = answer

@@ -22,6 +22,9 @@ NO_PARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
 Values = tuple[Any, ...]
 
 
+_ANY_DIGITS: Final = 640  # Python converts as many, whatever it is told
+
+
 class Found(Generic[T]):
     """A route that answers.
 
@@ -192,7 +195,7 @@ class _Last(Generic[T]):
     4.3 -> 1.4 us. Whatever is less plain than one segment is left to the search.
     """
 
-    __slots__ = ("longer", "ways")
+    __slots__ = ("longer", "number", "ways")
 
     def __init__(self, node: _Node[T]) -> None:
         self.longer = node.static  # fixed texts come first, and something stands behind them
@@ -204,6 +207,8 @@ class _Last(Generic[T]):
             read = edge.read if edge.read is read_int else _without_nul(edge.read)
             ways.append((read, edge.node.leaf))
         self.ways = tuple(ways)
+        # What a number leads to, where it is asked first: found without a call, 0.1 us.
+        self.number = ways[0][1] if ways and ways[0][0] is read_int else None
 
     def find(self, segment: str, method: str) -> tuple[_Route[T], Values] | None:
         if segment not in self.longer:
@@ -322,6 +327,17 @@ class Table(Generic[T]):
             last = lasts.get(beginning)
             if last is None or not slash or segment in last.longer:
                 return None
+            numbered = last.number
+            if (
+                numbered is not None
+                and segment.isdigit()
+                and segment.isascii()
+                and len(segment) < _ANY_DIGITS
+            ):
+                route = numbered.get(method) or numbered.get(ANY_METHOD)
+                if route is None or not route.name:
+                    return None
+                return route.target, {route.name: int(segment)}
             for read, leaf in last.ways:
                 values = read(segment)
                 if values is not None:
