@@ -17,7 +17,7 @@ from nexios import NexiosApp
 from nexios.adapters.asgi.one_write import knows, send_both
 from nexios.adapters.servers.shell_h11 import H11Shell
 from nexios.adapters.servers.shell_httptools import HttpToolsShell
-from nexios.testing.client import TestClient
+from nexios.testing.client import AsyncTestClient
 from tests.servers.test_answers import BODY, GET, HEAD, POST, REQUESTS, START, Wire, whole
 
 ENGINES = (HttpToolsProtocol, H11Protocol)
@@ -107,10 +107,12 @@ async def test_an_application_answers_in_one_write(engine: Any) -> None:
     async def big() -> bytes:
         return b"x" * 100
 
-    for data in (GET, POST, GET.replace(b"/ ", b"/nothing "), GET.replace(b"GET", b"HEAD"), GET):
-        wire = await spoken(engine, app, data)
-        assert wire.written.startswith(b"HTTP/1.1 ")
-        assert wire.writes == 1
+    missing, head = GET.replace(b"/ ", b"/nothing "), GET.replace(b"GET", b"HEAD")
+    async with AsyncTestClient(app):
+        for data in (GET, POST, missing, head, GET):
+            wire = await spoken(engine, app, data)
+            assert wire.written.startswith(b"HTTP/1.1 ")
+            assert wire.writes == 1
     (status, *_), body = wire.written.partition(b"\r\n")[0], wire.written[-7:]
     assert (status, body) == (b"HTTP/1.1 200 OK"[0], b'{"a":1}')
 
@@ -190,14 +192,15 @@ async def test_a_send_of_somebody_else_is_called_twice() -> None:
     assert seen == [*whole(), *whole()]
 
 
-def test_an_application_that_met_a_test_client_first_answers_as_ever() -> None:
+@pytest.mark.asyncio
+async def test_an_application_that_met_a_test_client_first_answers_as_ever() -> None:
     app = NexiosApp()
 
     @app.get("/")
     async def hello() -> str:
         return "ok"
 
-    with TestClient(app) as client:
-        assert [client.get("/").text for _ in range(3)] == ["ok"] * 3
-    wire = asyncio.run(spoken(HttpToolsProtocol, app, GET))
+    async with AsyncTestClient(app) as client:
+        assert [(await client.get("/")).text for _ in range(3)] == ["ok"] * 3
+        wire = await spoken(HttpToolsProtocol, app, GET)
     assert wire.written.endswith(b"\r\n\r\nok")
