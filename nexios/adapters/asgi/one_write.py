@@ -4,8 +4,8 @@ It writes the two messages one by one: two system calls, and two packets that ea
 ASGI has no word for both, so a stand-in takes the place of the request's transport while both are
 handed over, and writes what it was given in one go: 1.2 times the requests a second. Asked of
 uvicorn is what its two engines have long had, a request's ``transport`` and ``flow``; where that
-is not as known, or ``send`` is somebody else's, the messages are sent as ever. `nexios run` has
-its own way.
+is not as known, or ``send`` is somebody else's, the messages are sent as ever. Over httptools
+`nexios run` has its own way.
 """
 
 from types import MethodType
@@ -16,8 +16,6 @@ from nexios.adapters.asgi.types import Message, Send
 _ENGINES: Final = frozenset(
     f"uvicorn.protocols.http.{engine}_impl.RequestResponseCycle" for engine in ("httptools", "h11")
 )
-
-
 # What was found out about the classes that were met.
 _known: Final[dict[type, bool]] = {}
 

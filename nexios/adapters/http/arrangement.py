@@ -78,12 +78,13 @@ def arrange(
     known = {} if earlier is None else earlier.entries
     entries: dict[EntryPoint, Entry] = {}
     for unit in routes.units:
+        if unit.point in entries:
+            continue
         entry = known.get(unit.point)
-        if entry is None and unit.point not in entries:
+        if entry is None:
             entry = container.entry(unit.point)
             unit.source.seal(unit.limits or settings.limits)
-        if entry is not None:
-            entries[unit.point] = entry
+        entries[unit.point] = entry
     waiting = frozenset(
         point
         for point in entries

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nexios.application.scrub import masked, may_hold_secret, scrubbed_line
 
@@ -35,6 +35,19 @@ _CONTROL: Final = re.compile(
 
 _quoted: Final = json.encoder.encode_basestring_ascii
 _KNOWN_REQUESTS: Final = 1_024
+
+
+class _Asked(NamedTuple):
+    """What `Lines.of_request` was told and found; ``words`` are all that came from outside."""
+
+    name: str
+    method: str
+    route: str | None
+    status: int
+    known: list[tuple[str, str]]
+    path: str
+    took_ms: float
+    words: str
 
 
 class Lines(logging.Formatter, ABC):
@@ -76,20 +89,11 @@ class Lines(logging.Formatter, ABC):
             return None
         if len(words) > _MOST_CHARACTERS or may_hold_secret(words):
             return None
-        what = method, route, status
-        return self._line(name, what, known, path, took_ms, words)
+        return self._line(_Asked(name, method, route, status, known, path, took_ms, words))
 
     @abstractmethod
-    def _line(
-        self,
-        name: str,
-        what: tuple[str, str | None, int],
-        known: list[tuple[str, str]],
-        path: str,
-        took_ms: float,
-        words: str,
-    ) -> str | None:
-        """Return the line; ``words`` are all that came from outside."""
+    def _line(self, asked: "_Asked") -> str | None:
+        """Return the line; None where a closer look is needed."""
 
 
 class JsonLines(Lines):
@@ -103,16 +107,10 @@ class JsonLines(Lines):
         super().__init__(context)
         self._requests: dict[tuple[str, str | None, int], tuple[str, str, str]] = {}
 
-    def _line(
-        self,
-        name: str,
-        what: tuple[str, str | None, int],
-        known: list[tuple[str, str]],
-        path: str,
-        took_ms: float,
-        words: str,  # noqa: ARG002  # the other kind looks at them
-    ) -> str | None:
-        message, of_route, method = self._requests.get(what) or self._repeated(*what)
+    def _line(self, asked: "_Asked") -> str | None:
+        name, method, route, status, known, path, took_ms, _ = asked
+        told = self._requests.get((method, route, status))
+        message, of_route, quoted = told or self._repeated(method, route, status)
         ids = actor = ""
         for key, value in known:
             if key == "actor":
@@ -122,7 +120,7 @@ class JsonLines(Lines):
         return (
             f'{{"time": "{_moment(time.time())}", "level": "info", "logger": {_quoted(name)}, '
             f'"message": {message}{ids}{of_route}{actor}, "duration_ms": {took_ms!r}, '
-            f'"status": {what[2]}, "extra": {{"method": {method}, "path": {_quoted(path)}}}}}'
+            f'"status": {status}, "extra": {{"method": {quoted}, "path": {_quoted(path)}}}}}'
         )
 
     def _repeated(self, method: str, route: str | None, status: int) -> tuple[str, str, str]:
@@ -166,16 +164,8 @@ class TextLines(Lines):
         context: Asked for each record.
     """
 
-    def _line(
-        self,
-        name: str,
-        what: tuple[str, str | None, int],
-        known: list[tuple[str, str]],
-        path: str,
-        took_ms: float,
-        words: str,
-    ) -> str | None:
-        method, route, status = what
+    def _line(self, asked: "_Asked") -> str | None:
+        name, method, route, status, known, path, took_ms, words = asked
         message = f"{method} {route or '-'} {status}"
         if _CONTROL.search(words) or _CONTROL.search(message) or may_hold_secret(message):
             return None
